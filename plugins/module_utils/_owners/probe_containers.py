@@ -1,0 +1,94 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Find containers that have been given NVIDIA devices. Reads only. PRIVATE to the collection.
+
+The kernel is asked, not one engine after the other: a container has a /dev of its own, and whether Docker's hook, a CDI
+specification, Podman or LXC put /dev/nvidia<n> there makes no difference. A service with a private mount namespace but
+the node's own /dev is no container.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import typing as t
+
+from .objects import Allocation, Owner, Owners
+from .probe_processes import Process
+
+if t.TYPE_CHECKING:
+    from .._ports import Ports
+
+_NAME = "container engine"
+_GPU = re.compile(r"^nvidia(\d+)$")
+_CAP = re.compile(r"^nvidia-cap(\d+)$")
+_MIG_MINOR = re.compile(r"^(gpu\d+/gi\d+(?:/ci\d+)?)/access (\d+)$", re.MULTILINE)
+
+
+def probe(ports: Ports, found: t.Sequence[Process]) -> Owners:
+    """One claim per container and device; the container's first process stands for it."""
+    host = _identity(os.path.join(ports.root, "dev"))
+    capabilities = _capabilities(ports.root)
+    seen: t.Set[str] = set()
+    claims: t.List[Allocation] = []
+    refused = 0
+    for process in found:
+        if process.of_kubelet:
+            continue
+        try:
+            namespace = os.readlink(os.path.join(process.path, "ns", "mnt"))
+            if namespace in seen:
+                continue
+            seen.add(namespace)
+            device_directory = os.path.join(process.path, "root", "dev")
+            if _identity(device_directory) in (host, None):
+                continue
+            owner = f"container {process.container} (PID {process.pid}, {process.program})"
+            claims.extend(Allocation(owner, name, process.pid) for name in _devices(device_directory, capabilities))
+        except PermissionError:
+            refused += 1
+        except OSError:
+            continue  # the process ended while it was read
+    if refused:
+        return Owners((Owner(_NAME, asked=False, why=f"{refused} processes cannot be looked at without root"),))
+    return Owners((Owner(_NAME),) if claims else (), tuple(claims))
+
+
+def _identity(path: str) -> t.Optional[t.Tuple[int, int]]:
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _devices(directory: str, capabilities: t.Mapping[int, str]) -> t.List[str]:
+    """MIG devices where the container has their capability files, else whole GPUs."""
+    caps = [
+        capabilities[int(match.group(1))]
+        for match in map(_CAP.match, _names(os.path.join(directory, "nvidia-caps")))
+        if match and int(match.group(1)) in capabilities
+    ]
+    computes = [cap for cap in caps if "/ci" in cap]
+    parents = {cap.split("/")[0] for cap in computes}
+    minors = [int(match.group(1)) for match in map(_GPU.match, _names(directory)) if match]
+    return [f"cap:{cap}" for cap in computes] + [f"minor:{minor}" for minor in minors if f"gpu{minor}" not in parents]
+
+
+def _names(directory: str) -> t.List[str]:
+    try:
+        return sorted(os.listdir(directory))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _capabilities(root: str) -> t.Dict[int, str]:
+    """Minor number of a capability file → "gpu0/gi1/ci0"."""
+    path = os.path.join(root, "proc", "driver", "nvidia-caps", "mig-minors")
+    try:
+        with open(path, encoding="ascii", errors="replace") as handle:
+            return {int(minor): name for name, minor in _MIG_MINOR.findall(handle.read())}
+    except OSError:
+        return {}
