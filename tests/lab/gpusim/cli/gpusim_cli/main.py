@@ -1,0 +1,68 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Start of the command `gpusim`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import typing as t
+
+from gpusim_cli import library, options, spawn, text
+
+REFUSED = 1
+USAGE = 2
+
+
+def main(argv: t.Sequence[str]) -> int:
+    """Run one verb. Returns the exit code: 0 done, 1 refused, 2 wrong usage."""
+    args = options.build().parse_args(argv)
+    if args.state:
+        os.environ["GPUSIM_STATE"] = args.state
+    if args.library:
+        os.environ["GPUSIM_LIBRARY"] = args.library
+    try:
+        words = options.command(args)
+    except ValueError as error:
+        return _say(error, USAGE)
+    try:
+        _run(args, words)
+    except (library.ControlError, library.LibraryMissing, OSError) as error:
+        return _say(error, REFUSED)
+    return 0
+
+
+def _say(error: Exception, code: int) -> int:
+    print("gpusim: %s" % error, file=sys.stderr)
+    return code
+
+
+def _run(args: argparse.Namespace, words: t.List[str]) -> None:
+    if getattr(args, "spawn", False):
+        print(_occupy_spawned(words))
+        return
+    answer = library.control(words)
+    if args.verb == "release":
+        spawn.end(args.pid)
+    elif args.verb == "control" or getattr(args, "json", False):
+        print(json.dumps(answer, indent=2))
+    elif args.verb in ("show", "counts", "faults"):
+        shown = {"show": text.node, "counts": text.counts, "faults": text.faults}[args.verb](answer)
+        if shown:
+            print(shown)
+
+
+def _occupy_spawned(words: t.List[str]) -> int:
+    """Occupy with a new sleeping process; a refusal leaves none behind."""
+    handle = library.load()
+    pid = spawn.start()
+    try:
+        library.control(words + ["pid=%d" % pid], handle)
+    except Exception:
+        spawn.end(pid)
+        raise
+    return pid

@@ -1,0 +1,64 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What `gpusim` prints: the node as a table, call counts, faults."""
+
+from __future__ import annotations
+
+import typing as t
+
+
+def node(state: t.Dict[str, t.Any]) -> str:
+    """The whole node: one line a GPU, below it one line for each instance and each process."""
+    head = "driver %s%s, boot %s, %d GPU(s)" % (
+        state.get("driver", "?"),
+        "" if state.get("loaded", True) else " (not loaded)",
+        state.get("boot_count", "?"),
+        len(state["gpus"]),
+    )
+    rows = [("GPU", "NAME", "PCI", "UUID", "MIG")]
+    below: t.Dict[int, t.List[str]] = {}
+    for number, gpu in enumerate(state["gpus"], 1):
+        rows.append((str(gpu["index"]), gpu["name"], gpu["pci"], gpu["uuid"], _mode(gpu.get("mig"))))
+        below[number] = _below(gpu)
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [head]
+    for number, row in enumerate(rows):
+        lines.append("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+        lines.extend(below.get(number, []))
+    return "\n".join(lines)
+
+
+def _mode(mig: t.Optional[t.Dict[str, t.Any]]) -> str:
+    if not mig or mig.get("current") is None:
+        return "no MIG"
+    words = {True: "on", False: "off", 1: "on", 0: "off"}
+    current, pending = words[mig["current"]], words[mig["pending"]]
+    return current if current == pending else "%s (pending %s)" % (current, pending)
+
+
+def _below(gpu: t.Dict[str, t.Any]) -> t.List[str]:
+    lines = []
+    for instance in gpu.get("instances", []):
+        place = instance["placement"]
+        computes = ", ".join("%s %s" % (c["id"], c["profile"]) for c in instance.get("compute_instances", []))
+        lines.append(
+            "     GI %-3s %-16s at %s:%s  CI: %s"
+            % (instance["id"], instance["profile"], place["start"], place["size"], computes or "none")
+        )
+    for process in gpu.get("processes", []):
+        where = "".join(" %s %s" % (word, process[key]) for word, key in (("GI", "gi"), ("CI", "ci")) if process.get(key) is not None)
+        lines.append("     pid %-7s %s%s" % (process["pid"], process["kind"], where))
+    return lines
+
+
+def counts(answer: t.Dict[str, int]) -> str:
+    """Functions that were called, most often first."""
+    rows = sorted(answer.items(), key=lambda item: (-item[1], item[0]))
+    return "\n".join("%8d  %s" % (count, name) for name, count in rows if count)
+
+
+def faults(answer: t.Sequence[t.Dict[str, t.Any]]) -> str:
+    """One line a fault, `key=value` words."""
+    return "\n".join(" ".join("%s=%s" % item for item in fault.items()) for fault in answer)
