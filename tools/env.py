@@ -75,10 +75,11 @@ def step(what: str, started: float) -> None:
 
 def choose_requirements(groups: dict[str, list[str]]) -> list[str]:
     """The ansible-core that this interpreter can run, then everything else."""
-    if sys.version_info >= (3, 12):
+    here = tuple(sys.version_info[:2])
+    if here >= (3, 12):
         return groups["core"] + groups["dev"]
     print(
-        f"environment: only Python {sys.version_info[0]}.{sys.version_info[1]} starts here, so {groups['core-py311'][0]} is"
+        f"environment: only Python {here[0]}.{here[1]} starts here, so {groups['core-py311'][0]} is"
         f" installed instead of {groups['core'][0]}; Python 3.12 or newer removes this limit",
         flush=True,
     )
@@ -131,9 +132,8 @@ def download(package: str) -> Path:
     """One wheel of `package` in a folder of its own, whatever interpreter that package asks for."""
     folder = BUILD / "download" / re.sub(r"\W+", "-", package)
     shutil.rmtree(folder, ignore_errors=True)
-    pip(
-        "download", "--quiet", "--no-deps", "--only-binary", ":all:", "--python-version", "3.13", "--dest", str(folder), package
-    )
+    choice = ["--no-deps", "--only-binary", ":all:", "--python-version", "3.13"]
+    pip("download", "--quiet", *choice, "--dest", str(folder), package)
     return next(folder.glob("*.whl"))
 
 
