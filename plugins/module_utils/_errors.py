@@ -81,6 +81,12 @@ class BindingWantedError(AccelError):
     kind = "binding_wanted"
 
 
+class PayloadWantedError(AccelError):
+    """Files of the node agent are out of date: the action plugin brings them and calls again."""
+
+    kind = "payload_wanted"
+
+
 class NvmlError(AccelError):
     """NVML refused one call. facts: call, gpu, code (int), code_name ("IN_USE", ...)."""
 
