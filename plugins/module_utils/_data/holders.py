@@ -1,0 +1,32 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Services that keep GPUs open without being work. PRIVATE to the collection.
+
+They may be stopped for a mode change or a reset and are always started again, in reverse order. Fabric manager,
+nvlsm and imex are never among them: CUDA jobs of the whole node may be aborted when they end (rule 6 of the live-node
+rules), and a reset of one GPU does not need them gone.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+# (unit, why it holds a GPU and where that is said), in the order of stopping: who uses another service goes first.
+STOPPABLE: t.Tuple[t.Tuple[str, str], ...] = (
+    ("dcgm-exporter.service", "client of DCGM; mig-parted deployments/systemd/hooks.sh stops it, k8s_services"),
+    ("nvidia-dcgm-exporter.service", "unit name of NVIDIA's package of DCGM exporter 4"),
+    ("nvsm.service", "DGX system management; mig-parted deployments/systemd/hooks.sh stops it, driver_services"),
+    ("nvidia-dcgm.service", "MIG user guide: daemons with handles, DCGM by name; mig-parted hooks.sh driver_services"),
+    ("dcgm.service", "unit name of DCGM before version 2"),
+    ("nvidia-persistenced.service", "keeps every GPU open by its purpose; NVIDIA/gpu-operator issue 118"),
+)
+
+# Opens of these units are neither work nor in the way.
+IGNORED: t.Tuple[str, ...] = (
+    "nvidia-fabricmanager.service",
+    "nvidia-imex.service",
+    "nvlsm.service",
+    "nvidia-nvlsm.service",
+)
