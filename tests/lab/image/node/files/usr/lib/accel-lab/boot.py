@@ -1,0 +1,96 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Power-on of the simulated node. A restart of the container is a reboot of the node: run once per start by systemd."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import typing as t
+import uuid
+from pathlib import Path
+
+import modules
+import pci
+import shadow
+import sim
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+# gpusim's 32-bit CUDA number of a driver branch, as NVML reports it
+CUDA_OF_BRANCH = {"535": 12020, "550": 12040, "570": 12080, "580": 13000, "590": 13010}
+
+
+def main() -> None:
+    wish = sim.node()
+    sim.RUN.mkdir(parents=True, exist_ok=True)
+    new_boot_id()
+    if wish["state"] != "plain":
+        power_on(wish)
+    loaded = wish["state"] in ("present", "no_gpu")
+    install_driver(wish["driver"] if loaded or wish["state"] == "no_module" else None)
+    if wish["state"] != "plain" and not loaded:
+        sim.control("unload")
+    lay_trees(sim.gpus(), wish["driver"], loaded)
+
+
+def new_boot_id() -> None:
+    """The kernel's own never changes in a container."""
+    sim.put(sim.RUN / "boot_id", f"{uuid.uuid4()}\n", 0o444)
+    shadow.bind(sim.RUN / "boot_id", BOOT_ID)
+
+
+def power_on(wish: t.Mapping[str, t.Any]) -> None:
+    """The boards of a new node are set up; those of a node that was here before go through a reboot."""
+    if sim.STATE.exists():
+        sim.control("reboot")
+        return
+    sim.STATE.parent.mkdir(parents=True, exist_ok=True)
+    words = [",".join(wish["boards"]) or "none", f"driver={wish['driver']}", f"virt={wish['virtualization']}"]
+    cuda = CUDA_OF_BRANCH.get(wish["driver"].partition(".")[0])
+    if cuda is not None:
+        words.append(f"cuda={cuda}")
+    sim.control(" ".join(["init", *words, f"seed={wish['seed']}"]))
+
+
+def install_driver(version: t.Optional[str]) -> None:
+    """Put library and nvidia-smi where the driver's packages put them (None: take them away)."""
+    folder = Path("/usr/lib") / f"{os.uname().machine}-linux-gnu"
+    for old in [*folder.glob("libnvidia-ml.so*"), Path("/usr/bin/nvidia-smi")]:
+        old.unlink(missing_ok=True)
+    if version is not None:
+        real = folder / f"libnvidia-ml.so.{version}"
+        real.write_bytes(sim.LIBRARY.read_bytes())
+        (folder / "libnvidia-ml.so.1").symlink_to(real.name)
+        Path("/usr/bin/nvidia-smi").symlink_to("/usr/lib/gpusim/bin/nvidia-smi")
+    subprocess.run(["ldconfig"], check=True)
+
+
+def lay_trees(gpus: modules.Gpus, version: str, loaded: bool) -> None:
+    """Generate what the kernel would show and lay it over what this machine's kernel shows."""
+    bus, groups = sim.RUN / "sys-bus-pci", sim.RUN / "sys-kernel-iommu_groups"
+    pci.build(bus, groups, gpus, bound=loaded)
+    index_modules()
+    modules.SYS_MODULE.mkdir()
+    modules.PROC_DRIVER.mkdir()
+    if loaded:
+        for module in modules.AT_BOOT:
+            modules.load(module, version)
+        modules.write_proc(gpus, version)
+        modules.write_devices(gpus)
+    shadow.shadow(bus, Path("/sys/bus/pci"))
+    shadow.shadow(groups, Path("/sys/kernel/iommu_groups"))
+    shadow.shadow(modules.PROC_DRIVER, Path("/proc/driver"))
+    shadow.shadow(modules.SYS_MODULE, Path("/sys/module"), keep=True)
+
+
+def index_modules() -> None:
+    """lspci and others complain where the running kernel has no index of modules; an empty one is right here."""
+    if not Path("/lib/modules", os.uname().release).exists():
+        Path("/lib/modules", os.uname().release).mkdir(parents=True)
+        subprocess.run(["depmod"], capture_output=True, check=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The PCI tree of the simulated boards: /sys/bus/pci and /sys/kernel/iommu_groups. Constructed, not captured.
+
+Fields by Documentation/ABI/testing/sysfs-bus-pci of the kernel; configuration header by the PCI specification.
+"""
+
+from __future__ import annotations
+
+import struct
+import typing as t
+from pathlib import Path
+
+from sim import pci_address, put
+
+CLASS_3D = 0x030200
+NVIDIA = 0x10DE
+REVISION = 0xA1
+FIRST_IRQ = 120
+PM_CAPABILITY, PCIE_CAPABILITY = 0x60, 0x78
+# GT/s of each PCIe generation
+SPEEDS = {1: "2.5", 2: "5.0", 3: "8.0", 4: "16.0", 5: "32.0", 6: "64.0"}
+BUS_FILES = ("rescan", "drivers_probe", "drivers_autoprobe")
+DRIVERS = ("nvidia", "vfio-pci")
+DRIVER_FILES = ("bind", "unbind", "new_id", "remove_id")
+
+
+def build(bus: Path, groups: Path, gpus: t.Sequence[t.Mapping[str, t.Any]], bound: bool) -> None:
+    """Write the bus and its IOMMU groups; `bound`: the devices belong to the driver nvidia."""
+    for name in BUS_FILES:
+        put(bus / name, "", 0o200)
+    for driver in DRIVERS:
+        for name in DRIVER_FILES:
+            put(bus / "drivers" / driver / name, "", 0o200)
+    (bus / "devices").mkdir(parents=True, exist_ok=True)
+    (bus / "slots").mkdir(exist_ok=True)
+    groups.mkdir(parents=True, exist_ok=True)
+    for position, gpu in enumerate(gpus):
+        _device(bus / "devices" / pci_address(gpu), position, gpu)
+        members = groups / str(position + 1) / "devices"
+        members.mkdir(parents=True)
+        (members / pci_address(gpu)).symlink_to(f"../../../../bus/pci/devices/{pci_address(gpu)}")
+    if bound:
+        bind_all(bus, gpus)
+
+
+def bind_all(bus: Path, gpus: t.Sequence[t.Mapping[str, t.Any]]) -> None:
+    """Give every device to the driver nvidia."""
+    for gpu in gpus:
+        address = pci_address(gpu)
+        (bus / "devices" / address / "driver").symlink_to("../../drivers/nvidia")
+        (bus / "drivers" / "nvidia" / address).symlink_to(f"../../devices/{address}")
+
+
+def unbind_all(bus: Path, gpus: t.Sequence[t.Mapping[str, t.Any]]) -> None:
+    """Take every device from the driver nvidia."""
+    for gpu in gpus:
+        address = pci_address(gpu)
+        (bus / "devices" / address / "driver").unlink()
+        (bus / "drivers" / "nvidia" / address).unlink()
+
+
+def _device(folder: Path, position: int, gpu: t.Mapping[str, t.Any]) -> None:
+    device, vendor = _split(gpu.get("pci_device_id", NVIDIA))
+    sub_device, sub_vendor = _split(gpu.get("pci_subsystem_id", NVIDIA))
+    generation, width = int(gpu.get("pcie_gen", 4)), int(gpu.get("pcie_width", 16))
+    speed = f"{SPEEDS[generation]} GT/s PCIe"
+    irq = FIRST_IRQ + position
+    bars = _bars(position, int(gpu.get("memory", {}).get("total", 0)) if isinstance(gpu.get("memory"), dict) else 0)
+    files = {
+        "vendor": f"{vendor:#06x}",
+        "device": f"{device:#06x}",
+        "class": f"{CLASS_3D:#08x}",
+        "revision": f"{REVISION:#04x}",
+        "subsystem_vendor": f"{sub_vendor:#06x}",
+        "subsystem_device": f"{sub_device:#06x}",
+        "irq": str(irq),
+        "enable": "1",
+        "numa_node": str(gpu.get("numa_node", 0)),
+        "local_cpulist": "0-1",
+        "driver_override": "(null)",
+        "reset_method": "flr bus",
+        "max_link_speed": speed,
+        "current_link_speed": speed,
+        "max_link_width": str(width),
+        "current_link_width": str(width),
+        "resource": "\n".join(f"{first:#018x} {last:#018x} {flags:#018x}" for first, last, flags in bars),
+        "uevent": f"PCI_CLASS={CLASS_3D:X}\nPCI_ID={vendor:04X}:{device:04X}\n"
+        f"PCI_SUBSYS_ID={sub_vendor:04X}:{sub_device:04X}\nPCI_SLOT_NAME={pci_address(gpu)}",
+        "modalias": f"pci:v{vendor:08X}d{device:08X}sv{sub_vendor:08X}sd{sub_device:08X}bc03sc02i00",
+        "power/control": "auto",
+        "power/runtime_status": "active",
+    }
+    for name, value in files.items():
+        put(folder / name, f"{value}\n")
+    for name in ("reset", "remove", "rescan"):
+        put(folder / name, "", 0o200)
+    (folder / "config").write_bytes(_config((vendor, device, sub_vendor, sub_device), bars, irq, generation, width))
+    (folder / "subsystem").symlink_to("../..")
+    (folder / "iommu_group").symlink_to(f"../../../../kernel/iommu_groups/{position + 1}")
+
+
+def _split(combined: t.Any) -> t.Tuple[int, int]:
+    """NVML's pciDeviceId: the device in the upper half, the vendor in the lower."""
+    number = int(str(combined), 0)
+    return number >> 16, number & 0xFFFF
+
+
+def _bars(position: int, memory_bytes: int) -> t.List[t.Tuple[int, int, int]]:
+    """(first, last, flags) of the six BARs, the ROM and what the kernel adds: registers, memory, peer mailbox."""
+    size = 1 << max(28, (max(memory_bytes, 1) - 1).bit_length())
+    registers = 0xD0000000 + position * 0x2000000
+    memory = 0x380000000000 + position * (size + 0x4000000)
+    mailbox = memory + size
+    lines = [
+        (registers, registers + 0xFFFFFF, 0x40200),
+        (memory, memory + size - 1, 0x14220C),
+        (0, 0, 0),
+        (mailbox, mailbox + 0x1FFFFFF, 0x14220C),
+    ]
+    return lines + [(0, 0, 0)] * 9
+
+
+def _config(
+    ids: t.Tuple[int, int, int, int], bars: t.Sequence[t.Tuple[int, int, int]], irq: int, generation: int, width: int
+) -> bytes:
+    """256 bytes of configuration space: the type 0 header, power management and an express endpoint."""
+    vendor, device, sub_vendor, sub_device = ids
+    space = bytearray(256)
+    # command: memory and bus master; status: there is a capability list
+    struct.pack_into("<HHHHBBBB", space, 0, vendor, device, 0x0406, 0x0010, REVISION, 0x00, 0x02, 0x03)
+    registers, memory, mailbox = bars[0][0], bars[1][0], bars[3][0]
+    words = (registers, memory & 0xFFFFFFFF | 0xC, memory >> 32, mailbox & 0xFFFFFFFF | 0xC, mailbox >> 32, 0)
+    struct.pack_into("<6I", space, 0x10, *words)
+    struct.pack_into("<HH", space, 0x2C, sub_vendor, sub_device)
+    space[0x34], space[0x3C], space[0x3D] = PM_CAPABILITY, irq & 0xFF, 1
+    struct.pack_into("<BBHH", space, PM_CAPABILITY, 0x01, PCIE_CAPABILITY, 0x0003, 0x0008)
+    struct.pack_into("<BBH", space, PCIE_CAPABILITY, 0x10, 0x00, 0x0002)
+    # function-level reset is offered
+    struct.pack_into("<I", space, PCIE_CAPABILITY + 0x04, 0x10008001)
+    struct.pack_into("<I", space, PCIE_CAPABILITY + 0x0C, width << 4 | generation)
+    struct.pack_into("<H", space, PCIE_CAPABILITY + 0x12, width << 4 | generation)
+    return bytes(space)

@@ -1,0 +1,106 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which nodes a scenario has, read from an Ansible inventory."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+from labctl.common import LabError
+
+# present: driver and boards. no_driver: boards without a driver. no_module: the driver is installed, not loaded.
+# no_gpu: a loaded driver without a board. plain: neither.
+STATES = ("present", "no_driver", "no_module", "no_gpu", "plain")
+VIRTUALIZATION = ("none", "passthrough", "vgpu")
+DEFAULT_DRIVER = "580.126.16"
+MAX_GPUS = 16
+# short names of the units that keep the GPUs open
+HOLDERS = {
+    "persistenced": "nvidia-persistenced.service",
+    "fabricmanager": "nvidia-fabricmanager.service",
+    "dcgm": "nvidia-dcgm.service",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class NodeSpec:
+    """One simulated node: what the host variables `lab_*` say about it."""
+
+    host: str
+    boards: tuple[str, ...] = ()
+    driver: str = DEFAULT_DRIVER
+    state: str = "present"
+    virtualization: str = "none"
+    units: tuple[str, ...] = ()
+    seed: str = ""
+
+    def as_json(self) -> str:
+        """The form in which the node reads it; equal specs give equal text."""
+        return json.dumps({**dataclasses.asdict(self), "seed": self.seed or self.host}, sort_keys=True)
+
+
+def read(inventory: Path, ansible_inventory: Path | None = None) -> list[NodeSpec]:
+    """The nodes of `inventory`: every host with lab_boards or lab_state, sorted by name."""
+    if not inventory.exists():
+        raise LabError(f"inventory {inventory} does not exist")
+    program = ansible_inventory or Path(sys.executable).parent / "ansible-inventory"
+    argv = [str(program), "-i", str(inventory), "--list"]
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise LabError(f"{program.name} is not beside {sys.executable}; run this with the project's interpreter") from None
+    if done.returncode != 0:
+        raise LabError(f"{program.name} cannot read {inventory}: {done.stderr.strip()}")
+    hostvars = json.loads(done.stdout).get("_meta", {}).get("hostvars", {})
+    return [
+        node_spec(host, variables)
+        for host, variables in sorted(hostvars.items())
+        if "lab_boards" in variables or "lab_state" in variables
+    ]
+
+
+def node_spec(host: str, variables: t.Mapping[str, t.Any]) -> NodeSpec:
+    """The spec of one host; LabError names host, variable, value and what is allowed."""
+    boards = _words(host, variables, "lab_boards")
+    state = _choice(host, variables, "lab_state", STATES)
+    if len(boards) > MAX_GPUS:
+        raise LabError(f"{host}: lab_boards lists {len(boards)} boards; a node has {MAX_GPUS} at most")
+    if (state in ("no_gpu", "plain")) == bool(boards):
+        word = "has no lab_boards" if boards else "needs lab_boards; a node without boards is 'no_gpu' or 'plain'"
+        raise LabError(f"{host}: lab_state {state!r} {word}")
+    holders = _words(host, variables, "lab_holders")
+    for holder in holders:
+        if holder not in HOLDERS:
+            raise LabError(f"{host}: lab_holders: {holder!r} is none of {', '.join(sorted(HOLDERS))}")
+    units = [HOLDERS[one] for one in holders]
+    units += [unit if "." in unit else f"{unit}.service" for unit in _words(host, variables, "lab_units")]
+    return NodeSpec(
+        host=host,
+        boards=boards,
+        driver=str(variables.get("lab_driver", DEFAULT_DRIVER)),
+        state=state,
+        virtualization=_choice(host, variables, "lab_virtualization", VIRTUALIZATION),
+        units=tuple(sorted(set(units))),
+        seed=str(variables.get("lab_seed", "")),
+    )
+
+
+def _words(host: str, variables: t.Mapping[str, t.Any], name: str) -> tuple[str, ...]:
+    value = variables.get(name, [])
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise LabError(f"{host}: {name} is {value!r}; it must be a list of words")
+    return tuple(value)
+
+
+def _choice(host: str, variables: t.Mapping[str, t.Any], name: str, allowed: tuple[str, ...]) -> str:
+    value = variables.get(name, allowed[0])
+    if value not in allowed:
+        raise LabError(f"{host}: {name} is {value!r}; it must be one of {', '.join(allowed)}")
+    return str(value)

@@ -1,0 +1,70 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The package sources of this machine, taken over for the nodes."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+DEFAULT_ARCHIVE = "http://deb.debian.org/debian"
+DEFAULT_SECURITY = "http://deb.debian.org/debian-security"
+APT = Path("/etc/apt")
+
+
+def source_lines(suite: str, components: tuple[str, ...], apt: Path = APT) -> list[str]:
+    """One-line sources for `suite`, its updates and its security archive, from the mirrors that this machine uses.
+
+    The address is taken from the entry of the same suite, else of any Debian suite, else Debian's own.
+    """
+    known = _known(apt)
+    archive = _mirror(known, suite, security=False) or DEFAULT_ARCHIVE
+    security = _mirror(known, f"{suite}-security", security=True) or DEFAULT_SECURITY
+    words = " ".join(components)
+    return [
+        f"deb {archive} {suite} {words}",
+        f"deb {archive} {suite}-updates {words}",
+        f"deb {security} {suite}-security {words}",
+    ]
+
+
+def proxy_options() -> list[str]:
+    """apt's proxy settings of this machine in apt's own syntax, so that a node's image is made the same way."""
+    try:
+        done = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return []
+    return re.findall(r"^(Acquire::https?::[Pp]roxy \"[^\"]+\");$", done.stdout, flags=re.MULTILINE)
+
+
+def _mirror(known: list[tuple[str, str]], suite: str, security: bool) -> str | None:
+    for address, name in known:
+        if name == suite:
+            return address
+    for address, _name in known:
+        path = address.rstrip("/")
+        if path.endswith("/debian-security" if security else "/debian"):
+            return address
+    return None
+
+
+def _known(apt: Path) -> list[tuple[str, str]]:
+    """(address, suite) of every enabled binary source."""
+    found: list[tuple[str, str]] = []
+    for path in sorted([apt / "sources.list", *apt.glob("sources.list.d/*.list")]):
+        if path.is_file():
+            found += re.findall(r"^deb\s+(?:\[[^\]]*\]\s+)?(\S+)\s+(\S+)", path.read_text(), flags=re.MULTILINE)
+    for path in sorted(apt.glob("sources.list.d/*.sources")):
+        for paragraph in re.split(r"\n\s*\n", path.read_text()):
+            fields = dict(re.findall(r"^([A-Za-z-]+):[ \t]*(.*)$", paragraph, flags=re.MULTILINE))
+            if fields.get("Enabled", "yes").lower() == "no" or "deb" not in fields.get("Types", "").split():
+                continue
+            found += [
+                (address, suite)
+                for address in fields.get("URIs", "").split()
+                for suite in fields.get("Suites", "").split()
+            ]
+    return found
