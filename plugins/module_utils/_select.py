@@ -218,11 +218,11 @@ def _is_meant(selector: Selector, gpu: Gpu) -> bool:
     if selector.kind == "device_id":
         return gpu.device_id.lower() == selector.value
     if selector.kind == "model":
-        return _is_model(str(selector.value), gpu.name)
+        return is_model(str(selector.value), gpu.name)
     return bool(match_instances(selector, [gpu]))
 
 
-def _is_model(pattern: str, name: str) -> bool:
+def is_model(pattern: str, name: str) -> bool:
     """A glob over the marketing name, with or without the maker's name in front, in any case of letters."""
     name = name.lower()
     short = name[len("nvidia ") :] if name.startswith("nvidia ") else name

@@ -42,7 +42,7 @@ GRACE = 10
 
 def launcher_text(interpreter: str) -> str:
     """`interpreter` is the node's own Python, the one that ran the module. -I: nobody's PYTHONPATH reaches a root tool."""
-    return f"#!/bin/sh\n# Managed by accel.gpu, role node_agent.\nexec {interpreter} -IB {ARCHIVE} \"$@\"\n"
+    return f'#!/bin/sh\n# Managed by accel.gpu, role node_agent.\nexec {interpreter} -IB {ARCHIVE} "$@"\n'
 
 
 def unit_text(timeout: int, failure: str) -> str:
