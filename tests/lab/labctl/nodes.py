@@ -69,7 +69,9 @@ def container_name(scenario: str, host: str) -> str:
     """The name by which docker, and Ansible's connection, know the node."""
     for what, word in (("scenario", scenario), ("host", host)):
         if not NAME.fullmatch(word):
-            raise LabError(f"{what} {word!r} cannot be part of a container's name: letters, digits, - and _ are allowed")
+            raise LabError(
+                f"{what} {word!r} cannot be part of a container's name: letters, digits, - and _ are allowed"
+            )
     return f"accel-{scenario}-{host}"
 
 

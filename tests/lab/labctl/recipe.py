@@ -19,6 +19,7 @@ import typing as t
 from pathlib import Path
 
 import yaml
+
 from labctl.common import BUILD, GPUSIM, IMAGE, LabError
 
 # Raised when the way images are made changes, so that images of the old way are not taken for new ones.
@@ -68,7 +69,9 @@ def load(name: str = "node", gpusim_out: Path = BUILD / "gpusim", host_suite: st
     try:
         image = document["images"][name]
     except KeyError:
-        raise LabError(f"there is no image {name!r} in {RECIPES.name}; it has {', '.join(document['images'])}") from None
+        raise LabError(
+            f"there is no image {name!r} in {RECIPES.name}; it has {', '.join(document['images'])}"
+        ) from None
     base = document["bases"][image["base"]]
     suites = base["suites"]
     suite = host_suite if host_suite is not None else _host_suite()

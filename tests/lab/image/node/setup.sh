@@ -9,7 +9,7 @@ set -eu
 # A kernel without loadable modules fails every one of them, and no kernel may load NVIDIA's modules for a container.
 for tool in modprobe rmmod lsmod modinfo; do
     dpkg-divert --quiet --local --rename --divert "/sbin/$tool.kmod" --add "/sbin/$tool"
-    ln -s /usr/lib/accel-lab/kmod "/sbin/$tool"
+    ln -s /usr/lib/accel-lab/kmod.py "/sbin/$tool"
 done
 
 systemctl --quiet enable gpusim-boot.service

@@ -87,9 +87,11 @@ def lay_trees(gpus: modules.Gpus, version: str, loaded: bool) -> None:
 
 def index_modules() -> None:
     """lspci and others complain where the running kernel has no index of modules; an empty one is right here."""
-    if not Path("/lib/modules", os.uname().release).exists():
-        Path("/lib/modules", os.uname().release).mkdir(parents=True)
-        subprocess.run(["depmod"], capture_output=True, check=False)
+    folder = Path("/lib/modules", os.uname().release)
+    if not folder.exists():
+        for name in ("modules.order", "modules.builtin", "modules.builtin.modinfo"):
+            sim.put(folder / name, "")
+        subprocess.run(["depmod"], check=True)
 
 
 if __name__ == "__main__":
