@@ -23,9 +23,7 @@ def docker(*args: str, stdin: bytes | None = None, timeout: float = 120.0) -> st
     try:
         done = subprocess.run(argv, input=stdin, capture_output=True, timeout=timeout, check=False)
     except FileNotFoundError:
-        raise LabError(
-            "the docker command is not installed; install Docker (Debian: apt-get install docker.io)"
-        ) from None
+        raise LabError("there is no docker command; install Docker (Debian: apt-get install docker.io)") from None
     except subprocess.TimeoutExpired:
         raise LabError(f"docker {args[0]} gave no answer within {timeout:g} s") from None
     if done.returncode != 0:

@@ -55,9 +55,7 @@ def read(inventory: Path, ansible_inventory: Path | None = None) -> list[NodeSpe
     try:
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        raise LabError(
-            f"{program.name} is not beside {sys.executable}; run this with the project's interpreter"
-        ) from None
+        raise LabError(f"{program.name} is not beside {sys.executable}; use the project's interpreter") from None
     if done.returncode != 0:
         raise LabError(f"{program.name} cannot read {inventory}: {done.stderr.strip()}")
     hostvars = json.loads(done.stdout).get("_meta", {}).get("hostvars", {})

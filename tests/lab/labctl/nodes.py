@@ -108,7 +108,8 @@ def execute(scenario: str, host: str, argv: t.Sequence[str]) -> t.NoReturn:
     """Become `docker exec` in the node."""
     name = _existing(scenario, host).name
     terminal = ["--interactive", "--tty"] if os.isatty(0) else ["--interactive"]
-    os.execvp("docker", ["docker", "exec", *terminal, name, *argv])
+    words = argv[1:] if argv[:1] == ["--"] else argv
+    os.execvp("docker", ["docker", "exec", *terminal, name, *words])
 
 
 def containers(scenario: str | None = None) -> list[Container]:
@@ -180,13 +181,20 @@ def create_arguments(scenario: str, spec: NodeSpec, image: str) -> list[str]:
 
 
 def cgroup_flags(version: int, systemd_hierarchy: bool) -> list[str]:
-    """How the node's systemd gets a writable cgroup tree, on both versions the host's own."""
-    if version == 1 and not systemd_hierarchy:
+    """How the node's systemd gets a writable cgroup tree.
+
+    Version 1: the one hierarchy that systemd keeps for itself. Given the whole tree, the node's systemd would make
+    folders in the machine's own and set it read-only for everybody. Version 2 has one tree only, and a node stays below
+    its container's folder there.
+    """
+    if version == 2:
+        return ["--cgroupns", "host", "--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw"]
+    if not systemd_hierarchy:
         raise LabError(
             f"this machine has cgroup v1 without systemd's own hierarchy; as root: mkdir -p {SYSTEMD_HIERARCHY} && "
             f"mount -t cgroup -o none,name=systemd cgroup {SYSTEMD_HIERARCHY}"
         )
-    return ["--cgroupns", "host", "--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw"]
+    return ["--cgroupns", "host", "--volume", f"{SYSTEMD_HIERARCHY}:{SYSTEMD_HIERARCHY}:rw"]
 
 
 @functools.lru_cache(maxsize=1)

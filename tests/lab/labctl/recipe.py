@@ -69,9 +69,7 @@ def load(name: str = "node", gpusim_out: Path = BUILD / "gpusim", host_suite: st
     try:
         image = document["images"][name]
     except KeyError:
-        raise LabError(
-            f"there is no image {name!r} in {RECIPES.name}; it has {', '.join(document['images'])}"
-        ) from None
+        raise LabError(f"there is no image {name!r}; {RECIPES.name} has {', '.join(document['images'])}") from None
     base = document["bases"][image["base"]]
     suites = base["suites"]
     suite = host_suite if host_suite is not None else _host_suite()
@@ -120,13 +118,13 @@ def tree(folder: Path, prefix: str) -> list[Entry]:
     """All files and links below `folder`, as they are to lie below `prefix` on the node."""
     found: list[Entry] = []
     for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(one for one in folders if one not in ("__pycache__", "tests"))
+        folders[:] = sorted(one for one in folders if one != "__pycache__" and not one.startswith("."))
         for name in sorted(files):
             source = Path(parent) / name
             inside = str(Path(prefix) / source.relative_to(folder))
             if source.is_symlink():
                 found.append(Entry(inside, 0o777, os.readlink(source).encode(), link=True))
-            elif not name.endswith(".pyc"):
+            elif not name.startswith("."):
                 # a checkout keeps the executable bit alone, and the umask is not to change the image
                 mode = 0o755 if source.stat().st_mode & stat.S_IXUSR else 0o644
                 found.append(Entry(inside, mode, source.read_bytes()))

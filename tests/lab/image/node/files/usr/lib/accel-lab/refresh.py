@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Bring /proc/driver/nvidia/capabilities up to date with the instances that exist now (a real driver does it at once)."""
+"""Show the instances that exist now in /proc/driver/nvidia/capabilities; a real driver does it at once."""
 
 from __future__ import annotations
 
