@@ -137,8 +137,12 @@ class Gpu:
     memory_mib: t.Optional[int] = None
     memory_used_mib: t.Optional[int] = None
     virtualization: t.Optional[str] = None  # none | passthrough | vgpu | host_vgpu | host_vsga
+    vbios: t.Optional[str] = None
+    part_number: t.Optional[str] = None
     mig: MigState = field(default_factory=MigState)
     processes: t.Tuple[Process, ...] = ()
+    # False where NVML refused to list processes: then the GPU counts as busy, whatever `processes` holds.
+    processes_complete: bool = True
     # Subsets that only gpu_info shows: plain JSON values, fixed top-level keys (see doc fragment `gpu_info`).
     settings: t.Optional[t.Mapping[str, t.Any]] = None
     health: t.Optional[t.Mapping[str, t.Any]] = None
