@@ -32,10 +32,12 @@ types() { # from where the checkout has its name as a package; one cache, so a s
     "$bin/mypy" --config-file "$checkout/pyproject.toml" --cache-dir "$checkout/.build/mypy" $folders
 }
 
-scripts() { # folders of scripts that import each other by their bare names
-    for folder in tools tests/lab tests/steps tests/bench; do
-        files=$(cd "$checkout" && git ls-files --cached --others --exclude-standard "$folder/*.py" "$folder/labctl/*.py" | sed "s,^$folder/,,")
-        [ -z "$files" ] && continue
+scripts() { # folders of scripts that import each other by their bare names, each judged from its own place
+    for folder in tools tests/lab tests/lab/gpusim tests/lab/gpusim/cli tests/lab/gpusim/smi tests/steps tests/bench; do
+        [ -d "$checkout/$folder" ] || continue
+        files=$(cd "$checkout/$folder" && git ls-files --cached --others --exclude-standard -- ':(glob)*.py' \
+            ':(glob)labctl/**/*.py' ':(glob)gpusim_cli/**/*.py' ':(glob)nvsmi/**/*.py')
+        [ -n "$files" ] || continue
         # shellcheck disable=SC2086  # a list of words
         (cd "$checkout/$folder" && "$bin/mypy" --config-file "$checkout/pyproject.toml" --cache-dir "$checkout/.build/mypy-scripts" $files) || return
     done
@@ -43,7 +45,7 @@ scripts() { # folders of scripts that import each other by their bare names
 
 checkout=$PWD
 check "ruff" "$bin/ruff" check --cache-dir .build/ruff .
-check "ruff format" "$bin/ruff" format --cache-dir .build/ruff --check .
+check "ruff format" "$bin/ruff" format --cache-dir .build/ruff --check --output-format concise .
 check "mypy, collection" types
 check "mypy, scripts" scripts
 # mypy and ruff do not know every library call that came after 3.9.

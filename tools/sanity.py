@@ -20,9 +20,9 @@ import sys
 from pathlib import Path
 
 import interpreters
+import tracked
 
-ROOT = Path(__file__).resolve().parent.parent
-BUILD = ROOT / ".build" / "sanity"
+BUILD = tracked.ROOT / ".build" / "sanity"
 COPY = BUILD / "ansible_collections" / "accel" / "gpu"
 HOME = BUILD / "home"
 BIN = BUILD / "bin"
@@ -39,35 +39,11 @@ sys.exit(subprocess.call([sys.executable, "-m", "pip", "install", "--quiet"] + a
 '''
 
 
-def git(*arguments: str, folder: Path = ROOT) -> bytes:
-    return subprocess.run(["git", "-C", str(folder), *arguments], check=True, stdout=subprocess.PIPE).stdout
-
-
-def tracked() -> list[str]:
-    names = git("ls-files", "-z").decode().split("\0")
-    return [name for name in names if name and (ROOT / name).is_file()]
-
-
-def copy_tracked() -> None:
-    """Only what differs is copied, so that ansible-test's own caches keep their worth."""
-    wanted = set(tracked())
-    COPY.mkdir(parents=True, exist_ok=True)
-    for name in sorted(wanted):
-        source, target = ROOT / name, COPY / name
-        if target.is_file() and same(source, target):
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(source, target)
+def make_repository() -> None:
+    """ansible-test looks only at what git lists; nothing needs to be committed."""
     if not (COPY / ".git").is_dir():
-        git("init", "--quiet", folder=COPY)
-    for name in git("ls-files", "-z", "--cached", "--others", folder=COPY).decode().split("\0"):
-        if name and name not in wanted and not name.startswith("tests/output/"):
-            (COPY / name).unlink(missing_ok=True)
-    git("add", "--all", "--force", "--", ".", ":!tests/output", folder=COPY)
-
-
-def same(one: Path, other: Path) -> bool:
-    return one.read_bytes() == other.read_bytes() and one.stat().st_mode == other.stat().st_mode
+        tracked.git("init", "--quiet", folder=COPY)
+    tracked.git("add", "--all", "--force", "--", ".", ":!tests/output", folder=COPY)
 
 
 def make_home() -> None:
@@ -122,7 +98,8 @@ def link_tools(folder: Path) -> None:
 
 
 def main() -> int:
-    copy_tracked()
+    tracked.copy_to(COPY)
+    make_repository()
     make_home()
     environment = {**os.environ, "HOME": str(HOME), "PATH": make_path(), "ANSIBLE_COLLECTIONS_PATH": str(BUILD)}
     environment.pop("ANSIBLE_CONFIG", None)
