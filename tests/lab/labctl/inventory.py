@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import re
 import subprocess
 import sys
 import typing as t
@@ -21,6 +23,7 @@ STATES = ("present", "no_driver", "no_module", "no_gpu", "plain")
 VIRTUALIZATION = ("none", "passthrough", "vgpu")
 DEFAULT_DRIVER = "580.126.16"
 MAX_GPUS = 16
+BOARD = re.compile(r"(?P<key>[a-z0-9][a-z0-9-]*)(?:\*(?P<count>[1-9][0-9]?))?")
 # short names of the units that keep the GPUs open
 HOLDERS = {
     "persistenced": "nvidia-persistenced.service",
@@ -52,8 +55,10 @@ def read(inventory: Path, ansible_inventory: Path | None = None) -> list[NodeSpe
         raise LabError(f"inventory {inventory} does not exist")
     program = ansible_inventory or Path(sys.executable).parent / "ansible-inventory"
     argv = [str(program), "-i", str(inventory), "--list"]
+    # a file that cannot be read is only a warning to Ansible
+    environment = {**os.environ, "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true"}
     try:
-        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         raise LabError(f"{program.name} is not beside {sys.executable}; use the project's interpreter") from None
     if done.returncode != 0:
@@ -68,10 +73,8 @@ def read(inventory: Path, ansible_inventory: Path | None = None) -> list[NodeSpe
 
 def node_spec(host: str, variables: t.Mapping[str, t.Any]) -> NodeSpec:
     """The spec of one host; LabError names host, variable, value and what is allowed."""
-    boards = _words(host, variables, "lab_boards")
+    boards = _boards(host, variables)
     state = _choice(host, variables, "lab_state", STATES)
-    if len(boards) > MAX_GPUS:
-        raise LabError(f"{host}: lab_boards lists {len(boards)} boards; a node has {MAX_GPUS} at most")
     if (state in ("no_gpu", "plain")) == bool(boards):
         word = "has no lab_boards" if boards else "needs lab_boards; a node without boards is 'no_gpu' or 'plain'"
         raise LabError(f"{host}: lab_state {state!r} {word}")
@@ -90,6 +93,19 @@ def node_spec(host: str, variables: t.Mapping[str, t.Any]) -> NodeSpec:
         units=tuple(sorted(set(units))),
         seed=str(variables.get("lab_seed", "")),
     )
+
+
+def _boards(host: str, variables: t.Mapping[str, t.Any]) -> tuple[str, ...]:
+    """Board keys, one for each GPU; `a100-80gb*4` stands for four of them."""
+    boards: list[str] = []
+    for word in _words(host, variables, "lab_boards"):
+        match = BOARD.fullmatch(word)
+        if match is None:
+            raise LabError(f"{host}: lab_boards: {word!r} is no board; write a board's key, or key*4 for four of them")
+        boards += [match["key"]] * int(match["count"] or 1)
+    if len(boards) > MAX_GPUS:
+        raise LabError(f"{host}: lab_boards lists {len(boards)} boards; a node has {MAX_GPUS} at most")
+    return tuple(boards)
 
 
 def _words(host: str, variables: t.Mapping[str, t.Any], name: str) -> tuple[str, ...]:
