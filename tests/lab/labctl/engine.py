@@ -51,6 +51,9 @@ def ensure_daemon() -> None:
     progress = Progress("docker")
     if shutil.which("dockerd") is None:
         apt_install(progress, "docker.io")
+    if shutil.which("docker") is None:
+        # Debian 13 has the command in a package of its own
+        apt_install(progress, "docker-cli")
     _start(progress)
 
 

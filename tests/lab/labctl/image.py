@@ -73,7 +73,7 @@ def _lock() -> t.Iterator[None]:
 
 def _make_base(wanted: recipe.Recipe, progress: Progress) -> None:
     if shutil.which("mmdebstrap") is None:
-        apt_install(progress, "mmdebstrap")
+        apt_install(progress, "mmdebstrap", "debian-archive-keyring")
     progress.say(f"base {wanted.base_tag}: {wanted.suite}, {len(wanted.packages)} packages and what they need")
     folder = BUILD / "image"
     folder.mkdir(parents=True, exist_ok=True)

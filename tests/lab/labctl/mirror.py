@@ -18,11 +18,11 @@ APT = Path("/etc/apt")
 def source_lines(suite: str, components: tuple[str, ...], apt: Path = APT) -> list[str]:
     """One-line sources for `suite`, its updates and its security archive, from the mirrors that this machine uses.
 
-    The address is taken from the entry of the same suite, else of any Debian suite, else Debian's own.
+    The archive's address is that of the same suite, else of another one, else Debian's own.
     """
     known = _known(apt)
-    archive = _mirror(known, suite, security=False) or DEFAULT_ARCHIVE
-    security = _mirror(known, f"{suite}-security", security=True) or DEFAULT_SECURITY
+    archive = _archive(known, suite) or DEFAULT_ARCHIVE
+    security = next((one for one, name in known if name == f"{suite}-security"), DEFAULT_SECURITY)
     words = " ".join(components)
     return [
         f"deb {archive} {suite} {words}",
@@ -40,14 +40,17 @@ def proxy_options() -> list[str]:
     return re.findall(r"^(Acquire::https?::[Pp]roxy \"[^\"]+\");$", done.stdout, flags=re.MULTILINE)
 
 
-def _mirror(known: list[tuple[str, str]], suite: str, security: bool) -> str | None:
-    for address, name in known:
-        if name == suite:
-            return address
-    for address, _name in known:
-        path = address.rstrip("/")
-        if path.endswith("/debian-security" if security else "/debian"):
-            return address
+def _archive(known: list[tuple[str, str]], suite: str) -> str | None:
+    """The address of Debian's archive among all sources.
+
+    Other people's repositories use Debian's suite names too, but only the archive has updates of a suite beside it.
+    """
+    pairs = set(known)
+    for exactly in (True, False):
+        for address, name in known:
+            wanted = name == suite if exactly else "ubuntu" not in address
+            if wanted and (address, f"{name}-updates") in pairs:
+                return address
     return None
 
 

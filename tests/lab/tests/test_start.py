@@ -10,7 +10,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from labctl import inventory, mirror, nodes
+from labctl import engine, inventory, mirror, nodes
 from labctl.common import LabError
 from labctl.inventory import NodeSpec, node_spec
 
@@ -124,6 +124,7 @@ def test_mirror_of_the_machine_is_taken_over(tmp_path: Path) -> None:
     (tmp_path / "sources.list.d").mkdir()
     (tmp_path / "sources.list").write_text("# deb http://old.example/debian bookworm main\n")
     (tmp_path / "sources.list.d/a.sources").write_text(
+        "Types: deb\nURIs: http://vendor.example/debian\nSuites: bookworm\nComponents: main\n\n"
         "Types: deb deb-src\nURIs: http://mirror.example/debian/\nSuites: bookworm bookworm-updates\n"
         "Components: main\n\nTypes: deb\nURIs: http://mirror.example/sec/\nSuites: bookworm-security\n\n"
         "Enabled: no\nTypes: deb\nURIs: http://off.example/debian\nSuites: trixie\n"
@@ -143,10 +144,32 @@ def test_mirror_of_the_machine_is_taken_over(tmp_path: Path) -> None:
 
 def test_one_line_sources_and_a_machine_without_any(tmp_path: Path) -> None:
     (tmp_path / "sources.list").write_text(
+        "deb https://vendor.example/debian bookworm main\n"
         "deb [arch=amd64 signed-by=/k.asc] https://m.example/debian bookworm main\n"
+        "deb https://m.example/debian bookworm-updates main\n"
         "deb-src https://src.example/debian bookworm main\n"
     )
     assert mirror.source_lines("bookworm", ("main",), tmp_path)[0] == "deb https://m.example/debian bookworm main"
     assert mirror.source_lines("bookworm", ("main",), tmp_path / "none")[0] == (
         "deb http://deb.debian.org/debian bookworm main"
     )
+
+
+def test_no_daemon_is_one_clear_sentence_for_a_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "answers", lambda: False)
+    monkeypatch.setattr(engine.os, "geteuid", lambda: 1000)
+    with pytest.raises(LabError, match="no Docker daemon answers for this user; start it, or add the user to"):
+        engine.ensure_daemon()
+
+
+def test_no_daemon_is_installed_only_on_debian(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "answers", lambda: False)
+    monkeypatch.setattr(engine.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(engine.shutil, "which", lambda name: None)
+    with pytest.raises(LabError, match=r"this needs docker\.io; install it, or run this as root on Debian or Ubuntu"):
+        engine.ensure_daemon()
+
+
+def test_docker_s_own_words_reach_the_user() -> None:
+    with pytest.raises(LabError, match=r"docker inspect no-such-thing.* failed: .*no-such-thing"):
+        engine.docker("inspect", "no-such-thing")
