@@ -12,12 +12,14 @@ import os
 import typing as t
 
 SONAME = "libnvidia-ml.so.1"
-# Room for `show` of 16 GPUs with all instances and processes.
-OUT_BYTES = 4 * 1024 * 1024
+# Room for most answers; the library names a larger size when it needs one.
+OUT_BYTES = 256 * 1024
+# Return codes of gpusim_control, see include/gpusim.h.
+OK, FAILED, TOO_SMALL = 0, 1, 2
 
 
 class ControlError(Exception):
-    """The simulator refused a command. `code` is the NVML return code, `str()` its one sentence."""
+    """The simulator refused a command. `code` is gpusim_control's, `str()` its one sentence."""
 
     def __init__(self, code: int, sentence: str) -> None:
         super().__init__(sentence)
@@ -44,24 +46,36 @@ def load() -> ctypes.CDLL:
         try:
             library = ctypes.CDLL(path)
         except OSError as error:
-            raise LibraryMissing("cannot load %s (%s); set GPUSIM_LIBRARY to the simulator's library" % (path, error))
+            raise LibraryMissing(
+                f"cannot load {path} ({error}); set GPUSIM_LIBRARY to the simulator's library"
+            ) from error
         try:
             library.gpusim_control.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_size_t]
         except AttributeError:
-            raise LibraryMissing("%s is not the simulator: it has no gpusim_control" % path)
+            raise LibraryMissing(f"{path} is not the simulator: it has no gpusim_control") from None
         library.gpusim_control.restype = ctypes.c_int
         return library
-    raise LibraryMissing("no %s found" % SONAME)
+    raise LibraryMissing(f"no {SONAME} found")
+
+
+def quoted(word: str) -> str:
+    """A word as the control interface reads it: in double quotes when it holds a blank."""
+    if '"' in word or any(char in word for char in "\n\r\0"):
+        raise ControlError(FAILED, f"a value may not hold a double quote or a line break: {word!r}")
+    return f'"{word}"' if " " in word or "\t" in word or not word else word
 
 
 def control(words: t.Sequence[str], library: t.Optional[ctypes.CDLL] = None) -> t.Any:
-    """Send one command (its words must hold no white space) and return the decoded JSON answer, or None."""
-    for word in words:
-        if not word or word.split() != [word]:
-            raise ControlError(2, "a value may not be empty or hold white space: %r" % word)
-    out = ctypes.create_string_buffer(OUT_BYTES)
-    code = (library or load()).gpusim_control(" ".join(words).encode(), out, OUT_BYTES)
-    text = out.value.decode(errors="replace").strip()
-    if code != 0:
-        raise ControlError(code, text or "refused with code %d" % code)
-    return json.loads(text) if text else None
+    """Send one command and return the decoded JSON answer. Raises ControlError with the simulator's sentence."""
+    command = " ".join(quoted(word) for word in words).encode()
+    loaded = library or load()
+    room = OUT_BYTES
+    while True:
+        out = ctypes.create_string_buffer(room)
+        code = loaded.gpusim_control(command, out, room)
+        text = out.value.decode(errors="replace").strip()
+        if code == OK:
+            return json.loads(text)
+        if code != TOO_SMALL:
+            raise ControlError(code, text or f"refused with code {code}")
+        room = int(text)

@@ -16,6 +16,7 @@ from gpusim_cli import library, options, spawn, text
 
 REFUSED = 1
 USAGE = 2
+SHOWN: t.Dict[str, t.Callable[[t.Any], str]] = {"show": text.node, "counts": text.counts, "faults": text.faults}
 
 
 def main(argv: t.Sequence[str]) -> int:
@@ -37,7 +38,7 @@ def main(argv: t.Sequence[str]) -> int:
 
 
 def _say(error: Exception, code: int) -> int:
-    print("gpusim: %s" % error, file=sys.stderr)
+    print(f"gpusim: {error}", file=sys.stderr)
     return code
 
 
@@ -48,10 +49,10 @@ def _run(args: argparse.Namespace, words: t.List[str]) -> None:
     answer = library.control(words)
     if args.verb == "release":
         spawn.end(args.pid)
-    elif args.verb == "control" or getattr(args, "json", False):
+    elif args.verb in ("control", "boards", "keys") or getattr(args, "json", False):
         print(json.dumps(answer, indent=2))
-    elif args.verb in ("show", "counts", "faults"):
-        shown = {"show": text.node, "counts": text.counts, "faults": text.faults}[args.verb](answer)
+    elif args.verb in SHOWN:
+        shown = SHOWN[args.verb](answer)
         if shown:
             print(shown)
 
@@ -61,7 +62,7 @@ def _occupy_spawned(words: t.List[str]) -> int:
     handle = library.load()
     pid = spawn.start()
     try:
-        library.control(words + ["pid=%d" % pid], handle)
+        library.control(words + [f"pid={pid}"], handle)
     except Exception:
         spawn.end(pid)
         raise

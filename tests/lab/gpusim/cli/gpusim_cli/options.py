@@ -12,6 +12,8 @@ import typing as t
 KINDS = ("compute", "graphics", "mps", "holder")
 # What follows the GPU on the command line.
 VALUES = {"set": "KEY VALUE", "xid": "CODE", "reset": "", "occupy": "", "release": ""}
+INIT_WORDS = ("driver", "cuda", "nvml", "virt", "guest_reset", "ampere_toggle", "seed", "first_bus")
+OCCUPY_WORDS = ("gi", "ci", "pid", "kind", "mem", "sm", "name")
 EPILOG = """GPU is an index, a UUID or a PCI address, given first or with --gpu.
 The state file is GPUSIM_STATE (default /var/lib/gpusim/state), the library GPUSIM_LIBRARY, else one beside the
 command, else libnvidia-ml.so.1 of the loader. Exit code: 0 done, 1 refused by the simulator, 2 wrong usage."""
@@ -21,7 +23,7 @@ class Parser(argparse.ArgumentParser):
     """A parser whose errors are one sentence, without the usage block."""
 
     def error(self, message: str) -> t.NoReturn:
-        self.exit(2, "%s: %s; see %s --help\n" % (self.prog, message, self.prog))
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
 def build() -> argparse.ArgumentParser:
@@ -51,14 +53,27 @@ def _verb(verbs: t.Any, name: str, text: str, gpu: bool = False) -> argparse.Arg
 
 def _node_verbs(verbs: t.Any) -> None:
     init = _verb(verbs, "init", "make a new node with these boards, all state fresh")
-    init.add_argument("--boards", metavar="BOARD[,BOARD…]", required=True, help="board keys, one per GPU, mixed as wished")
+    init.add_argument(
+        "--boards",
+        metavar="BOARD[,BOARD…]",
+        required=True,
+        help="board keys, one per GPU; KEY*4 for four; none for no GPU",
+    )
     init.add_argument("--driver", metavar="VERSION", help="driver version that NVML reports")
     init.add_argument("--cuda", metavar="NUMBER", help="CUDA driver version, e.g. 13000")
+    init.add_argument("--nvml", metavar="VERSION", help="version of the library, when it is not the driver's")
     init.add_argument("--virt", choices=("none", "passthrough", "vgpu"), help="virtualization mode of the GPUs")
+    init.add_argument("--guest-reset", choices=("yes", "no"), help="whether a guest can reset its GPUs")
+    init.add_argument("--ampere-toggle", choices=("pending", "immediate"), help="what a MIG mode change does on Ampere")
     init.add_argument("--seed", metavar="WORD", help="makes other UUIDs and serial numbers")
     init.add_argument("--first-bus", metavar="NUMBER", help="PCI bus of the first GPU")
     show = _verb(verbs, "show", "show GPUs, instances and processes")
     show.add_argument("--json", action="store_true", help="the whole state as JSON")
+    _verb(verbs, "boards", "the known boards and their facts, as JSON")
+    _verb(verbs, "keys", "the keys of `set` with unit and default, as JSON")
+    node = _verb(verbs, "node", "change a property of the node, such as kernel_driver or virt")
+    node.add_argument("key", metavar="KEY")
+    node.add_argument("value", metavar="VALUE")
     _verb(verbs, "reset", "reset one GPU, refused while it is in use", gpu=True)
     _verb(verbs, "reboot", "what a reboot does: instances, processes and settings go, pending modes are applied")
     _verb(verbs, "unload", "unload the driver module")
@@ -78,6 +93,7 @@ def _process_verbs(verbs: t.Any) -> None:
     who.add_argument("--spawn", action="store_true", help="start a sleeping process for it and print its pid")
     occupy.add_argument("--kind", choices=KINDS, help="compute (default), or a handle without process: holder")
     occupy.add_argument("--mem", type=int, metavar="MIB", help="GPU memory it uses")
+    occupy.add_argument("--sm", type=int, metavar="PERCENT", help="SM utilization it causes")
     occupy.add_argument("--name", help="process name that NVML reports")
     occupy.add_argument("--sticky", action="store_true", help="keep it even if no such process exists")
     release = _verb(verbs, "release", "take a process off a GPU; one started with --spawn is ended", gpu=True)
@@ -92,9 +108,10 @@ def _fault_verbs(verbs: t.Any) -> None:
     fault.add_argument("--gpu", help="only calls about this GPU")
     action = fault.add_mutually_exclusive_group(required=True)
     action.add_argument("--code", metavar="NVML_ERROR_…", help="return this code")
-    action.add_argument("--hang", action="store_true", help="never return")
+    action.add_argument("--hang", nargs="?", const="", metavar="SECONDS", help="return late, or never")
     action.add_argument("--kill", action="store_true", help="SIGKILL to the caller")
     action.add_argument("--killgroup", action="store_true", help="SIGKILL to the caller's process group")
+    fault.add_argument("--when", choices=("before", "after"), help="after: the call takes effect first")
     _verb(verbs, "faults", "list the faults that are set")
     _verb(verbs, "clearfaults", "remove all faults")
     counts = _verb(verbs, "counts", "calls per NVML function since init or resetcounts")
@@ -108,16 +125,17 @@ def command(args: argparse.Namespace) -> t.List[str]:
     if verb == "control":
         return list(args.words)
     if verb == "init":
-        return ["init", args.boards] + _pairs(args, ("driver", "cuda", "virt", "seed", "first_bus"))
+        return ["init", args.boards, *_pairs(args, INIT_WORDS)]
+    if verb == "node":
+        return ["node", args.key, args.value]
     if verb in ("occupy", "release"):
         gpu, _ = _gpu(args)
-        return [verb, gpu] + _pairs(args, ("gi", "ci", "pid", "kind", "mem", "name")) + _flag(args, "sticky")
+        return [verb, gpu, *_pairs(args, OCCUPY_WORDS), *(["sticky"] if getattr(args, "sticky", False) else [])]
     if verb in ("reset", "set", "xid"):
         gpu, rest = _gpu(args)
-        return [verb, gpu] + rest
+        return [verb, gpu, *rest]
     if verb == "fault":
-        action = ["code=" + args.code] if args.code else [a for a in ("hang", "kill", "killgroup") if getattr(args, a)]
-        return ["fault", args.function, "nth=%d" % args.nth] + action + _pairs(args, ("times", "gpu"))
+        return ["fault", args.function, f"nth={args.nth}", _action(args), *_pairs(args, ("times", "gpu", "when"))]
     return [verb]
 
 
@@ -126,18 +144,24 @@ def _gpu(args: argparse.Namespace) -> t.Tuple[str, t.List[str]]:
     gpu = args.gpu
     if gpu is None:
         if not rest:
-            raise ValueError("%s: name a GPU (index, UUID or PCI address), first or with --gpu" % args.verb)
+            raise ValueError(f"{args.verb}: name a GPU (index, UUID or PCI address), first or with --gpu")
         gpu = rest.pop(0)
     if len(rest) != len(VALUES[args.verb].split()):
         given = " ".join(rest) or "nothing"
-        raise ValueError("%s takes %s after the GPU; given: %s" % (args.verb, VALUES[args.verb] or "nothing", given))
+        raise ValueError(
+            "{} takes {} after the GPU; given: {}".format(args.verb, VALUES[args.verb] or "nothing", given)
+        )
     return gpu, rest
 
 
 def _pairs(args: argparse.Namespace, keys: t.Sequence[str]) -> t.List[str]:
     found = ((key, getattr(args, key, None)) for key in keys)
-    return ["%s=%s" % (key, value) for key, value in found if value is not None]
+    return [f"{key}={value}" for key, value in found if value is not None]
 
 
-def _flag(args: argparse.Namespace, key: str) -> t.List[str]:
-    return [key] if getattr(args, key, False) else []
+def _action(args: argparse.Namespace) -> str:
+    if args.code:
+        return f"code={args.code}"
+    if args.hang is not None:
+        return f"hang={args.hang}" if args.hang else "hang"
+    return "kill" if args.kill else "killgroup"

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -39,7 +40,7 @@ def start() -> int:
 def is_ours(pid: int) -> bool:
     """Whether the process was started by `start` and still runs."""
     try:
-        with open("/proc/%d/cmdline" % pid, "rb") as handle:
+        with open(f"/proc/{pid}/cmdline", "rb") as handle:
             return handle.read().split(b"\0")[0] == MARK.encode()
     except OSError:
         return False
@@ -52,11 +53,9 @@ def end(pid: int) -> bool:
     os.kill(pid, signal.SIGKILL)
     deadline = time.monotonic() + GONE_WITHIN
     while time.monotonic() < deadline:
-        try:
+        with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)
-        except ChildProcessError:
-            pass
         if not is_ours(pid):
             return True
         time.sleep(0.01)
-    raise OSError("process %d did not end within %.0f s" % (pid, GONE_WITHIN))
+    raise OSError(f"process {pid} did not end within {GONE_WITHIN:.0f} s")

@@ -11,11 +11,9 @@ import typing as t
 
 def node(state: t.Dict[str, t.Any]) -> str:
     """The whole node: one line a GPU, below it one line for each instance and each process."""
-    head = "driver %s%s, boot %s, %d GPU(s)" % (
-        state.get("driver", "?"),
-        "" if state.get("loaded", True) else " (not loaded)",
-        state.get("boot_count", "?"),
-        len(state["gpus"]),
+    loaded = "" if state.get("loaded", True) else " (not loaded)"
+    head = (
+        f"driver {state.get('driver', '?')}{loaded}, boot {state.get('boot_count', '?')}, {len(state['gpus'])} GPU(s)"
     )
     rows = [("GPU", "NAME", "PCI", "UUID", "MIG")]
     below: t.Dict[int, t.List[str]] = {}
@@ -33,32 +31,31 @@ def node(state: t.Dict[str, t.Any]) -> str:
 def _mode(mig: t.Optional[t.Dict[str, t.Any]]) -> str:
     if not mig or mig.get("current") is None:
         return "no MIG"
-    words = {True: "on", False: "off", 1: "on", 0: "off"}
-    current, pending = words[mig["current"]], words[mig["pending"]]
-    return current if current == pending else "%s (pending %s)" % (current, pending)
+    current, pending = ("on" if mig[key] in ("enabled", True) else "off" for key in ("current", "pending"))
+    return current if current == pending else f"{current} (pending {pending})"
 
 
 def _below(gpu: t.Dict[str, t.Any]) -> t.List[str]:
     lines = []
     for instance in gpu.get("instances", []):
         place = instance["placement"]
-        computes = ", ".join("%s %s" % (c["id"], c["profile"]) for c in instance.get("compute_instances", []))
-        lines.append(
-            "     GI %-3s %-16s at %s:%s  CI: %s"
-            % (instance["id"], instance["profile"], place["start"], place["size"], computes or "none")
-        )
+        computes = ", ".join("{} {}".format(c["id"], c["profile"]) for c in instance.get("compute_instances", []))
+        where = f"at {place['start']}:{place['size']}"
+        lines.append(f"     GI {instance['id']:<3} {instance['profile']:<16} {where}  CI: {computes or 'none'}")
     for process in gpu.get("processes", []):
-        where = "".join(" %s %s" % (word, process[key]) for word, key in (("GI", "gi"), ("CI", "ci")) if process.get(key) is not None)
-        lines.append("     pid %-7s %s%s" % (process["pid"], process["kind"], where))
+        where = "".join(
+            f" {word} {process[key]}" for word, key in (("GI", "gi"), ("CI", "ci")) if process.get(key) is not None
+        )
+        lines.append(f"     pid {process['pid']:<7} {process['kind']}{where}")
     return lines
 
 
 def counts(answer: t.Dict[str, int]) -> str:
     """Functions that were called, most often first."""
     rows = sorted(answer.items(), key=lambda item: (-item[1], item[0]))
-    return "\n".join("%8d  %s" % (count, name) for name, count in rows if count)
+    return "\n".join(f"{count:8}  {name}" for name, count in rows if count)
 
 
 def faults(answer: t.Sequence[t.Dict[str, t.Any]]) -> str:
     """One line a fault, `key=value` words."""
-    return "\n".join(" ".join("%s=%s" % item for item in fault.items()) for fault in answer)
+    return "\n".join(" ".join("{}={}".format(*item) for item in fault.items()) for fault in answer)
