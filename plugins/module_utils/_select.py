@@ -85,9 +85,7 @@ def normalise_pci(address: str) -> t.Optional[str]:
     return f"{domain:04x}:{bus:02x}:{device:02x}.{function}"
 
 
-def parse_selector(
-    value: t.Any, address: str, exclude: t.Any = None, kinds: t.Sequence[str] = KINDS
-) -> Selector:
+def parse_selector(value: t.Any, address: str, exclude: t.Any = None, kinds: t.Sequence[str] = KINDS) -> Selector:
     """Reads `gpus:` of an item, with the item's own `except`. Raises WishError on wrong shape."""
     wanted = f"all or a mapping with one of {', '.join(kinds)}"
     if value == "all":

@@ -103,8 +103,11 @@ class InstanceSpec:
     compute: t.Tuple[ComputeSpec, ...] = ()
 
     def __str__(self) -> str:
-        inner = ", ".join(str(spec) for spec in self.compute) or "no compute instance"
-        return f"{self.profile} at {self.placement} ({inner})"
+        """The default, one compute instance that spans the GPU instance, goes without saying."""
+        where = f"{self.profile} at {self.placement}"
+        if [spec.profile for spec in self.compute] == [self.profile]:
+            return where
+        return f"{where} ({', '.join(str(spec) for spec in self.compute) or 'no compute instance'})"
 
 
 # The GPU instances of one GPU, by placement.

@@ -1,0 +1,217 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Walk steps through the ports, one after the other. Decides nothing about layouts. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .._errors import AccelError, ApplyError, BlockedError, BusyError, GpuHungError, NvmlError
+from .._nvml.objects import GpuInstance, Snapshot
+from .._run import TIMED_OUT
+from . import compute
+from .model import (
+    CreateComputeInstance,
+    CreateGpuInstance,
+    DestroyComputeInstance,
+    DestroyGpuInstance,
+    ResetGpu,
+    SetMigMode,
+    StartHolder,
+    Step,
+    StopHolder,
+)
+
+if t.TYPE_CHECKING:
+    from .._nvml.session import NvmlSession
+    from .._ports import Ports
+
+RESET_SECONDS = 120.0
+UNIT_SECONDS = 90.0  # systemd's own default for stopping a service
+
+
+class StepError(Exception):
+    """`step` failed because of `cause`."""
+
+    def __init__(self, step: Step, cause: AccelError) -> None:
+        super().__init__(cause.message)
+        self.step = step
+        self.cause = cause
+
+
+class Walker:
+    """Knows the numbers of GPU instances that exist or were made on the way; `stopped` holds units to be started."""
+
+    def __init__(self, ports: Ports, session: NvmlSession, snapshot: Snapshot) -> None:
+        self.ports = ports
+        self.session = session
+        self.stopped: t.List[str] = []
+        self.done = 0
+        self._active: t.Set[str] = set()
+        self._gi_ids = {
+            (gpu.uuid, instance.placement): instance.id for gpu in snapshot.gpus for instance in gpu.mig.instances
+        }
+
+    def walk(self, steps: t.Sequence[Step]) -> None:
+        """Raises StepError at the first step that fails. StartHolder steps are left to `start_holders`."""
+        position = 0
+        while position < len(steps):
+            step = steps[position]
+            following = steps[position + 1 :]
+            try:
+                position += self._take(step, following)
+            except AccelError as error:
+                raise StepError(step, error) from error
+
+    def start_holders(self, units: t.Iterable[str] = ()) -> t.List[str]:
+        """Starts what was stopped, the last one first, and `units`; one sentence for each that did not start."""
+        wanted = list(dict.fromkeys([*units, *self.stopped]))
+        self.stopped = []
+        if not wanted:
+            return []
+        # Before the node is up, a unit that is ordered after us would wait for us and we for it.
+        state = self.ports.run(["systemctl", "is-system-running"], timeout=UNIT_SECONDS)[1].strip()
+        flags = [] if state in ("running", "degraded") else ["--no-block"]
+        failed = []
+        for unit in reversed(wanted):
+            code, _out, err = self.ports.run(["systemctl", "start", *flags, unit], timeout=UNIT_SECONDS)
+            if code != 0:
+                failed.append(f"{unit} was stopped for this change and did not start again ({err.strip()})")
+        return failed
+
+    def _take(self, step: Step, following: t.Sequence[Step]) -> int:
+        """Does one step, or the group that belongs together; answers how many steps that were."""
+        if isinstance(step, CreateComputeInstance):
+            group = [step, *_same_instance(step, following)]
+            self._create_compute(group)
+            return len(group)
+        if isinstance(step, SetMigMode):
+            self._set_mode(step, any(isinstance(one, ResetGpu) and one.gpu == step.gpu for one in following))
+        elif isinstance(step, StopHolder):
+            self._stop(step.unit)
+        elif isinstance(step, ResetGpu):
+            self._reset(step)
+        elif not isinstance(step, StartHolder):
+            self._instance(step)
+        self.done += 1
+        return 1
+
+    def _instance(self, step: t.Union[DestroyComputeInstance, DestroyGpuInstance, CreateGpuInstance]) -> None:
+        if isinstance(step, CreateGpuInstance):
+            made = self.session.create_gpu_instance(step.gpu, step.profile_id, step.placement)
+            self._gi_ids[step.gpu, step.placement] = made
+            return
+        try:
+            if isinstance(step, DestroyGpuInstance):
+                self.session.destroy_gpu_instance(step.gpu, step.gi_id)
+            else:
+                self.session.destroy_compute_instance(step.gpu, step.gi_id, step.compute_id)
+        except NvmlError as error:
+            raise _as_busy(error) from error
+
+    def _create_compute(self, group: t.Sequence[CreateComputeInstance]) -> None:
+        gi_id = self._gi_ids[group[0].gpu, group[0].gi_placement]
+        if any(step.profile_id is None for step in group):
+            group = compute.arrange(self._alive(group[0], gi_id), group)
+        for step in group:
+            if step.profile_id is None:
+                raise ApplyError(f"no compute instance profile was found for {step.profile}")
+            self.session.create_compute_instance(step.gpu, gi_id, step.profile_id, step.placement)
+            self.done += 1
+
+    def _alive(self, step: CreateComputeInstance, gi_id: int) -> GpuInstance:
+        for instance in self.session.mig_state(step.gpu).instances:
+            if instance.id == gi_id:
+                profiles = instance.compute_profiles or self.session.compute_profiles(step.gpu, gi_id)
+                return dataclasses.replace(instance, compute_profiles=profiles)
+        raise ApplyError(f"the GPU instance at {step.gi_placement} vanished after it was created")
+
+    def _set_mode(self, step: SetMigMode, reset_follows: bool) -> None:
+        status = self.session.set_mig_mode(step.gpu, step.enabled)
+        if self.session.mig_state(step.gpu).current == step.enabled:
+            self._active.add(step.gpu)
+        elif status == "in_use":
+            raise BusyError(
+                "another client uses this GPU (activation status IN_USE); find it with `fuser -v /dev/nvidia*`, stop "
+                "it and run again",
+                activation=status,
+            )
+        elif not reset_follows:
+            raise BlockedError(
+                f"the driver did not activate the mode (activation status {status.upper()}); it takes effect after a "
+                "reset or reboot from outside this machine",
+                activation=status,
+            )
+
+    def _reset(self, step: ResetGpu) -> None:
+        if step.gpu in self._active:
+            # The driver has activated the mode at once; a reset would only cost the settings of the GPU.
+            return
+        # Our own open handle would be in the way.
+        self.session.release()
+        argv = ["nvidia-smi", "--gpu-reset", "-i", step.pci]
+        code, out, err = self.ports.run(argv, timeout=RESET_SECONDS)
+        if code == TIMED_OUT:
+            raise GpuHungError(
+                f"{' '.join(argv)} did not end within {RESET_SECONDS:g} s; drain the node and reboot it",
+                call="nvidia-smi --gpu-reset",
+                gpu=step.pci,
+                deadline=RESET_SECONDS,
+            )
+        if code != 0:
+            said = " ".join((err + " " + out).split())
+            raise ApplyError(f"{' '.join(argv)} ended with {code}: {said}", exit_code=code)
+
+    def _stop(self, unit: str) -> None:
+        self.stopped.append(unit)
+        code, _out, err = self.ports.run(["systemctl", "stop", unit], timeout=UNIT_SECONDS)
+        if code != 0:
+            raise BlockedError(
+                f"{unit} holds the GPU and could not be stopped ({err.strip()}); stop it by hand", unit=unit
+            )
+
+
+def _same_instance(step: CreateComputeInstance, following: t.Sequence[Step]) -> t.Iterator[CreateComputeInstance]:
+    for other in following:
+        if not isinstance(other, CreateComputeInstance):
+            return
+        if (other.gpu, other.gi_placement) != (step.gpu, step.gi_placement):
+            return
+        yield other
+
+
+def _as_busy(error: NvmlError) -> AccelError:
+    """What NVML says about an instance that changed hands since it was looked at."""
+    name = error.facts.get("code_name")
+    if name == "IN_USE":
+        return BusyError(f"it came into use after it was looked at ({error.message}); drain it and run again")
+    if name == "NOT_FOUND":
+        return BusyError(f"somebody else removed it meanwhile ({error.message}); let one manager act, and run again")
+    return error
+
+
+def words(step: Step) -> str:
+    """A step in a sentence."""
+    if isinstance(step, (StopHolder, StartHolder)):
+        return f"{'stopping' if isinstance(step, StopHolder) else 'starting'} {step.unit}"
+    if isinstance(step, SetMigMode):
+        return f"switching MIG mode {'on' if step.enabled else 'off'}"
+    if isinstance(step, ResetGpu):
+        return "resetting the GPU"
+    if isinstance(step, CreateGpuInstance):
+        return f"creating GPU instance {step.profile} at {step.placement}"
+    if isinstance(step, CreateComputeInstance):
+        return f"creating compute instance {step.profile or ''} in the GPU instance at {step.gi_placement}".replace(
+            "  ", " "
+        )
+    if isinstance(step, DestroyGpuInstance):
+        return f"destroying the GPU instance at {step.placement}"
+    return f"destroying compute instance {step.compute_id} in the GPU instance at {step.placement}"
+
+
+def gpu_of(step: Step) -> t.Optional[str]:
+    """UUID of the GPU of a step, None for those of the node."""
+    return getattr(step, "gpu", None)
