@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the node must look like with the agent (or without it), and what to do about it. Pure. PRIVATE to the collection."""
+"""What the node must look like with or without the agent, and what to do about it. Pure. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def parse(params: t.Mapping[str, t.Any]) -> InstallWish:
     timeout = params["boot_timeout"]
     if timeout < 30:
         raise WishError(
-            f"boot_timeout: {timeout} is too short; allowed are 30 seconds and more, because one GPU reset takes several",
+            f"boot_timeout: {timeout} is too short; allowed are 30 seconds and more, one GPU reset takes several",
             option="boot_timeout",
         )
     paths = {ARCHIVE: "archive", BINDING: "binding"}
@@ -196,7 +196,7 @@ def _removals(state: InstallState, tracker: Tracker) -> t.Tuple[str, ...]:
 
 
 def _may_reload(wish: InstallWish, state: InstallState, tracker: Tracker) -> bool:
-    """Rule 7. The reload is part of the change that makes it due; owed from an earlier run it is a change of its own."""
+    """Rule 7. A reload that an earlier run still owes is a change of its own."""
     if state.at_risk and not wish.reload_allowed:
         tracker.act(
             "deferred",
@@ -217,7 +217,7 @@ def _may_reload(wish: InstallWish, state: InstallState, tracker: Tracker) -> boo
 
 
 def _must_start(state: InstallState, tracker: Tracker) -> bool:
-    """Started once while nothing is wished, so that a later restart of Docker does not start it (and change GPUs then)."""
+    """Started once while nothing is wished, so that no later restart of Docker starts it and changes GPUs then."""
     if state.wishes or state.unit.get("ActiveState", "inactive") != "inactive":
         return False
     tracker.change(

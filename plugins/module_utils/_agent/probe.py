@@ -13,7 +13,7 @@ import typing as t
 from .._errors import BlockedError
 from .._ports import Ports
 from .plan import FoundFile, InstallState, InstallWish, sha256
-from .reload import containers_at_risk
+from .probe_reload import containers_at_risk
 from .unit import ARCHIVE, BINDING, LAUNCHER, UNIT, UNIT_NAME, WISHES
 
 BOOT = "/run/accel-gpu/boot.json"
@@ -68,7 +68,7 @@ def _unit(ports: Ports) -> t.Dict[str, str]:
     code, out, err = ports.run(["systemctl", "show", UNIT_NAME, f"--property={_PROPERTIES}"], timeout=30)
     if code != 0:
         raise BlockedError(
-            f"systemctl show {UNIT_NAME} ended with {code} ({(err or out).strip() or 'no message'}); the node agent needs a "
-            "node that systemd runs, or node_agent_enabled: false"
+            f"systemctl show {UNIT_NAME} ended with {code} ({(err or out).strip() or 'no message'}); "
+            "the node agent needs a node that systemd runs, or node_agent_enabled: false"
         )
     return dict(line.split("=", 1) for line in out.splitlines() if "=" in line)

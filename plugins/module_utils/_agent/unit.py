@@ -41,7 +41,7 @@ GRACE = 10
 
 
 def launcher_text(interpreter: str) -> str:
-    """`interpreter` is the node's own Python, the one that ran the module. -I: nobody's PYTHONPATH reaches a root tool."""
+    """`interpreter` is the Python that ran the module. -I: nobody's PYTHONPATH reaches a tool of root."""
     return f'#!/bin/sh\n# Managed by accel.gpu, role node_agent.\nexec {interpreter} -IB {ARCHIVE} "$@"\n'
 
 

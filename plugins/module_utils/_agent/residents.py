@@ -1,0 +1,57 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The table of residents: what the agent brings back after a reboot, and in which order. PRIVATE to the collection.
+
+Settings come before MIG (ECC and clocks need a whole GPU), MPS, device access and vGPU types after it (they need its
+devices). A new resident adds one row here and its core, nothing else.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._mig import resident as mig
+from .._mig.document import export_node
+from .._ports import Ports
+
+
+class Core(t.Protocol):
+    """What a resident can do; modules of the collection run the same core. See `_module.declare`."""
+
+    def parse(self, params: t.Mapping[str, t.Any]) -> t.Any: ...
+
+    def read(self, wish: t.Any, ports: Ports) -> t.Any: ...
+
+    def plan(self, wish: t.Any, state: t.Any) -> t.Any: ...
+
+    def apply(self, plan: t.Any, ports: Ports) -> t.Any: ...
+
+
+class Resident(t.NamedTuple):
+    """`name` is the name of its role and of its wish file. `document` is the option that takes what `export` gives.
+    `at_boot` are options that count at boot whatever the wish says."""
+
+    name: str
+    order: int
+    core: Core
+    document: str
+    export: t.Callable[[Ports], t.Dict[str, t.Any]]
+    at_boot: t.Mapping[str, t.Any]
+
+
+def export_mig(ports: Ports) -> t.Dict[str, t.Any]:
+    """The layout of every GPU of the node."""
+    with ports.open_nvml() as session:
+        return export_node(session.snapshot(("identity", "mig")))
+
+
+RESIDENTS: t.Tuple[Resident, ...] = (
+    # This is the boot that `mig_apply: next_boot` waited for.
+    Resident("mig", 20, mig, "geometry", export_mig, {"mig_apply": "now"}),
+)
+
+
+def in_order() -> t.Tuple[Resident, ...]:
+    return tuple(sorted(RESIDENTS, key=lambda resident: resident.order))
