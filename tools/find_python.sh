@@ -24,18 +24,15 @@ on_path() { # version: every pythonX.Y on PATH and python3 itself, not only the 
 
 in_pyenv() { # version
     root=$(pyenv root 2>/dev/null) || root=${PYENV_ROOT:-$HOME/.pyenv}
-    for folder in $(ls -d "$root/versions/$1".* 2>/dev/null | sort -t. -k3 -rn); do
+    for folder in $(printf '%s\n' "$root/versions/$1".* | sort -t. -k3 -rn); do
         starts "$folder/bin/python$1" "$1" && echo "$folder/bin/python$1" && return 0
     done
     return 1
 }
 
 find_one() { # versions, newest first
-    for place in on_path in_pyenv; do
-        for version in "$@"; do
-            "$place" "$version" && return 0
-        done
-    done
+    for version in "$@"; do on_path "$version" && return 0; done
+    for version in "$@"; do in_pyenv "$version" && return 0; done
     return 1
 }
 

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Everything that judges text alone. Each tool runs even if one before it failed; the exit status is that of the worst.
+# shellcheck disable=SC2317  # functions are called through check
 set -u
 cd "$(dirname "$0")/.." || exit 2
 bin=$PWD/.venv/bin
