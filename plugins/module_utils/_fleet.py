@@ -19,6 +19,8 @@ USES = ("compute", "passthrough", "vgpu", "none")
 LAYERS = ("mig_geometry", "mig_geometry_group", "mig_geometry_host")
 # With these, no GPU of the host is there for MIG.
 _WITHOUT_MIG = ("passthrough", "none")
+# Rule 6: jobs are aborted when one of these ends, so no change of MIG restarts it. Role mig refuses them as well.
+_NEVER_NOTIFIED = ("nvidia-fabricmanager", "nvidia-imex", "nvlsm")
 # The parser names its own parameters; a person reads the variables of role mig.
 _PARAMETER = re.compile(r"(?<![\w.])geometry(_group|_host)?(?=[\[:.])")
 
@@ -45,6 +47,7 @@ class _Host:
         self._today = today
         wish = self._wish()
         self._declaration()
+        self._notified()
         if wish is not None:
             self.errors += [_in_variables(line) for line in conflicts(wish)]
             self._use(wish)
@@ -81,6 +84,13 @@ class _Host:
         for fault in parse_exceptions(self._get("accel_gpu_exceptions")):
             if fault.until < self._today:
                 self.warnings.append(expired(fault))
+
+    def _notified(self) -> None:
+        for number, unit in enumerate(self._get("mig_notify") or ()):
+            if str(unit).split(".")[0] in _NEVER_NOTIFIED:
+                self.errors.append(
+                    f"mig_notify[{number}]: {unit} ends running jobs when it stops; remove it from the list"
+                )
 
     def _use(self, wish: NodeWish) -> None:
         use = self._get("accel_gpu_use")
