@@ -75,6 +75,12 @@ class DriverMismatchError(AccelError):
     kind = "driver_mismatch"
 
 
+class MissingGpuError(AccelError):
+    """A GPU that the inventory declares does not answer: repair the node or declare an exception."""
+
+    kind = "gpu_missing"
+
+
 class BindingWantedError(AccelError):
     """libnvidia-ml is there but no pynvml: the action plugin brings it and calls again."""
 

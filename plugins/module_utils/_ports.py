@@ -11,29 +11,22 @@ from __future__ import annotations
 
 import typing as t
 
+from ._files import Files
 from ._nvml.session import NvmlSession
+from ._run import Run
 
-RunResult = t.Tuple[int, str, str]
 
-
-class Run(t.Protocol):
-    """Runs a command without a shell: (exit code, stdout, stderr).
-
-    `timeout` is in seconds; code 124 tells that it expired (as coreutils' timeout does). A program that is not there
-    gives code 127 and says so in stderr. Nothing is raised.
-    """
-
-    def __call__(
-        self, argv: t.Sequence[str], timeout: t.Optional[float] = None, stdin: t.Optional[str] = None
-    ) -> RunResult: ...
+def _silent(line: str) -> None:
+    """Nobody listens."""
 
 
 class Ports(t.NamedTuple):
-    """What a core may use. `files` is a `_files.Files` under `root`; `open_nvml` opens a session that the caller
-    closes; `log` takes one line for a person."""
+    """What a core may use. `files` works below `root`; `open_nvml` opens a session that the caller closes; `log` takes
+    one line for a person; with `check` nothing on the node may change, not even a lock file."""
 
     run: Run
-    files: t.Any
+    files: Files
     open_nvml: t.Callable[[], NvmlSession]
     root: str = "/"
-    log: t.Callable[[str], None] = lambda line: None
+    log: t.Callable[[str], None] = _silent
+    check: bool = False

@@ -52,7 +52,7 @@ def load(packed: t.Optional[str] = None, agent_path: str = AGENT_PATH) -> types.
     if found is None:
         raise BindingWantedError(
             f"{LIBRARY} is on this node but no usable Python module pynvml; the action plugin of this module brings "
-            "it, so call the module through Ansible, or install nvidia-ml-py or the node agent on the node"
+            "it where nvidia-ml-py is installed on the control node; else install nvidia-ml-py or the node agent here"
         )
     return found
 
@@ -122,7 +122,7 @@ def _load_library() -> None:
         ctypes.CDLL(LIBRARY)
     except OSError as error:
         raise DriverMissingError(
-            f"{LIBRARY} cannot be loaded ({error}); install the NVIDIA driver on this node (role gpu_driver)",
+            f"the NVIDIA library cannot be loaded ({error}); install the NVIDIA driver on this node (role gpu_driver)",
             state="missing",
         ) from None
 

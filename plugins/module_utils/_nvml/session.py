@@ -5,8 +5,9 @@
 """The NVML session: what the rest of the collection knows of NVML. PRIVATE to the collection.
 
 A session opens its child at the first request and again after `release`, so that nothing holds the GPU while it is
-reset. Every NVML call has a deadline. Errors: DriverMissingError, DriverMismatchError, BindingWantedError, NotRootError,
-NvmlError (facts: call, gpu, code, code_name), GpuLostError, GpuHungError (facts: call, gpu, gpu_index, deadline),
+reset. Every NVML call has a deadline. Errors: DriverMissingError (facts: state "missing" | "not_loaded"),
+DriverMismatchError (facts: library, module), BindingWantedError, NotRootError, NvmlError (facts: call, gpu, code,
+code_name), GpuLostError, GpuHungError (facts: call, gpu, gpu_index, deadline),
 SessionDiedError (facts: call, gpu, gpu_index, signal).
 """
 
@@ -120,8 +121,8 @@ class NvmlSession:
 
 
 def open_session(binding: t.Optional[str] = None, deadline: float = 30.0, root: str = "/") -> NvmlSession:
-    """A session. `binding` is pynvml's packed source (`binding.pack`), `deadline` is in seconds for each NVML call, below
-    `root` lies the node's /sys."""
+    """A session. `binding` is pynvml's packed source (`binding.pack`), `deadline` the seconds that each NVML call may
+    take, `root` the node's root directory."""
     return NvmlSession(binding, deadline, root)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._errors import AccelError, GpuLostError, NvmlError
+from .._errors import AccelError, NotRootError, NvmlError
 from . import health, mig, read, settings
 from .address import optional_text, text
 from .caller import Caller
@@ -27,8 +27,8 @@ def take(caller: Caller, subsets: t.Sequence[str], skip: t.Sequence[int]) -> Sna
             continue
         try:
             gpus.append(_gpu(caller, index, subsets))
-        except (GpuLostError, NvmlError) as error:
-            failures.append(_failure(caller, index, error))
+        except (NotRootError, NvmlError) as error:
+            failures.append(_failure(index, error))
     return Snapshot(gpus=tuple(gpus), failures=tuple(failures), **system)
 
 
@@ -58,8 +58,8 @@ def _gpu(caller: Caller, index: int, subsets: t.Sequence[str]) -> Gpu:
         )
 
 
-def _failure(caller: Caller, index: int, error: AccelError) -> GpuFailure:
-    """Names the lost GPU as well as can be: a GPU without a handle may still answer for its address."""
+def _failure(index: int, error: AccelError) -> GpuFailure:
+    """By PCI address where the GPU still told that much."""
     named = error.facts.get("gpu") or ""
     if ":" in named:
         return GpuFailure(index, error.kind, error.message, pci=named)

@@ -1,0 +1,73 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The flow of a module that makes what was declared: parse, read, plan, and outside check mode apply. PRIVATE."""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+
+from .._errors import AccelError
+from .._ports import Ports
+from .flow import Result, run_flow
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+
+class Plan(t.Protocol):
+    """What is to be done and why. `refusal` is raised in check mode too, in the same words."""
+
+    @property
+    def changed(self) -> bool: ...
+    @property
+    def diff(self) -> t.Mapping[str, t.Any]: ...
+    @property
+    def actions(self) -> t.Sequence[t.Any]: ...
+    @property
+    def refusal(self) -> t.Optional[AccelError]: ...
+    def result(self) -> Result: ...
+
+
+class Outcome(t.Protocol):
+    """What was done."""
+
+    def result(self) -> Result: ...
+
+
+class Core(t.Protocol):
+    """A core: usually a Python module. `read` and `apply` do the I/O, `parse` and `plan` are pure."""
+
+    def parse(self, params: t.Mapping[str, t.Any]) -> t.Any: ...
+    def read(self, wish: t.Any, ports: Ports) -> t.Any: ...
+    def plan(self, wish: t.Any, state: t.Any) -> t.Any: ...
+    def apply(self, plan: t.Any, ports: Ports) -> t.Any: ...
+
+
+def run_declare(module: AnsibleModule, core: t.Any) -> None:
+    """Ends the module with changed, diff, actions and whatever plan and outcome add."""
+    run_flow(module, functools.partial(declare, core, module.params))
+
+
+def declare(core: Core, params: t.Mapping[str, t.Any], ports: Ports, result: Result) -> None:
+    """The flow without AnsibleModule. Raises AccelError; `result` then holds what is known."""
+    wish = core.parse(params)
+    plan: Plan = core.plan(wish, core.read(wish, ports))
+    result.update(plan.result(), diff=dict(plan.diff), actions=list(plan.actions))
+    if plan.refusal is not None:
+        raise plan.refusal
+    result["changed"] = plan.changed
+    if plan.changed and not ports.check:
+        _apply(core, plan, ports, result)
+
+
+def _apply(core: Core, plan: Plan, ports: Ports, result: Result) -> None:
+    try:
+        outcome: Outcome = core.apply(plan, ports)
+    except AccelError as error:
+        # A failed step that was taken back leaves the node as it was.
+        result["changed"] = not error.facts.get("restored", False)
+        raise
+    result.update(outcome.result())
