@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Turn boards.yaml into the C table of src/board.h.
+
+Usage: boards.py BOARDS_YAML OUTPUT_C
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import sys
+from typing import Any
+
+import yaml
+
+PROFILE_FIELDS = ("name", "id", "profile_enum", "slices", "slots", "mib", "starts", "sm", "max_instances")
+ENGINE_FIELDS = ("copy", "decoder", "encoder", "jpeg", "ofa")
+NVLINK_VERSIONS = {3: 4, 4: 6, 5: 7}  # generation to NVML_NVLINK_VERSION_*
+
+
+def quoted(text: str) -> str:
+    return json.dumps(text)
+
+
+def profile_row(row: list[Any], reported: dict[str, int]) -> str:
+    fields = dict(zip(PROFILE_FIELDS + ENGINE_FIELDS, row, strict=True))
+    starts = ", ".join(str(start) for start in fields["starts"])
+    engines = ", ".join(str(fields[name]) for name in ENGINE_FIELDS)
+    count = reported.get(fields["name"], fields["max_instances"])
+    return (
+        f"            {{{quoted(fields['name'])}, {fields['id']}, NVML_GPU_INSTANCE_PROFILE_{fields['profile_enum']},"
+        f" {fields['slices']}, {fields['slots']}, {fields['mib']}, {len(fields['starts'])}, {{{starts}}},"
+        f" {fields['sm']}, {fields['max_instances']}, {count}, {{{engines}}}}},\n"
+    )
+
+
+def mig_of(board: dict[str, Any], boards: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
+    mig: dict[str, Any] | None = board.get("mig")
+    if mig and "profiles_of" in mig:
+        return mig_of(boards[mig["profiles_of"]], boards)
+    return mig
+
+
+def initializers(board: dict[str, Any], mig: dict[str, Any] | None) -> list[str]:
+    identity, memory, clocks, heat = (board[key] for key in ("identity", "memory", "clocks", "temperature"))
+    major, minor = identity["compute_capability"].split(".")
+    nvlink = board.get("nvlink", {"links": 0, "generation": 0, "speed_mbps": 0, "fabric": False})
+    brand = identity["brand"].upper().replace("-", "_")
+    return [
+        f".key = {quoted(board['key'])}",
+        f".name = {quoted(board['name'])}",
+        f".brand = NVML_BRAND_{brand}",
+        f".architecture = NVML_DEVICE_ARCH_{identity['architecture'].upper()}",
+        f".architecture_name = {quoted(identity['architecture'])}",
+        f".cc_major = {major}",
+        f".cc_minor = {minor}",
+        f".pci_device = 0x{identity['device_id']}10de",
+        f".pci_subsystem = 0x{identity['subsystem_id']}10de",
+        f".part_number = {quoted(board['firmware']['part_number'])}",
+        f".vbios = {quoted(board['firmware']['vbios'])}",
+        f".memory_mib = {memory['total_mib']}",
+        f".reserved_mib = {memory['reserved_mib']}",
+        f".bus_bits = {memory['bus_bits']}",
+        f".bar1_mib = {memory['bar1_mib']}",
+        f".sm = {board['compute']['sm']}",
+        f".cores_per_sm = {board['compute']['cores_per_sm']}",
+        f".power_default_w = {board['power']['default_w']}",
+        f".power_min_w = {board['power']['min_w']}",
+        f".power_max_w = {board['power']['max_w']}",
+        f".graphics_min = {clocks['graphics_min']}",
+        f".graphics_max = {clocks['graphics_max']}",
+        f".graphics_app = {clocks['graphics_app']}",
+        f".memory_clock_count = {len(clocks['memory'])}",
+        f".memory_clocks = {{{', '.join(str(clock) for clock in sorted(clocks['memory'], reverse=True))}}}",
+        f".video_max = {clocks['video_max']}",
+        f".temperature_max = {heat['max_operating']}",
+        f".temperature_slowdown = {heat['slowdown']}",
+        f".temperature_shutdown = {heat['shutdown']}",
+        f".temperature_memory = {heat['memory_max'] or 0}",
+        f".pcie_generation = {board['pcie']['generation']}",
+        f".pcie_width = {board['pcie']['width']}",
+        f".nvlinks = {nvlink['links']}",
+        f".nvlink_version = {NVLINK_VERSIONS.get(nvlink['generation'], 0)}",
+        f".nvlink_speed_mbps = {nvlink['speed_mbps']}",
+        f".fabric = {int(nvlink['fabric'])}",
+        f".slots = {mig['slots'] if mig else 0}",
+        f".compute_slices = {mig['compute_slices'] if mig else 0}",
+        f".profile_count = {len(mig['profiles']) if mig else 0}",
+        f".derived = {quoted(' '.join(board['derived']))}",
+    ]
+
+
+def board_row(board: dict[str, Any], boards: dict[str, dict[str, Any]]) -> str:
+    mig = mig_of(board, boards)
+    lines = "".join(f"        {line},\n" for line in initializers(board, mig))
+    if mig:
+        rows = "".join(profile_row(row, mig.get("reported_count", {})) for row in mig["profiles"])
+        lines += f"        .profiles = {{\n{rows}        }},\n"
+    return f"    {{\n{lines}    }},\n"
+
+
+def main() -> int:
+    document = yaml.safe_load(pathlib.Path(sys.argv[1]).read_text(encoding="utf-8"))
+    boards = {board["key"]: board for board in document["boards"]}
+    rows = "".join(board_row(board, boards) for board in document["boards"])
+    text = (
+        "/* Generated by gen/boards.py from boards.yaml. Do not edit. */\n"
+        '#include "board.h"\n\n'
+        f"const struct gs_board gs_boards[] = {{\n{rows}}};\n\n"
+        "const int gs_board_count = (int)(sizeof(gs_boards) / sizeof(gs_boards[0]));\n"
+    )
+    pathlib.Path(sys.argv[2]).write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
