@@ -23,11 +23,11 @@ demo: $(STAMP) host ## simulated GPU nodes, site.yml on them, a table of what is
 
 .PHONY: test
 test: $(STAMP) host ## everything that proves the collection: at most 15 minutes on 2 cores
-	@$(PYTHON_ENV) tools/test.py
+	@$(PYTHON_ENV) tools/stages.py
 
 .PHONY: test-full
 test-full: $(STAMP) host ## the same with every fault injection and every interpreter: hours
-	@FULL=1 $(PYTHON_ENV) tools/test.py
+	@FULL=1 $(PYTHON_ENV) tools/stages.py
 
 .PHONY: bench
 bench: $(STAMP) host gpusim-build ## what a no-change run costs, against tests/bench/budget.yml
@@ -51,7 +51,7 @@ $(STAMP): pyproject.toml tools/env.py tools/find_python.sh
 host: # compiler, mmdebstrap, Docker's packages
 	@tools/host_packages.sh
 
-# --- the stages of make test, in tools/test.py's table; each also runs alone ------------------------------------------
+# --- the stages of make test, in tools/stages.py's table; each also runs alone ------------------------------------------
 
 .PHONY: lint
 lint: $(STAMP) ## ruff, mypy, vermin, yamllint, ansible-lint, documentation

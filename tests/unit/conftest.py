@@ -17,7 +17,7 @@ import pytest
 CONTROL_NODE_ONLY = ("ansible", "pynvml")
 ABSENT = tuple(name for name in CONTROL_NODE_ONLY if importlib.util.find_spec(name) is None)
 # They look at the checkout, not at what runs on a node: one run of them, on the control node's Python, says it all.
-OF_THE_CHECKOUT = ("test_checkout.py", "test_rooms.py")
+OF_THE_CHECKOUT = ("test_checkout.py", "test_rooms.py", "test_tools.py")
 LEFT_OUT: t.List[str] = []
 
 
