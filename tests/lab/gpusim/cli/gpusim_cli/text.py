@@ -18,7 +18,7 @@ def node(state: t.Dict[str, t.Any]) -> str:
     rows = [("GPU", "NAME", "PCI", "UUID", "MIG")]
     below: t.Dict[int, t.List[str]] = {}
     for number, gpu in enumerate(state["gpus"], 1):
-        rows.append((str(gpu["index"]), gpu["name"], gpu["pci"], gpu["uuid"], _mode(gpu.get("mig"))))
+        rows.append((str(gpu["index"]), gpu["name"], gpu["pci"], gpu["uuid"], _mode(gpu["mig"])))
         below[number] = _below(gpu)
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [head]
@@ -28,23 +28,23 @@ def node(state: t.Dict[str, t.Any]) -> str:
     return "\n".join(lines)
 
 
-def _mode(mig: t.Optional[t.Dict[str, t.Any]]) -> str:
-    if not mig or mig.get("current") is None:
+def _mode(mig: t.Dict[str, bool]) -> str:
+    if not mig["capable"]:
         return "no MIG"
-    current, pending = ("on" if mig[key] in ("enabled", True) else "off" for key in ("current", "pending"))
+    current, pending = ("on" if mig[key] else "off" for key in ("current", "pending"))
     return current if current == pending else f"{current} (pending {pending})"
 
 
 def _below(gpu: t.Dict[str, t.Any]) -> t.List[str]:
     lines = []
-    for instance in gpu.get("instances", []):
+    for instance in gpu["instances"]:
         place = instance["placement"]
-        computes = ", ".join("{} {}".format(c["id"], c["profile"]) for c in instance.get("compute_instances", []))
+        computes = ", ".join("{} {}".format(c["id"], c["profile"]) for c in instance["compute_instances"])
         where = f"at {place['start']}:{place['size']}"
         lines.append(f"     GI {instance['id']:<3} {instance['profile']:<16} {where}  CI: {computes or 'none'}")
-    for process in gpu.get("processes", []):
+    for process in gpu["processes"]:
         where = "".join(
-            f" {word} {process[key]}" for word, key in (("GI", "gi"), ("CI", "ci")) if process.get(key) is not None
+            f" {word} {process[key]}" for word, key in (("GI", "gi"), ("CI", "ci")) if process[key] is not None
         )
         lines.append(f"     pid {process['pid']:<7} {process['kind']}{where}")
     return lines

@@ -65,7 +65,7 @@ def words(error: t.Any) -> str:
 
 
 def control(command: str) -> t.Tuple[int, str]:
-    """Run a command of the simulator's control interface: (0, JSON) or (NVML return code, sentence)."""
+    """Run a command of the simulator's control interface: (0, JSON) or (another code, the sentence why not)."""
     out = ctypes.create_string_buffer(65536)
     code = nv.nvmlLib.gpusim_control(command.encode(), out, ctypes.c_size_t(len(out)))
     return code, out.value.decode(errors="replace")

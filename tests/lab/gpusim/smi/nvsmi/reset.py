@@ -29,15 +29,15 @@ def main(wish: options.Wish) -> int:
         )
     refused = []
     for gpu in gpus:
-        code, sentence = control("reset %d" % gpu.index)
-        if code == nv.NVML_SUCCESS:
+        code, sentence = control(f"reset {gpu.index}")
+        if code == 0:
             print(f"GPU {_name(gpu)} was successfully reset.")
-        elif code == nv.NVML_ERROR_IN_USE:
+        elif "is in use" in sentence:
             refused.append(gpu)
-        elif code == nv.NVML_ERROR_NOT_SUPPORTED:
+        elif "cannot reset" in sentence:
             raise errors.SmiError(errors.NOT_SUPPORTED, f"Resetting GPU {_name(gpu)} is not supported.")
         else:
-            raise errors.SmiError(errors.exit_code(code), f"Unable to reset GPU {_name(gpu)}: {sentence}")
+            raise errors.SmiError(errors.OTHER, f"Unable to reset GPU {_name(gpu)}: {sentence}")
     if refused:
         raise errors.SmiError(errors.OTHER, _in_use_text(refused))
     print("All done.")
