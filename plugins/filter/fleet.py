@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Filters for playbooks about whole fleets: wishes against each other, declarations against nodes, owed states."""
+"""Filters for playbooks about whole fleets: wishes against each other, owed states, stored layouts."""
 
 from __future__ import annotations
 
@@ -12,23 +12,12 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ..module_utils._errors import WishError
-from ..module_utils._expected import missing, parse_exceptions, parse_expected
 from ..module_utils._fleet import problems
 from ..module_utils._mig.document import items
 
 
 def fleet_problems(hosts: t.Sequence[str], variables: t.Mapping[str, t.Any]) -> dict[str, list[str]]:
     return problems({host: variables[host] for host in hosts}, datetime.date.today())
-
-
-def expected_problems(info: t.Mapping[str, t.Any], expected: t.Any = None, exceptions: t.Any = None) -> list[str]:
-    gpus = [(gpu["uuid"], gpu["name"]) for gpu in info.get("gpus") or ()]
-    silent = [failure["message"] for failure in info.get("failures") or ()]
-    try:
-        found = missing(parse_expected(expected), parse_exceptions(exceptions), gpus, silent)
-    except WishError as error:
-        raise AnsibleFilterError(error.message) from error
-    return [] if found is None else [found]
 
 
 def owed_states(results: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
@@ -60,7 +49,6 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {
-            "expected_problems": expected_problems,
             "fleet_problems": fleet_problems,
             "mig_wishes": mig_wishes,
             "owed_states": owed_states,

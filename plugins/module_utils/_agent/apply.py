@@ -65,8 +65,13 @@ def _systemctl(ports: Ports, *words: str) -> None:
     code, out, err = ports.run(["systemctl", *words], timeout=120)
     if code != 0:
         raise ApplyError(
-            f"systemctl {' '.join(words)} ended with {code}: {(err or out).strip() or 'no message'}; "
+            f"systemctl {' '.join(words)} ended with {code}: {_first_line(err or out)}; "
             f"see journalctl -u {UNIT_NAME}, then run again",
             step=f"systemctl {' '.join(words)}",
             restored=False,
         )
+
+
+def _first_line(said: str) -> str:
+    lines = said.strip().splitlines()
+    return lines[0].rstrip(".") if lines else "no message"

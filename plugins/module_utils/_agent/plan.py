@@ -176,12 +176,20 @@ def _links(
     wanted: t.FrozenSet[str], state: InstallState, tracker: Tracker
 ) -> t.Tuple[t.Tuple[str, ...], t.Tuple[str, ...]]:
     link, unlink = tuple(sorted(wanted - state.links)), tuple(sorted(state.links - wanted))
-    for path in link:
-        reason = "the boot unit is started by it" if ".wants/" in path else "this service waits for the geometry"
-        tracker.change(path, None, UNIT, action="enable", object=path, reason=reason)
-    for path in unlink:
-        tracker.change(path, UNIT, None, action="disable", object=path, reason="it is no longer declared")
+    before, after = _starters(state.links), _starters(wanted)
+    for action, paths, reason in (
+        ("enable", link, "started by the target, waited for by the services"),
+        ("disable", unlink, "no longer declared"),
+    ):
+        if paths:
+            names = ", ".join(_starters(paths))
+            tracker.change(f"{UNIT_NAME} links", before, after, action=action, object=names, reason=reason)
     return link, unlink
+
+
+def _starters(links: t.Iterable[str]) -> t.List[str]:
+    """docker.service.requires/accel-gpu.service -> docker.service.requires"""
+    return sorted(link.split("/")[-2] for link in links)
 
 
 def _removals(state: InstallState, tracker: Tracker) -> t.Tuple[str, ...]:
@@ -218,11 +226,12 @@ def _may_reload(wish: InstallWish, state: InstallState, tracker: Tracker) -> boo
 
 def _must_start(state: InstallState, tracker: Tracker) -> bool:
     """Started once while nothing is wished, so that no later restart of Docker starts it and changes GPUs then."""
-    if state.wishes or state.unit.get("ActiveState", "inactive") != "inactive":
+    found = state.unit.get("ActiveState", "inactive")
+    if state.wishes or found not in ("inactive", "failed"):
         return False
     tracker.change(
         f"{UNIT_NAME} state",
-        "inactive",
+        found,
         "active",
         action="start",
         object=UNIT_NAME,

@@ -12,6 +12,7 @@ import pathlib
 import typing as t
 
 import yaml
+
 from ansible_collections.accel.gpu.plugins.module_utils._nvml.objects import (
     ComputeInstance,
     ComputeInstanceProfile,
@@ -35,12 +36,12 @@ _STARTS = {(2, 3): (0,), (2, 7): (0, 2, 4), (3, 7): (0, 4), (4, 7): (0,)}
 Standing = t.Union[t.Tuple[str, int], t.Tuple[str, int, t.Tuple[str, ...]]]
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def rows() -> t.Dict[str, t.Dict[str, t.Any]]:
     return {row["key"]: row for row in yaml.safe_load(_FILE.read_text(encoding="utf-8"))["boards"]}
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def profiles(key: str) -> t.Tuple[GpuInstanceProfile, ...]:
     mig = rows()[key].get("mig")
     if mig is None:

@@ -58,8 +58,8 @@ def test_a_sound_fleet_has_no_problems():
         ),
         (
             {"mig_geometry_group": [SEVEN], "accel_gpu_use": "passthrough"},
-            "node-1: mig_geometry_group[0]: wishes MIG, but accel_gpu_use is passthrough; remove the item for this host, "
-            "or set accel_gpu_use: compute",
+            "node-1: mig_geometry_group[0]: wishes MIG, but accel_gpu_use is passthrough; remove the item for this "
+            "host, or set accel_gpu_use: compute",
         ),
         (
             {"mig_geometry_host": [SEVEN], "accel_gpu_use": "none"},

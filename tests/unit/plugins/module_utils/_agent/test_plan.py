@@ -188,3 +188,7 @@ def test_the_unit_stands_between_those_who_make_gpus_ready_and_those_who_use_the
 
 def test_the_agent_stops_before_systemd_would_kill_it():
     assert "boot --timeout 290 --on-failure hold" in unit_text(300, "hold")
+
+
+def test_a_failed_unit_without_wishes_is_started_again():
+    assert plan(installed(unit={**RUNNING, "ActiveState": "failed"}, wishes=())).start
