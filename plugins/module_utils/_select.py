@@ -18,7 +18,7 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from ._errors import GpuHungError, GpuLostError, WishError
+from ._errors import AccelError, GpuHungError, GpuLostError, NotRootError, NvmlError, WishError
 from ._nvml.objects import Gpu, GpuFailure, GpuInstance
 from ._problems import Problems
 from ._shape import integer, keys, mapping, sequence, shown, text
@@ -172,7 +172,12 @@ def match(selector: Selector, gpus: t.Sequence[Gpu], failures: t.Sequence[GpuFai
     GpuHungError where it names a GPU that is there but gave no answer.
     """
     found = _match_plain(selector, gpus, failures)
-    spared = {gpu.uuid for entry in selector.exclude for gpu in _match_plain(entry, gpus, failures)}
+    spared = {
+        gpu.uuid
+        for entry in selector.exclude
+        if not any(names_failure(entry, failure) for failure in failures)
+        for gpu in _match_plain(entry, gpus, failures)
+    }
     return tuple(gpu for gpu in found if gpu.uuid not in spared)
 
 
@@ -229,13 +234,27 @@ def is_model(pattern: str, name: str) -> bool:
 
 def _raise_unmatched(selector: Selector, gpus: t.Sequence[Gpu], failures: t.Sequence[GpuFailure]) -> t.NoReturn:
     for failure in failures:
-        if selector.value in (failure.index, failure.uuid, normalise_pci(failure.pci or "")):
-            kind = GpuHungError if failure.kind == "gpu_hung" else GpuLostError
-            raise kind(f"{selector.address}: {selector} gives no answer: {failure.message}", gpu=failure.uuid)
+        if names_failure(selector, failure):
+            raise failure_error(failure, f"{selector.address}: {selector} names a GPU that gives no answer")
     there = "; ".join(f"{gpu.index}: {gpu.uuid} {gpu.pci} {gpu.name}" for gpu in gpus) or "no GPU at all"
     raise WishError(
         f"{selector.address}: {selector.value} matches no GPU of this node; it has {there}", address=selector.address
     )
+
+
+def names_failure(selector: Selector, failure: GpuFailure) -> bool:
+    """Whether an exact selector names a GPU that is there but gave no answer."""
+    if selector.kind == "index":
+        return selector.value == failure.index
+    if selector.kind == "pci":
+        return selector.value == normalise_pci(failure.pci or "")
+    return selector.kind == "uuid" and (failure.uuid or "").lower().startswith(str(selector.value).lower())
+
+
+def failure_error(failure: GpuFailure, begin: str) -> AccelError:
+    """The error for a GPU without an answer, in the class that says what to do."""
+    kind = {"gpu_hung": GpuHungError, "gpu_lost": GpuLostError, "permission": NotRootError}.get(failure.kind, NvmlError)
+    return kind(f"{begin}: {failure.message}", gpu=failure.uuid, pci=failure.pci)
 
 
 # --- who wins ------------------------------------------------------------------------------------------------------

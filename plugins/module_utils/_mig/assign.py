@@ -95,7 +95,7 @@ def _without(
     for number in kept:
         mask |= mask_of(standing[number].place)
         used = added(used, standing[number].uses)
-    taken = {request for _, request in pairs}
+    taken = {pair[1] for pair in pairs}
     rest = sorted(
         (number for number in range(len(requests)) if number not in taken), key=lambda n: _order(grid, requests[n])
     )
@@ -126,7 +126,7 @@ def _match(
         open_.setdefault((request.shape, request.start, request.kind), []).append(number)
     keys = tuple(open_)
 
-    @functools.lru_cache(maxsize=None)
+    @functools.cache
     def cheapest(position: int, left: t.Tuple[int, ...]) -> t.Optional[t.Tuple[int, t.Tuple[int, ...]]]:
         if position == len(kept):
             return 0, ()
@@ -151,7 +151,7 @@ def _choices(
     keys: t.Sequence[t.Tuple[int, t.Optional[int], int]], left: t.Sequence[int], standing: Standing
 ) -> t.List[int]:
     """A request for this very place goes before requests for any place: nothing else could serve it."""
-    fitting = [n for n, (shape, _, _) in enumerate(keys) if shape == standing.shape and left[n]]
+    fitting = [n for n, key in enumerate(keys) if key[0] == standing.shape and left[n]]
     exact = [n for n in fitting if keys[n][1] == standing.place.start]
     return exact or [n for n in fitting if keys[n][1] is None]
 

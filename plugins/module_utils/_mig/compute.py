@@ -55,9 +55,8 @@ def check_offered(wish: Wish, profile: GpuInstanceProfile, known: Profiles, addr
         there = find(entry.profile, profile.slices, known) is not None if known else not cuts or wanted in cuts
         if not there:
             names = offered(known) or ", ".join(_name(cut, profile) for cut in cuts)
-            raise WishError(
-                f"{address}.compute[{number}]: {profile.name} has no compute instance {entry.profile}; it offers {names}"
-            )
+            where = f"{address}.compute[{number}]"
+            raise WishError(f"{where}: {profile.name} has no compute instance {entry.profile}; it offers {names}")
 
 
 def predict(wish: Wish, profile: GpuInstanceProfile) -> t.Tuple[ComputeSpec, ...]:
@@ -130,7 +129,7 @@ def _mend_by_place(
         return None
     created = [ComputeSpec(wanted[number].name, wanted[number].id, place) for number, place in solution.created]
     return Mending(
-        tuple(_spec(there[number]) for number, _ in sorted(solution.kept)),
+        tuple(_spec(there[pair[0]]) for pair in sorted(solution.kept)),
         tuple(there[number].id for number in solution.destroyed),
         tuple(created),
     )

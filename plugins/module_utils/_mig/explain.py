@@ -122,14 +122,20 @@ def _alternatives(grid: Grid, requests: t.Sequence[Request]) -> str:
     for chosen in ordered:
         if any(all(a <= b for a, b in zip(chosen, other)) for other in fitting):
             continue
-        if any(chosen) and fits(grid, [Request(*key) for n, key in zip(chosen, keys) for _ in range(n)]):
+        if any(chosen) and fits(grid, [Request(*key) for key in _times(chosen, keys)]):
             fitting.append(chosen)
             if len(fitting) == _ALTERNATIVES:
                 break
     if not fitting:
         return "none of them fits alone"
-    parts = [listed(_shape(grid, key) for n, key in zip(chosen, keys) for _ in range(n)) for chosen in fitting]
+    parts = [listed(_shape(grid, key) for key in _times(chosen, keys)) for chosen in fitting]
     return f"of these would fit {', or '.join(parts)}"
+
+
+def _times(
+    counts: t.Sequence[int], keys: t.Sequence[t.Tuple[int, t.Optional[int]]]
+) -> t.List[t.Tuple[int, t.Optional[int]]]:
+    return [key for count, key in zip(counts, keys) for key in [key] * count]
 
 
 def _shape(grid: Grid, key: t.Tuple[int, t.Optional[int]]) -> Shape:

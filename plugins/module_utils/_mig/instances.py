@@ -107,10 +107,11 @@ class _Search:
         self.grid: Grid = gpu_grid(gpu.mig.profiles)
         self.name = label(gpu)
         self.there = by_place(gpu)
-        self.wanted = wanted
+        # In an order of their own, so that the order in which people write the wish changes nothing.
+        self.wanted = sorted(wanted, key=_canonical)
         self.usage = usage
-        self.kinds = list(dict.fromkeys(one.compute for one in wanted))
-        self.requests = [Request(one.profile.id, one.start, self.kinds.index(one.compute)) for one in wanted]
+        self.kinds = list(dict.fromkeys(one.compute for one in self.wanted))
+        self.requests = [Request(one.profile.id, one.start, self.kinds.index(one.compute)) for one in self.wanted]
         self.busy = [number for number, one in enumerate(self.there) if usage.instance(one)]
         self._mendings: t.Dict[t.Tuple[int, int, bool], t.Optional[compute.Mending]] = {}
 
@@ -167,6 +168,11 @@ class _Search:
         )
 
 
+def _canonical(one: Wanted) -> t.Tuple[t.Any, ...]:
+    inner = [(entry.profile, -1 if entry.placement is None else entry.placement) for entry in one.compute or ()]
+    return one.profile.id, -1 if one.start is None else one.start, one.compute is not None, inner
+
+
 def makes_room_for(instance: GpuInstance, created: t.Sequence[Created]) -> t.Optional[Created]:
     """The new instance that needs the slots of this one, for the reason in `actions`."""
     mask = mask_of(instance.placement)
@@ -176,14 +182,14 @@ def makes_room_for(instance: GpuInstance, created: t.Sequence[Created]) -> t.Opt
 def busy_error(changes: Changes, where: str, uuid: str, allowed: bool) -> BusyError:
     """Names every instance that would have to go and its users."""
     named = "; ".join(f"{what} is in use by {', '.join(map(str, claims))}" for what, claims in changes.hurt)
-    idle = not allowed and any(not claim.has_process for _, claims in changes.hurt for claim in claims)
+    idle = not allowed and any(not claim.has_process for hurt in changes.hurt for claim in hurt[1])
     hint = ", or give allow_destroy_allocated: true for allocations without a process" if idle else ""
     return BusyError(
         f"{where}: the wish needs GPU instances that are in use: {named}; drain them first, or give when_busy: defer"
         f"{hint}",
         gpu=uuid,
-        instances=[what for what, _ in changes.hurt],
-        owners=[str(claim) for _, claims in changes.hurt for claim in claims],
+        instances=[hurt[0] for hurt in changes.hurt],
+        owners=[str(claim) for hurt in changes.hurt for claim in hurt[1]],
     )
 
 

@@ -79,8 +79,8 @@ def _not_now(
     begin = f"{where}: MIG cannot be switched {_WORD[wanted]} now"
     if resets and holders.reset_reachable is False:
         return BlockedError(
-            f"{begin}: {gpu.architecture} GPUs need a reset for it, and nvidia-smi, which does it, cannot be run on this node; "
-            "install it or give mig_apply: next_boot",
+            f"{begin}: {gpu.architecture} GPUs need a reset for it, and nvidia-smi, which does it, "
+            "cannot be run on this node; install it or give mig_apply: next_boot",
             gpu=gpu.uuid,
         )
     if claims:

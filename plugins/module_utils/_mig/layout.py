@@ -123,7 +123,7 @@ Position = t.Tuple[int, int]  # (shape id, start)
 def layouts(grid: Grid) -> t.Iterator[t.Tuple[Position, ...]]:
     """Every layout that can exist, by start, the empty one included."""
     starts = sorted(
-        ((place.start, shape.id, mask_of(place), shape.uses) for shape in grid.shapes for place in shape.places)
+        (place.start, shape.id, mask_of(place), shape.uses) for shape in grid.shapes for place in shape.places
     )
 
     def extend(first: int, mask: int, used: Uses, chosen: t.Tuple[Position, ...]) -> t.Iterator[t.Tuple[Position, ...]]:

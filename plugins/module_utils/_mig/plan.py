@@ -11,7 +11,8 @@ import typing as t
 
 from .._diff import Tracker
 from .._errors import AccelError, BlockedError, BusyError
-from .._nvml.objects import Gpu, Snapshot
+from .._nvml.objects import Gpu, GpuFailure, Snapshot
+from .._select import failure_error, names_failure
 from . import actions
 from .compute import creations
 from .instances import Changes, busy_error, by_place, change_to, destroy_all, guest_error, keep_all, spec_of
@@ -24,6 +25,7 @@ from .model import (
     DestroyGpuInstance,
     GpuLayout,
     GpuPlan,
+    GpuWish,
     Holders,
     MigPlan,
     NodeWish,
@@ -61,18 +63,40 @@ def plan(
         tracker.note("wish", note)
     for failure in snapshot.failures:
         tracker.act("left_alone", f"GPU {failure.index}", f"gives no answer: {failure.message}", gpu=failure.uuid)
+    lost = _lost(wish, snapshot)
     plans = []
     stop: t.List[str] = []
     for gpu in sorted(snapshot.gpus, key=lambda one: one.pci):
         planned, units = _plan_gpu(gpu, targets.get(gpu.uuid), busy, holders, options)
         plans.append(planned)
         stop.extend(units)
-    return _whole(plans, list(dict.fromkeys(stop)), tracker)
+    return _whole(plans, list(dict.fromkeys(stop)), tracker, lost)
 
 
-def _whole(plans: t.Sequence[GpuPlan], units: t.Sequence[str], tracker: Tracker) -> MigPlan:
+def _lost(wish: NodeWish, snapshot: Snapshot) -> t.List[AccelError]:
+    """GPUs that the wish means but that gave no answer: their geometry cannot be said to be there."""
+    found = []
+    for failure in snapshot.failures:
+        meant = [item.address for item in wish.gpus if _means(item, failure)]
+        if meant:
+            found.append(failure_error(failure, f"{meant[-1]}: GPU {failure.index} is meant too but gives no answer"))
+    return found
+
+
+def _means(item: GpuWish, failure: GpuFailure) -> bool:
+    """Only `all` surely does: the model of a lost GPU is not known, and exact selectors have failed before."""
+    if item.parted is not None:
+        return not item.parted.filters and item.parted.indexes in (None, (failure.index,))
+    if item.selector is None or item.selector.kind != "all":
+        return False
+    return not any(names_failure(entry, failure) for entry in item.selector.exclude)
+
+
+def _whole(
+    plans: t.Sequence[GpuPlan], units: t.Sequence[str], tracker: Tracker, lost: t.Sequence[AccelError]
+) -> MigPlan:
     """The node's plan: holders are stopped once before and started once after all GPUs."""
-    refusal = _refusal([planned.refusal for planned in plans if planned.refusal is not None])
+    refusal = _refusal([*lost, *(planned.refusal for planned in plans if planned.refusal is not None)])
     steps: t.List[Step] = [StopHolder(unit) for unit in units]
     told = tracker.actions
     told += [actions.holder("stop_holder", unit) for unit in units]

@@ -35,7 +35,7 @@ class Usage:
 
     def instance(self, one: GpuInstance) -> Claims:
         """Everyone whom destroying this GPU instance would hurt."""
-        inner = [claim for (gi, _), claims in self.computes.items() if gi == one.id for claim in claims]
+        inner = [claim for ids, claims in self.computes.items() if ids[0] == one.id for claim in claims]
         return _unique(self.whole + self.instances.get(one.id, []) + inner)
 
     def compute(self, instance: int, compute: int) -> Claims:
@@ -58,6 +58,8 @@ def _unique(claims: t.Iterable[Claim]) -> Claims:
 def usage_of(gpu: Gpu, busy: Busy, allow_destroy_allocated: bool) -> Usage:
     """All users of one GPU. Owners that could not be asked count as users of the whole GPU and cannot be overridden."""
     usage = Usage(whole=list(busy.unknown))
+    if not gpu.processes_complete:
+        usage.whole.append(Claim("processes", "that NVML refused to list", True))
     for process in gpu.processes:
         _add_process(usage, process, process.gpu_instance_id, process.compute_instance_id)
     for instance in gpu.mig.instances:
