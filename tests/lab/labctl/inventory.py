@@ -41,6 +41,7 @@ class NodeSpec:
     driver: str = DEFAULT_DRIVER
     state: str = "present"
     virtualization: str = "none"
+    guest_reset: bool = False
     units: tuple[str, ...] = ()
     seed: str = ""
 
@@ -90,6 +91,7 @@ def node_spec(host: str, variables: t.Mapping[str, t.Any]) -> NodeSpec:
         driver=str(variables.get("lab_driver", DEFAULT_DRIVER)),
         state=state,
         virtualization=_choice(host, variables, "lab_virtualization", VIRTUALIZATION),
+        guest_reset=_switch(host, variables, "lab_guest_reset"),
         units=tuple(sorted(set(units))),
         seed=str(variables.get("lab_seed", "")),
     )
@@ -113,6 +115,13 @@ def _words(host: str, variables: t.Mapping[str, t.Any], name: str) -> tuple[str,
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
         raise LabError(f"{host}: {name} is {value!r}; it must be a list of words")
     return tuple(value)
+
+
+def _switch(host: str, variables: t.Mapping[str, t.Any], name: str) -> bool:
+    value = variables.get(name, False)
+    if not isinstance(value, bool):
+        raise LabError(f"{host}: {name} is {value!r}; it must be true or false")
+    return value
 
 
 def _choice(host: str, variables: t.Mapping[str, t.Any], name: str, allowed: tuple[str, ...]) -> str:

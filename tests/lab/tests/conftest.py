@@ -2,63 +2,15 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The lab's own tests. Those with the marker-free fixture `nodes` start containers; the others need none."""
+"""Fixtures of the lab's own tests: with `started` or a node they start containers, the other tests need none."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import os
-import subprocess
-import sys
 import typing as t
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 from labctl import image, nodes
-from labctl.inventory import NodeSpec
-
-# own nodes for each worker of a parallel run
-SCENARIO = f"labtest-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
-HOLDER = "nvidia-persistenced.service"
-SPECS = (
-    NodeSpec("a100", ("a100-80gb",), units=(HOLDER, "docker.service")),
-    NodeSpec("h100", ("h100-80gb-sxm5", "h100-80gb-sxm5", "a100-40gb")),
-    NodeSpec("bare", ("a30-24gb",), state="no_driver"),
-    NodeSpec("idle", ("a30-24gb",), state="no_module"),
-    NodeSpec("empty", (), state="no_gpu"),
-    NodeSpec("plain", (), state="plain"),
-)
-
-
-@dataclasses.dataclass(frozen=True)
-class Node:
-    """One running node and how to run commands in it."""
-
-    host: str
-
-    @property
-    def name(self) -> str:
-        return nodes.container_name(SCENARIO, self.host)
-
-    def run(self, command: str) -> subprocess.CompletedProcess[str]:
-        argv = ["docker", "exec", self.name, "/bin/sh", "-c", command]
-        return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
-
-    def out(self, command: str) -> str:
-        """Standard output of a command that must succeed."""
-        done = self.run(command)
-        assert done.returncode == 0, f"{command}: {done.stderr or done.stdout}"
-        return done.stdout.strip()
-
-    def show(self) -> dict[str, t.Any]:
-        return json.loads(self.out("gpusim show --json"))
-
-    def restart(self, hard: bool = False) -> nodes.Started:
-        return nodes.restart(SCENARIO, self.host, hard)
+from simulated import SCENARIO, SPECS, Node
 
 
 @pytest.fixture(scope="session")

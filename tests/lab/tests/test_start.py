@@ -52,6 +52,11 @@ BAD = [
         "n: lab_virtualization is 'xen'; it must be one of none, passthrough, vgpu",
     ),
     (
+        "guest_reset",
+        {"lab_boards": ["t4"], "lab_guest_reset": "yes"},
+        "n: lab_guest_reset is 'yes'; it must be true or false",
+    ),
+    (
         "holder",
         {"lab_boards": ["t4"], "lab_holders": ["x"]},
         "n: lab_holders: 'x' is none of dcgm, fabricmanager, persistenced",

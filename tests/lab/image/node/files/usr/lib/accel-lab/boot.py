@@ -32,7 +32,9 @@ def main() -> None:
     install_driver(wish["driver"] if loaded or wish["state"] == "no_module" else None)
     if wish["state"] != "plain" and not loaded:
         sim.control("unload")
-    lay_trees(sim.gpus(), wish["driver"], loaded)
+    # a guest sees no reset file unless its hypervisor lets it reset the card
+    reset = wish["virtualization"] == "none" or wish["guest_reset"]
+    lay_trees(sim.gpus(), wish["driver"], loaded, reset)
 
 
 def new_boot_id() -> None:
@@ -48,6 +50,7 @@ def power_on(wish: t.Mapping[str, t.Any]) -> None:
         return
     sim.STATE.parent.mkdir(parents=True, exist_ok=True)
     words = [",".join(wish["boards"]) or "none", f"driver={wish['driver']}", f"virt={wish['virtualization']}"]
+    words.append(f"guest_reset={'yes' if wish['guest_reset'] else 'no'}")
     cuda = CUDA_OF_BRANCH.get(wish["driver"].partition(".")[0])
     if cuda is not None:
         words.append(f"cuda={cuda}")
@@ -67,10 +70,10 @@ def install_driver(version: t.Optional[str]) -> None:
     subprocess.run(["ldconfig"], check=True)
 
 
-def lay_trees(gpus: modules.Gpus, version: str, loaded: bool) -> None:
+def lay_trees(gpus: modules.Gpus, version: str, loaded: bool, reset: bool) -> None:
     """Generate what the kernel would show and lay it over what this machine's kernel shows."""
     bus, groups = sim.RUN / "sys-bus-pci", sim.RUN / "sys-kernel-iommu_groups"
-    pci.build(bus, groups, gpus, bound=loaded)
+    pci.build(bus, groups, gpus, bound=loaded, reset=reset)
     index_modules()
     modules.SYS_MODULE.mkdir()
     modules.PROC_DRIVER.mkdir()

@@ -19,19 +19,23 @@ from pathlib import Path
 import shadow
 import sim
 
+# It has GPUs open and yet is not in the way when one of them is reset or changes its MIG mode.
+HARMLESS = ("nv-fabricmanager",)
+
 
 def main(name: str) -> None:
     Path("/proc/self/comm").write_text(name[:15])
     gpus = sim.gpus()
-    for node in ["nvidiactl", *(f"nvidia{gpu.get('minor', gpu['index'])}" for gpu in gpus)]:
+    for node in ["nvidiactl", *(f"nvidia{gpu['minor']}" for gpu in gpus)]:
         shadow.bind(Path("/dev/null"), Path("/dev") / node)
         os.open(f"/dev/{node}", os.O_RDWR | os.O_CLOEXEC)
-    for gpu in gpus:
-        sim.control(f"occupy {gpu['uuid']} pid={os.getpid()} kind=holder name={name}")
+    held = [] if name in HARMLESS else [gpu["uuid"] for gpu in gpus]
+    for uuid in held:
+        sim.control(f"occupy {uuid} pid={os.getpid()} kind=holder name={name}")
     ready()
     signal.sigwait({signal.SIGTERM, signal.SIGINT})
-    for gpu in gpus:
-        sim.control(f"release {gpu['uuid']} pid={os.getpid()}")
+    for uuid in held:
+        sim.control(f"release {uuid} pid={os.getpid()}")
 
 
 def ready() -> None:

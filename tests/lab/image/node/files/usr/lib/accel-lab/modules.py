@@ -110,12 +110,12 @@ def write_capabilities(gpus: Gpus) -> None:
     shutil.rmtree(root, ignore_errors=True)
     minors = capability_minors(len(gpus))
     existing = {"mig/config": minors["config"], "mig/monitor": minors["monitor"]}
-    for position, gpu in enumerate(gpus):
-        number = int(gpu.get("minor", position))
-        for instance in gpu.get("instances", ()):
+    for gpu in gpus:
+        number = gpu["minor"]
+        for instance in gpu["instances"]:
             key = f"gpu{number}/gi{instance['id']}"
             existing[f"gpu{number}/mig/gi{instance['id']}/access"] = minors[f"{key}/access"]
-            for compute in instance.get("compute_instances", ()):
+            for compute in instance["compute_instances"]:
                 path = f"gpu{number}/mig/gi{instance['id']}/ci{compute['id']}/access"
                 existing[path] = minors[f"{key}/ci{compute['id']}/access"]
     for path, minor in existing.items():
@@ -145,8 +145,8 @@ def write_devices(gpus: Gpus, dev: Path = Path("/dev")) -> None:
         "nvidia-caps/nvidia-cap1": (CAPS_MAJOR, 1, 0o400),
         "nvidia-caps/nvidia-cap2": (CAPS_MAJOR, 2, 0o444),
     }
-    for position, gpu in enumerate(gpus):
-        minor = int(gpu.get("minor", position))
+    for gpu in gpus:
+        minor = gpu["minor"]
         wanted[f"nvidia{minor}"] = (GPU_MAJOR, minor, 0o666)
     (dev / "nvidia-caps").mkdir(mode=0o755, exist_ok=True)
     for name, (major, minor, mode) in wanted.items():
@@ -163,7 +163,7 @@ def _information(gpu: t.Mapping[str, t.Any], version: str) -> str:
         ("DMA Size", "47 bits"),
         ("DMA Mask", "0x7fffffffffff"),
         ("Bus Location", pci_address(gpu)),
-        ("Device Minor", gpu.get("minor", gpu["index"])),
+        ("Device Minor", gpu["minor"]),
         ("GPU Firmware", version),
         ("GPU Excluded", "No"),
     )

@@ -16,7 +16,6 @@ from pathlib import Path
 from sim import pci_address, put
 
 CLASS_3D = 0x030200
-NVIDIA = 0x10DE
 REVISION = 0xA1
 FIRST_IRQ = 120
 PM_CAPABILITY, PCIE_CAPABILITY = 0x60, 0x78
@@ -27,8 +26,8 @@ DRIVERS = ("nvidia", "vfio-pci")
 DRIVER_FILES = ("bind", "unbind", "new_id", "remove_id")
 
 
-def build(bus: Path, groups: Path, gpus: t.Sequence[t.Mapping[str, t.Any]], bound: bool) -> None:
-    """Write the bus and its IOMMU groups; `bound`: the devices belong to the driver nvidia."""
+def build(bus: Path, groups: Path, gpus: t.Sequence[t.Mapping[str, t.Any]], bound: bool, reset: bool) -> None:
+    """Write the bus and its IOMMU groups; `bound`: the devices belong to the driver nvidia; `reset`: they offer it."""
     for name in BUS_FILES:
         put(bus / name, "", 0o200)
     for driver in DRIVERS:
@@ -38,7 +37,7 @@ def build(bus: Path, groups: Path, gpus: t.Sequence[t.Mapping[str, t.Any]], boun
     (bus / "slots").mkdir(exist_ok=True)
     groups.mkdir(parents=True, exist_ok=True)
     for position, gpu in enumerate(gpus):
-        _device(bus / "devices" / pci_address(gpu), position, gpu)
+        _device(bus / "devices" / pci_address(gpu), position, gpu, reset)
         members = groups / str(position + 1) / "devices"
         members.mkdir(parents=True)
         (members / pci_address(gpu)).symlink_to(f"../../../../bus/pci/devices/{pci_address(gpu)}")
@@ -62,13 +61,14 @@ def unbind_all(bus: Path, gpus: t.Sequence[t.Mapping[str, t.Any]]) -> None:
         (bus / "drivers" / "nvidia" / address).unlink()
 
 
-def _device(folder: Path, position: int, gpu: t.Mapping[str, t.Any]) -> None:
-    device, vendor = _split(gpu.get("pci_device_id", NVIDIA))
-    sub_device, sub_vendor = _split(gpu.get("pci_subsystem_id", NVIDIA))
-    generation, width = int(gpu.get("pcie_gen", 4)), int(gpu.get("pcie_width", 16))
+def _device(folder: Path, position: int, gpu: t.Mapping[str, t.Any], reset: bool) -> None:
+    vendor, device = _identity(gpu["device_id"])
+    sub_vendor, sub_device = _identity(gpu["subsystem_id"])
+    readings = gpu["readings"]
+    generation, width = readings["pcie.generation"], readings["pcie.width"]
     speed = f"{SPEEDS[generation]} GT/s PCIe"
     irq = FIRST_IRQ + position
-    bars = _bars(position, int(gpu.get("memory", {}).get("total", 0)) if isinstance(gpu.get("memory"), dict) else 0)
+    bars = _bars(position, gpu["bar1_mib"] << 20)
     files = {
         "vendor": f"{vendor:#06x}",
         "device": f"{device:#06x}",
@@ -78,7 +78,7 @@ def _device(folder: Path, position: int, gpu: t.Mapping[str, t.Any]) -> None:
         "subsystem_device": f"{sub_device:#06x}",
         "irq": str(irq),
         "enable": "1",
-        "numa_node": str(gpu.get("numa_node", 0)),
+        "numa_node": str(readings["numa_node"]),
         "local_cpulist": "0-1",
         "driver_override": "(null)",
         "reset_method": "flr bus",
@@ -95,22 +95,22 @@ def _device(folder: Path, position: int, gpu: t.Mapping[str, t.Any]) -> None:
     }
     for name, value in files.items():
         put(folder / name, f"{value}\n")
-    for name in ("reset", "remove", "rescan"):
+    for name in ("reset", "remove", "rescan") if reset else ("remove", "rescan"):
         put(folder / name, "", 0o200)
     (folder / "config").write_bytes(_config((vendor, device, sub_vendor, sub_device), bars, irq, generation, width))
     (folder / "subsystem").symlink_to("../..")
     (folder / "iommu_group").symlink_to(f"../../../../kernel/iommu_groups/{position + 1}")
 
 
-def _split(combined: t.Any) -> t.Tuple[int, int]:
-    """NVML's pciDeviceId: the device in the upper half, the vendor in the lower."""
-    number = int(str(combined), 0)
-    return number >> 16, number & 0xFFFF
+def _identity(text: str) -> t.Tuple[int, int]:
+    """Vendor and device of `10de:20b2`."""
+    vendor, device = text.split(":")
+    return int(vendor, 16), int(device, 16)
 
 
-def _bars(position: int, memory_bytes: int) -> t.List[t.Tuple[int, int, int]]:
+def _bars(position: int, aperture: int) -> t.List[t.Tuple[int, int, int]]:
     """(first, last, flags) of the six BARs, the ROM and what the kernel adds: registers, memory, peer mailbox."""
-    size = 1 << max(28, (max(memory_bytes, 1) - 1).bit_length())
+    size = 1 << (aperture - 1).bit_length()
     registers = 0xD0000000 + position * 0x2000000
     memory = 0x380000000000 + position * (size + 0x4000000)
     mailbox = memory + size
