@@ -129,7 +129,7 @@ def command(args: argparse.Namespace) -> t.List[str]:
     if verb == "node":
         return ["node", args.key, args.value]
     if verb in ("occupy", "release"):
-        gpu, _ = _gpu(args)
+        gpu = _gpu(args)[0]
         return [verb, gpu, *_pairs(args, OCCUPY_WORDS), *(["sticky"] if getattr(args, "sticky", False) else [])]
     if verb in ("reset", "set", "xid"):
         gpu, rest = _gpu(args)

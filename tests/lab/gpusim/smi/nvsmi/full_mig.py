@@ -56,10 +56,10 @@ def _memory(device: t.Any) -> t.List[Line]:
     lines: t.List[Line] = [(2, "FB Memory Usage", TITLE)]
     for word in ("Total", "Reserved", "Used", "Free"):
         lines.append((3, word, _unit(fields.FIELDS["memory." + word.lower()][1](device))))
-    bar = value(nv.nvmlDeviceGetBAR1MemoryInfo, device)
+    window = value(nv.nvmlDeviceGetBAR1MemoryInfo, device)
     lines.append((2, "BAR1 Memory Usage", TITLE))
     for word in ("Total", "Used", "Free"):
-        lines.append((3, word, _unit(None if bar is None else getattr(bar, "bar1" + word) // MIB)))
+        lines.append((3, word, _unit(None if window is None else getattr(window, "bar1" + word) // MIB)))
     return lines
 
 

@@ -125,10 +125,10 @@ def performance(handle: t.Any) -> t.List[Line]:
 def memory(handle: t.Any) -> t.List[Line]:
     lines: t.List[Line] = [(1, "FB Memory Usage", TITLE)]
     lines += [(2, word, _read("memory." + word.lower(), handle)) for word in ("Total", "Reserved", "Used", "Free")]
-    bar = value(nv.nvmlDeviceGetBAR1MemoryInfo, handle)
+    window = value(nv.nvmlDeviceGetBAR1MemoryInfo, handle)
     lines.append((1, "BAR1 Memory Usage", TITLE))
     for word in ("Total", "Used", "Free"):
-        lines.append((2, word, None if bar is None else "%d MiB" % (getattr(bar, "bar1" + word) // MIB)))
+        lines.append((2, word, None if window is None else "%d MiB" % (getattr(window, "bar1" + word) // MIB)))
     return lines
 
 

@@ -145,7 +145,7 @@ def _mig(gpus: t.Sequence[targets.Gpu]) -> t.List[str]:
 def _mig_device(gpu: int, number: int, device: t.Any) -> t.List[str]:
     shared = nv.nvmlDeviceGetAttributes(device)
     memory = value(nv.nvmlDeviceGetMemoryInfo, device)
-    bar = value(nv.nvmlDeviceGetBAR1MemoryInfo, device)
+    window = value(nv.nvmlDeviceGetBAR1MemoryInfo, device)
     ecc = _read("ecc.errors.uncorrected.volatile.sram", device)
     return [
         "| %2d %4d %3d %3d  | %13s / %6s    | %-5d %3s | %2d %3d %4d %4d %4d |"
@@ -164,7 +164,8 @@ def _mig_device(gpu: int, number: int, device: t.Any) -> t.List[str]:
             shared.sharedOfaCount,
             shared.sharedJpegCount,
         ),
-        "| %16s | %13s / %6s    | %9s | %21s |" % ("", _mib(bar and bar.bar1Used), _mib(bar and bar.bar1Total), "", ""),
+        "| %16s | %13s / %6s    | %9s | %21s |"
+        % ("", _mib(window and window.bar1Used), _mib(window and window.bar1Total), "", ""),
         MIG_RULE,
     ]
 
