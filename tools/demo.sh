@@ -6,7 +6,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 PATH="$PWD/.venv/bin:$PATH"
-ANSIBLE_CALLBACKS_ENABLED=accel.gpu.geometry_table
+ANSIBLE_CALLBACKS_ENABLED=accel.gpu.summary
 export PATH ANSIBLE_CALLBACKS_ENABLED
 begin=$(date +%s)
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Wishes of many hosts, judged before the first host is touched. Pure. PRIVATE to the collection."""
+"""Many hosts seen together: their wishes before the first is touched, what is owed to them after. Pure. PRIVATE."""
 
 from __future__ import annotations
 
@@ -118,3 +118,21 @@ def _because(item: GpuWish) -> str:
 
 def _in_variables(line: str) -> str:
     return _PARAMETER.sub(lambda match: f"mig_geometry{match.group(1) or ''}", line)
+
+
+def owed_states(results: t.Sequence[t.Mapping[str, t.Any]]) -> t.List[str]:
+    """What is still owed to a host after these results of modules, one sentence each (rule 25)."""
+    return [line for result in results for line in _owed(result)]
+
+
+def _owed(result: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    for uuid in result.get("reset_required") or ():
+        yield f"reset of {uuid}: its pending MIG mode waits for it"
+    if result.get("reboot_required"):
+        yield "reboot: the stored wish is applied at the next boot"
+    for uuid in result.get("deferred") or ():
+        yield f"geometry of {uuid}: deferred while it is busy"
+    if result.get("daemon_reload_required"):
+        yield "systemctl daemon-reload: a running container would lose its GPU"
+    for entry in result.get("owed") or ():
+        yield f"{entry['object']}: {entry['state']}, {entry['reason']}"

@@ -1,0 +1,145 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Callback: after a run, one table of hosts, GPUs and geometry, what changed and why."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.plugins.callback import CallbackBase
+
+from ..module_utils._fleet import owed_states
+
+DOCUMENTATION = r"""
+name: summary
+type: aggregate
+short_description: A table of hosts, GPUs and MIG geometry, what changed and why
+version_added: 1.0.0
+author:
+  - accel.gpu maintainers (@accel-gpu)
+description:
+  - Reads the results of M(accel.gpu.mig_geometry) and M(accel.gpu.node_agent) as they come and prints one table at the
+    end of the run, with what is still owed.
+requirements:
+  - Enabled by name, such as C(ANSIBLE_CALLBACKS_ENABLED=accel.gpu.summary).
+"""
+
+Result = t.Mapping[str, t.Any]
+
+# Actions that tell of something left as it is.
+_STILL = ("keep", "left_alone", "note", "deferred", "refused")
+_HEADINGS = ("HOST", "GPU", "GEOMETRY", "CHANGED", "WHY")
+
+
+class CallbackModule(CallbackBase):
+    """Looked up by ansible-core."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "aggregate"
+    CALLBACK_NAME = "accel.gpu.summary"
+    CALLBACK_NEEDS_ENABLED = True
+
+    def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._geometry: dict[str, Result] = {}
+        self._agent: dict[str, Result] = {}
+        self._failed: dict[str, str] = {}
+
+    def v2_runner_on_ok(self, result: t.Any) -> None:
+        self._take(result)
+
+    def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
+        self._take(result)
+        if not ignore_errors:
+            self._failed[_part(result, "host").get_name()] = str(
+                _part(result, "result").get("msg") or _part(result, "task").get_name()
+            )
+
+    def v2_runner_on_unreachable(self, result: t.Any) -> None:
+        self._failed[_part(result, "host").get_name()] = str(_part(result, "result").get("msg") or "unreachable")
+
+    def v2_playbook_on_stats(self, stats: t.Any) -> None:
+        hosts = sorted(set(stats.processed) | set(self._geometry) | set(self._failed))
+        if not self._geometry and not self._agent:
+            return  # another playbook: nothing here to tell
+        for line in table([row for host in hosts for row in self._rows(host)]):
+            self._display.display(line)
+        for host in hosts:
+            for line in owed_states([self._agent.get(host) or {}, self._geometry.get(host) or {}]):
+                self._display.display(f"owed to {host}: {line}", color="yellow")
+
+    def _take(self, result: t.Any) -> None:
+        name = _part(result, "task").action.rsplit(".", 1)[-1]
+        if name == "mig_geometry":
+            self._geometry[_part(result, "host").get_name()] = _part(result, "result")
+        elif name == "node_agent":
+            self._agent[_part(result, "host").get_name()] = _part(result, "result")
+
+    def _rows(self, host: str) -> list[tuple[str, ...]]:
+        if host in self._failed:
+            return [(host, "-", "-", "failed", self._failed[host].splitlines()[0])]
+        geometry, agent = self._geometry.get(host), self._agent.get(host)
+        if geometry is None and agent is None:
+            return [(host, "-", "-", "skipped", "declares no GPU")]
+        rows = gpu_rows(host, geometry or {})
+        if agent is not None and agent.get("changed"):
+            rows.append((host, "node agent", "-", "yes", why(agent.get("actions") or ())))
+        return rows
+
+
+def _part(result: t.Any, name: str) -> t.Any:
+    """ansible-core 2.18 knows these attributes with an underscore only."""
+    return getattr(result, name) if hasattr(result, name) else getattr(result, f"_{name}")
+
+
+def gpu_rows(host: str, result: Result) -> list[tuple[str, ...]]:
+    """One row for each GPU of a result of mig_geometry."""
+    rows = []
+    for gpu in result.get("gpus") or ():
+        mine = [action for action in result.get("actions") or () if action.get("gpu") == gpu["uuid"]]
+        done = [action for action in mine if action["action"] not in _STILL]
+        rows.append((host, f"{gpu['pci']} {gpu['name']}", geometry(gpu), "yes" if done else "no", why(done or mine)))
+    return rows or [(host, "-", "-", "no", why(result.get("actions") or ()))]
+
+
+def geometry(gpu: Result) -> str:
+    """`7 x 1g.10gb`, `3g.40gb (1c.3g.40gb, 2c.3g.40gb), 4g.40gb`, `MIG off`."""
+    if not gpu.get("mig"):
+        return "no MIG" if gpu.get("mig") is None else "MIG off"
+    names = [_instance(instance) for instance in gpu.get("instances") or ()]
+    if not names:
+        return "MIG on, no instances"
+    counted = {name: names.count(name) for name in names}
+    return ", ".join(name if count == 1 else f"{count} x {name}" for name, count in counted.items())
+
+
+def _instance(instance: Result) -> str:
+    profile = instance["profile"]
+    inner = [compute["profile"] for compute in instance.get("compute") or ()]
+    return profile if inner == [profile] else f"{profile} ({', '.join(inner) or 'no compute instance'})"
+
+
+def why(actions: t.Iterable[Result]) -> str:
+    """`7 create_gpu_instance, 7 create_compute_instance: wished by …`: what was done, and the first reason."""
+    done = list(actions)
+    if not done:
+        return "nothing is wished here"
+    words = [str(action["action"]) for action in done]
+    counted = {word: words.count(word) for word in words}
+    told = ", ".join(word if count == 1 else f"{count} {word}" for word, count in counted.items())
+    return f"{told}: {_reason(done)}"
+
+
+def _reason(actions: t.Sequence[Result]) -> str:
+    # The instances are what was wished; mode and reset are means.
+    wished = [action for action in actions if action["action"] == "create_gpu_instance"]
+    return str((wished or actions)[0].get("reason", "")).splitlines()[0]
+
+
+def table(rows: t.Sequence[tuple[str, ...]]) -> list[str]:
+    """Columns as wide as their longest cell; the last one is free."""
+    all_rows = [_HEADINGS, *rows]
+    widths = [max(len(row[column]) for row in all_rows) for column in range(len(_HEADINGS) - 1)]
+    return ["", *("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths)), row[-1]]) for row in all_rows)]

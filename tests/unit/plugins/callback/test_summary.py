@@ -1,0 +1,72 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The table at the end of a run."""
+
+from __future__ import annotations
+
+from ansible_collections.accel.gpu.plugins.callback.summary import geometry, gpu_rows, table, why
+from ansible_collections.accel.gpu.plugins.module_utils._fleet import owed_states
+
+GPU = {"uuid": "GPU-1", "pci": "0000:10:00.0", "name": "NVIDIA A30", "mig": True}
+
+
+def instance(profile, *compute):
+    return {"profile": profile, "compute": [{"profile": name} for name in compute or (profile,)]}
+
+
+def test_equal_instances_are_counted():
+    assert geometry({**GPU, "instances": [instance("1g.6gb")] * 4}) == "4 x 1g.6gb"
+    mixed = [instance("2g.12gb"), instance("1g.6gb"), instance("1g.6gb")]
+    assert geometry({**GPU, "instances": mixed}) == "2g.12gb, 2 x 1g.6gb"
+
+
+def test_compute_instances_are_shown_where_they_do_not_span():
+    assert geometry({**GPU, "instances": [instance("2g.12gb", "1c.2g.12gb")]}) == "2g.12gb (1c.2g.12gb)"
+    empty = {"profile": "2g.12gb", "compute": []}
+    assert geometry({**GPU, "instances": [empty]}) == "2g.12gb (no compute instance)"
+
+
+def test_words_for_no_instances():
+    assert geometry({**GPU, "mig": False}) == "MIG off"
+    assert geometry({**GPU, "mig": None}) == "no MIG"
+    assert geometry({**GPU, "instances": []}) == "MIG on, no instances"
+
+
+def test_a_change_is_told_with_the_reason_of_the_instances():
+    actions = [
+        {"action": "set_mig_mode", "gpu": "GPU-1", "reason": "mode"},
+        {"action": "create_gpu_instance", "gpu": "GPU-1", "reason": "wished by geometry[0]"},
+        {"action": "create_gpu_instance", "gpu": "GPU-1", "reason": "wished by geometry[0]"},
+        {"action": "keep", "gpu": "GPU-1", "reason": "is wished"},
+        {"action": "create_gpu_instance", "gpu": "GPU-2", "reason": "of another GPU"},
+    ]
+    rows = gpu_rows("node-1", {"gpus": [{**GPU, "instances": []}], "actions": actions})
+    told = "set_mig_mode, 2 create_gpu_instance: wished by geometry[0]"
+    assert rows == [("node-1", "0000:10:00.0 NVIDIA A30", "MIG on, no instances", "yes", told)]
+
+
+def test_what_is_left_alone_is_no_change():
+    actions = [{"action": "keep", "gpu": "GPU-1", "reason": "is as geometry[0] wishes"}]
+    rows = gpu_rows("node-1", {"gpus": [{**GPU, "instances": []}], "actions": actions})
+    assert rows[0][3:] == ("no", "keep: is as geometry[0] wishes")
+    assert why([]) == "nothing is wished here"
+
+
+def test_columns_are_as_wide_as_their_cells():
+    lines = table([("node-1", "a", "b", "no", "why not"), ("n", "aaaa", "b", "yes", "")])
+    starts = {line.index(cell) for line, cell in zip(lines[1:], ("WHY", "why not"))}
+    assert len(starts) == 1
+
+
+def test_owed_states_of_all_results_are_told():
+    agent = {"daemon_reload_required": True, "owed": [{"object": "unit", "state": "boot_failed", "reason": "busy"}]}
+    mig = {"reset_required": ["GPU-1"], "reboot_required": True, "deferred": ["GPU-2"]}
+    assert owed_states([agent, mig, {}]) == [
+        "systemctl daemon-reload: a running container would lose its GPU",
+        "unit: boot_failed, busy",
+        "reset of GPU-1: its pending MIG mode waits for it",
+        "reboot: the stored wish is applied at the next boot",
+        "geometry of GPU-2: deferred while it is busy",
+    ]
