@@ -14,6 +14,8 @@ on_path() { # version: every pythonX.Y on PATH and python3 itself, not only the 
     old_ifs=$IFS
     IFS=:
     for folder in $PATH; do
+        # .venv itself may be on PATH; an environment is not made with an environment's interpreter.
+        [ -e "$folder/../pyvenv.cfg" ] && continue
         for name in "python$1" python3; do
             [ -x "$folder/$name" ] && starts "$folder/$name" "$1" && echo "$folder/$name" && IFS=$old_ifs && return 0
         done
@@ -49,7 +51,8 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     system=$(/usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
     if ! starts /usr/bin/python3 "${system:-none}"; then
         say "installing Debian's python3 and python3-venv"
-        { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends python3 python3-venv; } >&2 || true
+        { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends python3 python3-venv; } \
+            >/dev/null || say "apt could not install them"
         find_one 3.14 3.13 3.12 && exit 0
     fi
 fi
