@@ -6,16 +6,15 @@ set -u
 
 say() { echo "environment: $*" >&2; }
 
-starts() { # interpreter, wanted version
-    "$1" -c "import sys, venv, ensurepip; sys.exit('%d.%d' % sys.version_info[:2] != '$2')" >/dev/null 2>&1
+starts() { # interpreter, wanted version; that of a virtual environment (.venv may be on PATH, a shim may lead to it) is none
+    "$1" -c "import sys, venv, ensurepip; sys.exit('%d.%d' % sys.version_info[:2] != '$2' or sys.prefix != sys.base_prefix)" \
+        >/dev/null 2>&1
 }
 
 on_path() { # version: every pythonX.Y on PATH and python3 itself, not only the first of each name
     old_ifs=$IFS
     IFS=:
     for folder in $PATH; do
-        # .venv itself may be on PATH; an environment is not made with an environment's interpreter.
-        [ -e "$folder/../pyvenv.cfg" ] && continue
         for name in "python$1" python3; do
             [ -x "$folder/$name" ] && starts "$folder/$name" "$1" && echo "$folder/$name" && IFS=$old_ifs && return 0
         done

@@ -19,8 +19,12 @@ import typing as t
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# sys.executable is the interpreter itself where the candidate was a shim.
-PROBE = "import sys, venv, ensurepip; print('%d.%d' % sys.version_info[:2], sys.executable)"
+# sys.executable is the interpreter itself where the candidate was a shim. One of a virtual environment is no machine's:
+# .venv may be on PATH, and a shim may lead to it.
+PROBE = (
+    "import sys, venv, ensurepip; sys.exit('of an environment') if sys.prefix != sys.base_prefix else"
+    " print('%d.%d' % sys.version_info[:2], sys.executable)"
+)
 
 
 def wanted_versions() -> list[str]:
@@ -54,10 +58,8 @@ def start(candidate: Path) -> tuple[str, Path] | None:
 
 
 def find(version: str) -> Path | None:
-    """The first interpreter of this version that starts; a virtual environment's own is not one of a machine."""
+    """The first interpreter of this version that starts."""
     for folder in folders():
-        if (folder.parent / "pyvenv.cfg").is_file():
-            continue
         for name in (f"python{version}", "python3"):
             started = start(folder / name) if (folder / name).is_file() else None
             if started and started[0] == version:

@@ -123,3 +123,18 @@ def test_a_named_interpreter_that_does_not_start_is_refused(machine):
     assert done.returncode == 1
     assert "does not start" in done.stderr
     assert done.stdout == ""
+
+
+def test_the_interpreter_of_an_environment_is_none(monkeypatch, tmp_path):
+    """A first `make` puts .venv on PATH, and a shim may lead there; a second must not build .venv on itself."""
+    here = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "env")], check=True)
+    shim = tmp_path / "bin" / f"python{here}"
+    script(shim, f'exec {tmp_path / "env" / "bin" / "python"} "$@"\n')
+    assert interpreters.start(shim) is None
+    monkeypatch.setenv("PATH", f"{tmp_path / 'env' / 'bin'}:{tmp_path / 'bin'}:{os.environ['PATH']}")
+    found = interpreters.find(here)
+    assert found is None or tmp_path not in found.parents
+    command = [str(ROOT / "tools" / "find_python.sh")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert str(tmp_path) not in done.stdout
