@@ -6,15 +6,10 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
-import time
-from pathlib import Path
+import sys
 
-from labctl.common import BUILD, LabError, Progress
-
-START_SECONDS = 60.0
+from labctl.common import REPOSITORY, LabError
 
 
 def docker(*args: str, stdin: bytes | None = None, timeout: float = 120.0) -> str:
@@ -41,48 +36,16 @@ def answers() -> bool:
 
 
 def ensure_daemon() -> None:
-    """Make sure that a daemon answers; root on a Debian-like machine gets it installed and started, and is told so."""
-    if answers():
-        return
-    if os.geteuid() != 0:
-        raise LabError(
-            "no Docker daemon answers for this user; start it, or add the user to the group docker, or run this as root"
-        )
-    progress = Progress("docker")
-    if shutil.which("dockerd") is None:
-        apt_install(progress, "docker.io")
-    if shutil.which("docker") is None:
-        # Debian 13 has the command in a package of its own
-        apt_install(progress, "docker-cli")
-    _start(progress)
+    """Make sure that a daemon answers; tools/docker.sh installs and starts one where it may, and says so."""
+    if not answers():
+        host_script("docker.sh")
 
 
-def apt_install(progress: Progress, *packages: str) -> None:
-    """Install Debian packages on this machine (root only), saying so."""
-    if shutil.which("apt-get") is None or os.geteuid() != 0:
-        raise LabError(f"this needs {', '.join(packages)}; install it, or run this as root on Debian or Ubuntu")
-    progress.say(f"installing {', '.join(packages)} with apt-get")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for argv in (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", *packages]):
-        done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise LabError(f"{' '.join(argv)} failed: {done.stderr.strip()}")
-
-
-def _start(progress: Progress) -> None:
-    log = BUILD / "dockerd.log"
-    if Path("/run/systemd/system").is_dir():
-        progress.say("starting docker.service")
-        subprocess.run(["systemctl", "start", "docker"], capture_output=True, check=False)
-    else:
-        progress.say("starting dockerd, its log is .build/dockerd.log")
-        BUILD.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as sink:
-            # a session of its own: it must outlive the terminal and this command
-            subprocess.Popen(["dockerd"], stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True)
-    deadline = time.monotonic() + START_SECONDS
-    while not answers():
-        if time.monotonic() > deadline:
-            raise LabError(f"the Docker daemon did not answer within {START_SECONDS:g} s; see its log ({log.name})")
-        time.sleep(0.3)
-    progress.say("the Docker daemon answers")
+def host_script(name: str) -> None:
+    """Run one of the scripts that bring this machine what it lacks; its last words become the error."""
+    script = REPOSITORY / "tools" / name
+    done = subprocess.run(
+        [str(script)], cwd=REPOSITORY, stdout=sys.stderr, stderr=subprocess.PIPE, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise LabError(done.stderr.strip() or f"tools/{name} failed with exit status {done.returncode}")

@@ -17,7 +17,7 @@ import uuid
 
 from labctl import mirror, recipe
 from labctl.common import BUILD, GPUSIM, LabError, Progress
-from labctl.engine import apt_install, docker, ensure_daemon
+from labctl.engine import docker, ensure_daemon, host_script
 
 # Every image and container of the lab carries it, and nothing without it is ever touched.
 LABEL = "accel.lab"
@@ -73,7 +73,7 @@ def _lock() -> t.Iterator[None]:
 
 def _make_base(wanted: recipe.Recipe, progress: Progress) -> None:
     if shutil.which("mmdebstrap") is None:
-        apt_install(progress, "mmdebstrap", "debian-archive-keyring")
+        host_script("host_packages.sh")
     progress.say(f"base {wanted.base_tag}: {wanted.suite}, {len(wanted.packages)} packages and what they need")
     folder = BUILD / "image"
     folder.mkdir(parents=True, exist_ok=True)

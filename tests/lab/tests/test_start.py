@@ -160,19 +160,22 @@ def test_one_line_sources_and_a_machine_without_any(tmp_path: Path) -> None:
     )
 
 
-def test_no_daemon_is_one_clear_sentence_for_a_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "answers", lambda: False)
-    monkeypatch.setattr(engine.os, "geteuid", lambda: 1000)
-    with pytest.raises(LabError, match="no Docker daemon answers for this user; start it, or add the user to"):
+def test_no_daemon_is_one_clear_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    # a docker that no daemon answers, and an address that nobody may start one for
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody.sock")
+    with pytest.raises(LabError) as caught:
         engine.ensure_daemon()
+    assert str(caught.value).startswith("docker: no daemon answers (")
+    assert "\n" not in str(caught.value)
 
 
-def test_no_daemon_is_installed_only_on_debian(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "answers", lambda: False)
-    monkeypatch.setattr(engine.os, "geteuid", lambda: 0)
-    monkeypatch.setattr(engine.shutil, "which", lambda name: None)
-    with pytest.raises(LabError, match=r"this needs docker\.io; install it, or run this as root on Debian or Ubuntu"):
-        engine.ensure_daemon()
+def test_silent_script_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools/x.sh").write_text("#!/bin/sh\nexit 3\n")
+    (tmp_path / "tools/x.sh").chmod(0o755)
+    monkeypatch.setattr(engine, "REPOSITORY", tmp_path)
+    with pytest.raises(LabError, match=r"^tools/x\.sh failed with exit status 3$"):
+        engine.host_script("x.sh")
 
 
 def test_docker_s_own_words_reach_the_user() -> None:
