@@ -34,7 +34,7 @@ types() { # from where the checkout has its name as a package; one cache, so a s
 }
 
 scripts() { # folders of scripts that import each other by their bare names, each judged from its own place
-    for folder in tools tests/lab tests/lab/gpusim tests/lab/gpusim/cli tests/lab/gpusim/smi tests/steps tests/bench; do
+    for folder in tools tests/lab tests/lab/image/node/files/usr/lib/accel-lab tests/lab/gpusim tests/lab/gpusim/cli tests/lab/gpusim/smi tests/steps tests/bench; do
         [ -d "$checkout/$folder" ] || continue
         files=$(cd "$checkout/$folder" && git ls-files --cached --others --exclude-standard -- ':(glob)*.py' \
             ':(glob)labctl/**/*.py' ':(glob)gpusim_cli/**/*.py' ':(glob)nvsmi/**/*.py')
