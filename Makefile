@@ -65,6 +65,11 @@ sanity: $(STAMP) ## the whole of ansible-test sanity
 package: $(STAMP) ## build, install and load the collection's archive
 	@$(PYTHON_ENV) tools/package.py
 
+.PHONY: installed
+installed: gpusim-build ## the demo from that archive
+	@tools/docker.sh
+	@$(PYTHON_ENV) tools/installed.py
+
 .PHONY: unit
 unit: $(STAMP) ## the pure core
 	@$(PYTEST) $(SELECT) tests/unit tests/steps

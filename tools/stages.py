@@ -45,13 +45,14 @@ class Stage:
 STAGES = (
     Stage("gpusim"),
     Stage("sanity"),
+    Stage("package"),
     Stage("lab", after=("gpusim",)),
     Stage("molecule", after=("lab",)),
+    Stage("installed", after=("package", "lab")),
     Stage("unit"),
     Stage("component", after=("gpusim",)),
     Stage("pythons", after=("gpusim",)),
     Stage("lint"),
-    Stage("package"),
 )
 
 
