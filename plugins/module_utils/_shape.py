@@ -80,7 +80,7 @@ def boolean(value: t.Any, address: str) -> bool:
 
 
 def integer(value: t.Any, address: str, minimum: int, maximum: t.Optional[int] = None) -> int:
-    wanted = f"an integer from {minimum}" + ("" if maximum is None else f" to {maximum}")
+    wanted = f"an integer, {minimum} or more" if maximum is None else f"an integer from {minimum} to {maximum}"
     if isinstance(value, bool) or not isinstance(value, int):
         raise _wrong(value, address, wanted)
     if value < minimum or (maximum is not None and value > maximum):

@@ -44,10 +44,11 @@ def find(text: t.Optional[str], slices: int, profiles: Profiles) -> t.Optional[C
     return max(like, key=lambda profile: (profile.sms, -profile.id), default=None)
 
 
-def check_offered(wish: Wish, profile: GpuInstanceProfile, known: Profiles, address: str) -> None:
+def check_offered(wish: Wish, profile: GpuInstanceProfile, known: Profiles, address: str, gpu: str) -> None:
     """A wished compute instance must exist in such a GPU instance. Raises WishError.
 
-    `known` is what a live GPU instance of this profile offers, empty if there is none to ask.
+    `known` is what a live GPU instance of this profile offers, empty if there is none to ask. `gpu` is what a message
+    says behind the address.
     """
     for number, entry in enumerate(wish or ()):
         wanted = compute_slices(entry.profile, profile.slices)
@@ -55,7 +56,7 @@ def check_offered(wish: Wish, profile: GpuInstanceProfile, known: Profiles, addr
         there = find(entry.profile, profile.slices, known) is not None if known else not cuts or wanted in cuts
         if not there:
             names = offered(known) or ", ".join(_name(cut, profile) for cut in cuts)
-            where = f"{address}.compute[{number}]"
+            where = f"{address}.compute[{number}]{gpu}"
             raise WishError(f"{where}: {profile.name} has no compute instance {entry.profile}; it offers {names}")
 
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import typing as t
 from collections import Counter
 
@@ -14,25 +15,27 @@ from .._nvml.objects import GpuInstanceProfile, Placement
 from .assign import Request, fits
 from .layout import Grid, Shape, mask_of
 
+# What a person reads, and what is tried to find it.
 _ALTERNATIVES = 3
+_TRIED = 5000
 
 
 def impossible(grid: Grid, requests: t.Sequence[Request]) -> t.Optional[str]:
     """Why an empty GPU cannot hold all of these, with what it could hold; None if it can."""
-    shapes = [shape for shape in (grid.shape(request.shape) for request in requests) if shape is not None]
+    shapes = [_fixed(grid, request)[0] for request in requests]
     why = _overlap(grid, requests) or _shortage(grid, shapes)
     if why is None:
         if fits(grid, requests):
             return None
         why = _collision(grid, requests)
-    return f"{listed(shapes)} do not fit: {why}; {_alternatives(grid, requests)}"
+    return f"{listed(grid, requests)} do not fit: {why}; {_alternatives(grid, requests)}"
 
 
-def listed(shapes: t.Iterable[Shape]) -> str:
-    """ "2 x 3g.40gb + 1 x 1g.10gb", large ones first."""
-    counts = Counter(shapes)
-    ordered = sorted(counts, key=lambda shape: (-shape.size, -shape.slices, shape.name))
-    return " + ".join(f"{counts[shape]} x {shape.name}" for shape in ordered)
+def listed(grid: Grid, requests: t.Iterable[Request]) -> str:
+    """What is asked, as people say it: 2 x 3g.40gb + 1 x 1g.10gb at 4:1, large ones first."""
+    counts = Counter(_fixed(grid, request) for request in requests)
+    ordered = sorted(counts, key=lambda key: (-key[0].size, -key[0].slices, key[0].name, key[1] or Placement(0, 0)))
+    return " + ".join(f"{counts[key]} x {key[0].name}" + ("" if key[1] is None else f" at {key[1]}") for key in ordered)
 
 
 def slots(mask: int) -> str:
@@ -100,7 +103,7 @@ def _collision(grid: Grid, requests: t.Sequence[Request]) -> str:
         for one in standing:
             other = _fixed(grid, one)[1]
             taken |= 0 if other is None else mask_of(other)
-        beside = listed(_fixed(grid, one)[0] for one in standing)
+        beside = listed(grid, standing)
         blocked = [
             f"{place} (memory {slots(mask_of(place) & taken)} taken)" for place in places if mask_of(place) & taken
         ]
@@ -111,32 +114,40 @@ def _collision(grid: Grid, requests: t.Sequence[Request]) -> str:
 
 def _alternatives(grid: Grid, requests: t.Sequence[Request]) -> str:
     """The largest parts of the wish that would fit."""
-    counts = Counter((request.shape, request.start) for request in requests)
-    keys = sorted(counts, key=lambda key: (key[0], key[1] or -1))
-    ranges = [range(min(counts[key], len(_shape(grid, key).places)), -1, -1) for key in keys]
-    fitting: t.List[t.Tuple[int, ...]] = []
-    ordered = sorted(
-        itertools.product(*ranges),
-        key=lambda chosen: (-sum(n * _shape(grid, key).size for n, key in zip(chosen, keys)), [-n for n in chosen]),
-    )
-    for chosen in ordered:
-        if any(all(a <= b for a, b in zip(chosen, other)) for other in fitting):
-            continue
-        if any(chosen) and fits(grid, [Request(*key) for key in _times(chosen, keys)]):
-            fitting.append(chosen)
-            if len(fitting) == _ALTERNATIVES:
-                break
-    if not fitting:
+    counts = Counter(Request(request.shape, request.start) for request in requests)
+    keys = sorted(counts, key=lambda key: (key.shape, -1 if key.start is None else key.start))
+    most = [min(counts[key], len(_fixed(grid, key)[0].places)) for key in keys]
+    parts = _largest(grid, keys, most) if math.prod(n + 1 for n in most) <= _TRIED else _greedy(grid, keys, most)
+    if not parts:
         return "none of them fits alone"
-    parts = [listed(_shape(grid, key) for key in _times(chosen, keys)) for chosen in fitting]
-    return f"of these would fit {', or '.join(parts)}"
+    return f"of these would fit {', or '.join(listed(grid, part) for part in parts)}"
 
 
-def _times(
-    counts: t.Sequence[int], keys: t.Sequence[t.Tuple[int, t.Optional[int]]]
-) -> t.List[t.Tuple[int, t.Optional[int]]]:
+def _largest(grid: Grid, keys: t.Sequence[Request], most: t.Sequence[int]) -> t.List[t.List[Request]]:
+    """Parts that fit and are not part of another one found, by the slots they fill."""
+    sizes = [_fixed(grid, key)[0].size for key in keys]
+    ordered = sorted(
+        itertools.product(*(range(count, -1, -1) for count in most)),
+        key=lambda chosen: (-sum(n * size for n, size in zip(chosen, sizes)), [-n for n in chosen]),
+    )
+    fitting: t.List[t.Tuple[int, ...]] = []
+    for chosen in ordered:
+        if len(fitting) == _ALTERNATIVES:
+            break
+        inside = any(all(a <= b for a, b in zip(chosen, other)) for other in fitting)
+        if not inside and any(chosen) and fits(grid, _times(chosen, keys)):
+            fitting.append(chosen)
+    return [_times(chosen, keys) for chosen in fitting]
+
+
+def _greedy(grid: Grid, keys: t.Sequence[Request], most: t.Sequence[int]) -> t.List[t.List[Request]]:
+    """One part, large ones first, where there are too many to be tried."""
+    part: t.List[Request] = []
+    for request in sorted(_times(most, keys), key=lambda one: -_fixed(grid, one)[0].size):
+        if fits(grid, [*part, request]):
+            part.append(request)
+    return [part] if part else []
+
+
+def _times(counts: t.Sequence[int], keys: t.Sequence[Request]) -> t.List[Request]:
     return [key for count, key in zip(counts, keys) for key in [key] * count]
-
-
-def _shape(grid: Grid, key: t.Tuple[int, t.Optional[int]]) -> Shape:
-    return _fixed(grid, Request(*key))[0]

@@ -102,7 +102,7 @@ def find_by_name(text: str, gpu: Gpu, address: str) -> t.Tuple[GpuInstanceProfil
             return near[0], f"{address}: profile {text} is named {near[0].name} by this driver"
     raise WishError(
         f'{address} ({label(gpu)}): profile "{text}" does not exist on this GPU; it offers {offered(profiles)}; '
-        "give one of these, or slices and memory_gib where names drift",
+        "give one of these",
         address=address,
         gpu=gpu.uuid,
     )
@@ -118,7 +118,7 @@ def find_by_figures(
         return near[0]
     wished = f"slices {slices}" + ("" if memory_gib is None else f", memory_gib {memory_gib:g}")
     wished += f", attributes {' '.join(attributes)}" if attributes else ""
-    table = ", ".join(f"{p.name} ({p.slices} slices, {p.memory_mib / 1024:.2f} GiB)" for p in gpu.mig.profiles)
+    table = ", ".join(f"{p.name} (slices {p.slices}, {p.memory_mib / 1024:.2f} GiB)" for p in gpu.mig.profiles)
     problem = f"several profiles have {wished}: {offered(near)}" if near else f"no profile has {wished}"
     raise WishError(
         f"{address} ({label(gpu)}): {problem}; this GPU offers {table}; correct the figures or give profile by name",

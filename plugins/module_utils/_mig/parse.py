@@ -152,7 +152,7 @@ def _parse_instance(value: t.Any, address: str) -> InstanceWish:
         )
     if wish.profile is not None:
         name = parse_name(wish.profile)
-        check_compute(wish, name.slices if name else 0, address)
+        check_compute(wish, name.slices if name else 0)
     return wish
 
 
@@ -170,7 +170,7 @@ def _parse_kind(given: t.Mapping[str, t.Any], address: str) -> t.Dict[str, t.Any
     memory = given.get("memory_gib")
     return {
         "slices": integer(given["slices"], f"{address}.slices", 1, MAX_COUNT),
-        "memory_gib": None if memory is None else number(memory, f"{address}.memory_gib", "GiB above 0"),
+        "memory_gib": None if memory is None else number(memory, f"{address}.memory_gib", "a number of GiB above 0"),
         "attributes": _parse_attributes(given.get("attributes"), f"{address}.attributes"),
     }
 
@@ -214,11 +214,14 @@ def _parse_compute(value: t.Any, address: str) -> t.Optional[t.Tuple[ComputeWish
     return tuple(wishes)
 
 
-def check_compute(wish: InstanceWish, slices: int, address: str) -> None:
-    """Compute instances must be of their GPU instance and find room in its `slices`. Raises WishError."""
+def check_compute(wish: InstanceWish, slices: int, gpu: str = "") -> None:
+    """Compute instances must be of their GPU instance and find room in its `slices`. Raises WishError.
+
+    `gpu` is what a message says behind the address.
+    """
     taken = 0
     for index, entry in enumerate(wish.compute or ()):
-        where = f"{address}.compute[{index}]"
+        where = f"{wish.address}.compute[{index}]{gpu}"
         wanted = compute_slices(entry.profile, slices)
         name = parse_name(entry.profile)
         if wanted is None:
@@ -233,6 +236,6 @@ def check_compute(wish: InstanceWish, slices: int, address: str) -> None:
         taken += wanted
     if taken > slices:
         raise WishError(
-            f"{address}.compute: {' + '.join(entry.profile for entry in wish.compute or ())} take {taken} compute "
+            f"{wish.address}.compute{gpu}: {' + '.join(entry.profile for entry in wish.compute or ())} take {taken} compute "
             f"slices, the GPU instance has {slices}; remove some"
         )

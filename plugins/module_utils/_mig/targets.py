@@ -157,10 +157,11 @@ def _wanted(wishes: t.Sequence[InstanceWish], gpu: Gpu, offers: Offers, notes: t
         with problems.caught():
             profile = _profile(wish, gpu, notes)
             _check_start(wish, profile, gpu)
-            where = f"{wish.address} ({label(gpu)})"
+            behind = f" ({label(gpu)})"
             if wish.profile is None:
-                check_compute(wish, profile.slices, where)
-            compute.check_offered(wish.compute, profile, offers.get((gpu.name, profile.id), ()), where)
+                check_compute(wish, profile.slices, behind)
+            known = offers.get((gpu.name, profile.id), ())
+            compute.check_offered(wish.compute, profile, known, wish.address, behind)
             wanted.extend([Wanted(profile, wish.placement, wish.compute, wish.address)] * wish.count)
     problems.raise_any()
     return tuple(wanted)
