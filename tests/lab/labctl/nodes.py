@@ -25,6 +25,7 @@ from labctl.recipe import Entry, archive
 
 BOOT_SECONDS = 60.0
 STOP_SECONDS = 20
+POWER_ON = "gpusim-boot.service"
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]*")
 SYSTEMD_HIERARCHY = Path("/sys/fs/cgroup/systemd")
 # systemd as PID 1 without --privileged, which fails where the machine itself lacks a capability. Major 195 are the
@@ -223,12 +224,23 @@ def _booted(name: str) -> tuple[str, ...]:
         if state == "running":
             return ()
         if state == "degraded":
-            failed = _ask(name, "systemctl", "list-units", "--failed", "--plain", "--no-legend")
-            return tuple(line.split()[0] for line in failed.splitlines())
+            return _failed_units(name)
         time.sleep(0.1)
     jobs = _ask(name, "systemctl", "list-jobs", "--no-legend")
     log = docker("logs", "--tail", "20", name)
     raise LabError(f"{name} has not booted within {BOOT_SECONDS:g} s (systemd says {state!r})\n{jobs}\n{log}")
+
+
+def _failed_units(name: str) -> tuple[str, ...]:
+    listing = _ask(name, "systemctl", "list-units", "--failed", "--plain", "--no-legend")
+    failed = tuple(line.split()[0] for line in listing.splitlines())
+    if POWER_ON in failed:
+        # without it there is no GPU and no trace of one: this is no node
+        words = _ask(
+            name, "journalctl", "--unit", POWER_ON, "--identifier", "python3", "--output", "cat", "--lines", "3"
+        )
+        raise LabError(f"{name}: its simulated boards could not be set up:\n{words}")
+    return failed
 
 
 def _ask(name: str, *argv: str) -> str:

@@ -13,6 +13,7 @@ import subprocess
 import pytest
 from labctl import image, nodes
 from labctl.common import LabError
+from labctl.inventory import NodeSpec
 from simulated import HOLDER, SCENARIO, SPECS, Node
 
 BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
@@ -227,3 +228,42 @@ def test_no_pynvml_for_the_nodes_python(a100: Node) -> None:
 def test_unknown_host_is_named(started: dict[str, nodes.Started]) -> None:
     with pytest.raises(LabError, match=f"scenario '{SCENARIO}' has no node 'nobody'"):
         nodes.restart(SCENARIO, "nobody")
+
+
+def test_unknown_board_stops_the_start_with_the_reason(started: dict[str, nodes.Started]) -> None:
+    scenario = f"{SCENARIO}-bad"
+    try:
+        with pytest.raises(LabError, match=r"(?s)its simulated boards could not be set up:.*no-such-board"):
+            nodes.up(scenario, [NodeSpec("n", ("no-such-board",))], image.ensure())
+    finally:
+        assert nodes.down(scenario) == [f"accel-{scenario}-n"]
+
+
+def test_changed_variables_make_the_node_anew(started: dict[str, nodes.Started]) -> None:
+    scenario = f"{SCENARIO}-anew"
+    tag = image.ensure()
+    try:
+        hows = [nodes.up(scenario, [NodeSpec("n", state="plain", seed=seed)], tag)[0].how for seed in ("1", "1", "2")]
+        subprocess.run(["docker", "stop", f"accel-{scenario}-n"], check=True, capture_output=True)
+        hows.append(nodes.up(scenario, [NodeSpec("n", state="plain", seed="2")], tag)[0].how)
+    finally:
+        nodes.down(scenario)
+    assert hows == ["created", "reused", "created", "started"]
+
+
+def test_guest_without_reset_has_no_reset_file(started: dict[str, nodes.Started]) -> None:
+    scenario = f"{SCENARIO}-guest"
+    specs = [NodeSpec("no", ("a30-24gb",), virtualization="passthrough")]
+    specs.append(NodeSpec("yes", ("a30-24gb",), virtualization="passthrough", guest_reset=True))
+    try:
+        nodes.up(scenario, specs, image.ensure())
+        found = {
+            spec.host: subprocess.run(
+                ["docker", "exec", f"accel-{scenario}-{spec.host}", "sh", "-c", "test -e /sys/bus/pci/devices/*/reset"],
+                check=False,
+            ).returncode
+            for spec in specs
+        }
+    finally:
+        nodes.down(scenario)
+    assert found == {"no": 1, "yes": 0}
