@@ -42,6 +42,8 @@ def apply(plan: InstallPlan, ports: Ports) -> Outcome:
         _systemctl(ports, "daemon-reload")
     if plan.start:
         _systemctl(ports, "start", UNIT_NAME)
+    if plan.forget:
+        _systemctl(ports, "reset-failed", UNIT_NAME)
     return Outcome(tuple(path for path in backups if path is not None))
 
 

@@ -63,7 +63,7 @@ class TargetFile:
 
 @dataclass(frozen=True)
 class InstallPlan:
-    """`write` and `remove` before `link` and `unlink`, then `reload`, then `start`."""
+    """`write` and `remove` before `link` and `unlink`, then `reload`, then `start` or `forget` (a failed unit)."""
 
     changed: bool
     diff: t.Mapping[str, t.Mapping[str, t.Any]]
@@ -74,6 +74,7 @@ class InstallPlan:
     unlink: t.Tuple[str, ...] = ()
     reload: bool = False
     start: bool = False
+    forget: bool = False
     missing_payload: t.Tuple[str, ...] = ()
     refusal: t.Optional[AccelError] = None
     facts: t.Mapping[str, t.Any] = field(default_factory=dict)
@@ -119,6 +120,7 @@ def plan(wish: InstallWish, state: InstallState) -> InstallPlan:
     due = stale or bool(link or unlink) or UNIT in remove or any(target.path == UNIT for target in write)
     reload = due and _may_reload(wish, state, tracker)
     start = wish.present and _must_start(state, tracker)
+    forget = not wish.present and _must_forget(state, tracker)
     return InstallPlan(
         changed=tracker.changed,
         diff=tracker.diff,
@@ -129,6 +131,7 @@ def plan(wish: InstallWish, state: InstallState) -> InstallPlan:
         unlink=unlink,
         reload=reload,
         start=start,
+        forget=forget,
         missing_payload=tuple(file.path for file in write if file.content is None and file.path not in wish.payloads),
         facts=_facts(wish, state, due and not reload),
     )
@@ -236,6 +239,16 @@ def _must_start(state: InstallState, tracker: Tracker) -> bool:
         action="start",
         object=UNIT_NAME,
         reason="services that require it must not start it in the middle of work",
+    )
+    return True
+
+
+def _must_forget(state: InstallState, tracker: Tracker) -> bool:
+    """Without this systemd lists a failed unit that no longer exists."""
+    if state.unit.get("ActiveState") != "failed":
+        return False
+    tracker.change(
+        f"{UNIT_NAME} state", "failed", "inactive", action="reset_failed", object=UNIT_NAME, reason="state is absent"
     )
     return True
 

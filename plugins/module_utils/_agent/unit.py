@@ -55,7 +55,6 @@ def unit_text(timeout: int, failure: str) -> str:
         "# Managed by accel.gpu, role node_agent.",
         "[Unit]",
         "Description=Bring back the declared state of the GPUs (accel.gpu)",
-        "Documentation=man:systemd.service(5)",
         f"After={' '.join(AFTER)}",
         f"Before={' '.join(ORDERED)}",
         "RefuseManualStop=yes",

@@ -192,3 +192,8 @@ def test_the_agent_stops_before_systemd_would_kill_it():
 
 def test_a_failed_unit_without_wishes_is_started_again():
     assert plan(installed(unit={**RUNNING, "ActiveState": "failed"}, wishes=())).start
+
+
+def test_absent_forgets_a_failed_unit():
+    assert plan(installed(unit={**RUNNING, "ActiveState": "failed"}), state="absent").forget
+    assert not plan(installed(), state="absent").forget
