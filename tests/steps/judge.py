@@ -98,7 +98,7 @@ def prediction(check: t.Sequence[Line], run: t.Sequence[Line]) -> t.Iterator[str
 
 def changes(step: t.Sequence[Line]) -> set[tuple[t.Any, ...]]:
     """(host, role, task, object) of everything that changed; the object is None for tasks without actions."""
-    found = set()
+    found: set[tuple[t.Any, ...]] = set()
     for line in step:
         if line["changed"]:
             found.update(

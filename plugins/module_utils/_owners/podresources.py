@@ -77,7 +77,7 @@ def _messages(message: bytes, number: int) -> t.Iterator[bytes]:
                 yield message[position : position + length]
             position += length
         elif wire == 0:
-            _, position = _varint(message, position)
+            unused, position = _varint(message, position)
         elif wire in (1, 5):
             position += 8 if wire == 1 else 4
         else:

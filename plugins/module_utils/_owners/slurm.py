@@ -60,7 +60,7 @@ def _devices(gres: str, devices_are_gpus: bool) -> t.List[str]:
 def _numbers(group: str) -> t.List[int]:
     numbers: t.List[int] = []
     for part in group.split(","):
-        first, _, last = part.partition("-")
+        first, unused, last = part.partition("-")
         if first.isdigit():
             numbers.extend(range(int(first), int(last or first) + 1))
     return numbers
@@ -81,7 +81,7 @@ def _expand_entry(entry: str) -> t.List[str]:
     prefix, ranges, rest = match.groups()
     middle: t.List[str] = []
     for part in ranges.split(","):
-        first, _, last = part.partition("-")
+        first, unused, last = part.partition("-")
         width = len(first)
         middle.extend(str(number).zfill(width) for number in range(int(first), int(last or first) + 1))
     return [prefix + number + tail for number in middle for tail in _expand_entry(rest)]
