@@ -25,7 +25,8 @@ import typing as t
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-BUILD = Path(os.environ.get("GPUSIM_BUILD") or HERE.parents[2] / ".build" / "gpusim")
+ROOT = HERE.parents[2]
+BUILD = Path(os.environ.get("GPUSIM_BUILD") or ROOT / ".build" / "gpusim")
 LIBRARY = BUILD / "libnvidia-ml.so.1"
 COMMANDS = {"gpusim": HERE / "cli" / "gpusim", "nvidia-smi": HERE / "smi" / "nvidia-smi"}
 # Longer than any command needs on a loaded machine; a test that hangs on purpose gives its own.

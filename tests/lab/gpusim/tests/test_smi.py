@@ -24,6 +24,7 @@ BUSY = (
     "such as an X server, or a monitoring application such as another instance of nvidia-smi). Please first kill all "
     "processes using {} and all compute applications running in the system."
 )
+MADE = "Successfully created compute instance ID  {} on GPU  0 GPU instance ID  1 using profile MIG 1c.3g.40gb (ID  0)"
 CLOCKS = "Run 'nvidia-smi -q -d SUPPORTED_CLOCKS' to see list of supported clock combinations"
 
 
@@ -46,7 +47,8 @@ CASES = [
     Case("persistence by word", AMPERE, ("-pm 1",), "--persistence-mode=DISABLED", 0,
          (f"Disabled persistence mode for GPU {A}.", "All done.")),
     Case("persistence wrong", AMPERE, (), "-pm 5", 2, ("Invalid persistence mode: 5",)),
-    Case("power", AMPERE, (), "-pl 300", 0, (f"Power limit for GPU {A} was set to 300.00 W from 400.00 W.", "All done.")),
+    Case("power", AMPERE, (), "-pl 300", 0,
+         (f"Power limit for GPU {A} was set to 300.00 W from 400.00 W.", "All done.")),
     Case("power too much", AMPERE, (), "-pl 900", 2,
          (f"Provided power limit 900.00 W is not a valid power limit which should be between 100.00 W and 400.00 W "
           f"for GPU {A}", TERMINATED)),
@@ -77,7 +79,8 @@ CASES = [
          ('Specified clocks "1593" are not valid. Please format input as memClk,smClk e.g. '
           "--applications-clocks=2000,300",)),
     Case("applications clocks nobody offers", AMPERE, (), "-ac 1,2", 0,
-         (f'Specified clock combination "(MEM 1, SM 2)" is not supported for GPU {A}. {CLOCKS}', MOVING_ON, "All done.")),
+         (f'Specified clock combination "(MEM 1, SM 2)" is not supported for GPU {A}. {CLOCKS}', MOVING_ON,
+          "All done.")),
     Case("applications clocks reset", AMPERE, (), "-rac", 0, ("All done.",)),
     Case("two changes", AMPERE, (), "-pm 1 -pl 300", 2,
          (f"Invalid combination of input arguments. Only one device modification may be done at a time. {HELP}",)),
@@ -98,8 +101,8 @@ CASES = [
     Case("reset of nothing", AMPERE, (), "-r -i 4", 6, ("No devices were found",)),
     # MIG instances
     Case("create", HOPPER, MIG_ON, "mig -cgi 9 -C", 0,
-         ("Successfully created GPU instance ID  1 on GPU  0 using profile MIG 3g.40gb (ID  9)",
-          "Successfully created compute instance ID  0 on GPU  0 GPU instance ID  1 using profile MIG 3g.40gb (ID  2)")
+         ("Successfully created GPU instance ID  2 on GPU  0 using profile MIG 3g.40gb (ID  9)",
+          "Successfully created compute instance ID  0 on GPU  0 GPU instance ID  2 using profile MIG 3g.40gb (ID  2)")
          ),
     Case("create by name and place", HOPPER, MIG_ON, "mig -cgi 1g.10gb:4,MIG_2g.20gb:0", 0,
          ("Successfully created GPU instance ID 11 on GPU  0 using profile MIG 1g.10gb (ID 19)",
@@ -124,12 +127,11 @@ CASES = [
          ("Successfully created compute instance ID  0 on GPU  0 GPU instance ID  1 using profile MIG 3g.40gb (ID  2)",)
          ),
     Case("create compute parts", HOPPER, (*MIG_ON, "mig -cgi 9:0"), "mig -cci 0,1c.3g.40gb -gi 1", 0,
-         ("Successfully created compute instance ID  0 on GPU  0 GPU instance ID  1 using profile MIG 1c.3g.40gb (ID  0)",
-          "Successfully created compute instance ID  1 on GPU  0 GPU instance ID  1 using profile MIG 1c.3g.40gb (ID  0)")
-         ),
+         (MADE.format(0),
+          MADE.format(1))),
     Case("create compute double memory", HOPPER, MIG_ON, "mig -cgi 15:0 -C", 0,
-         (..., "Successfully created compute instance ID  0 on GPU  0 GPU instance ID  3 using profile MIG 1g.20gb (ID  7)"
-          )),
+         (..., "Successfully created compute instance ID  0 on GPU  0 GPU instance ID  3 using profile MIG 1g.20gb "
+          "(ID  7)")),
     Case("create compute unknown", HOPPER, (*MIG_ON, "mig -cgi 9:0"), "mig -cci 9 -gi 1", 2,
          ("Unable to create a compute instance on GPU  0 GPU instance ID  1 using profile 9: Invalid Argument",
           "Failed to create compute instances: Invalid Argument")),
@@ -149,17 +151,17 @@ CASES = [
     Case("list without MIG", HOPPER, (), "mig -lci", 6, ("No MIG-enabled devices found.",)),
     Case("list without such hardware", "t4", (), "mig -lgip", 6, ("No MIG-supported devices found.",)),
     Case("list profiles", HOPPER, MIG_ON, "mig -lgip", 0,
-         (..., "| GPU   Name             ID    Instances   Memory     P2P    SM    DEC   ENC  |",
-          "|   0  MIG 1g.10gb       19     7/7        9.75       No     16     1     0   |",
-          "|                                                             1     1     0   |",
-          "|   0  MIG 1g.10gb+me    20     1/1        9.75       No     16     1     0   |",
-          "|                                                             1     1     1   |",
-          "|   0  MIG 1g.20gb       15     4/4        19.62      No     26     1     0   |",
-          "|   0  MIG 3g.40gb        9     2/2        39.50      No     60     3     0   |",
-          "|   0  MIG 7g.80gb        0     1/1        79.25      No     132    7     0   |",
-          "|                                                             8     7     1   |")),
+         (..., "| GPU   Name               ID    Instances   Memory     P2P    SM    DEC   ENC  |",
+          "|   0  MIG 1g.10gb         19     7/7        9.75       No     16     1     0   |",
+          "|                                                               1     1     0   |",
+          "|   0  MIG 1g.10gb+me      20     1/1        9.75       No     16     1     0   |",
+          "|                                                               1     1     1   |",
+          "|   0  MIG 1g.20gb         15     4/4        19.62      No     26     1     0   |",
+          "|   0  MIG 3g.40gb          9     2/2        39.50      No     60     3     0   |",
+          "|   0  MIG 7g.80gb          0     1/1        79.25      No     132    7     0   |",
+          "|                                                               8     7     1   |")),
     Case("list profiles with MIG off", AMPERE, (), "mig -lgip", 0,
-         (..., "|   0  MIG 1g.10gb       19     0/7        9.50       No     14     0     0   |")),
+         (..., "|   0  MIG 1g.10gb         19     0/7        9.50       No     14     0     0   |")),
     Case("list placements", AMPERE, (), "mig -lgipp", 0,
          (..., "GPU  0 Profile ID 19 Placements: {0,1,2,3,4,5,6}:1", "GPU  0 Profile ID  9 Placements: {0,4}:4",
           "GPU  0 Profile ID  5 Placement : {0}:4", "GPU  0 Profile ID  0 Placement : {0}:8")),
@@ -209,8 +211,8 @@ CASES = [
     Case("query", AMPERE, (), "--query-gpu=index,name,pci.bus_id,mig.mode.current,memory.total --format=csv", 0,
          ("index, name, pci.bus_id, mig.mode.current, memory.total [MiB]",
           f"0, NVIDIA A100-SXM4-80GB, {A}, Disabled, 81920 MiB")),
-    Case("query without header and units", AMPERE, (), "--query-gpu=power.limit,clocks.max.sm --format=csv,noheader,nounits",
-         0, ("400.00, 1410",)),
+    Case("query without header and units", AMPERE, (),
+         "--query-gpu=power.limit,clocks.max.sm --format=csv,noheader,nounits", 0, ("400.00, 1410",)),
     Case("query by other names", AMPERE, (), "--query-gpu=gpu_name,clocks.max.gr --format=csv", 0,
          ("name, clocks.max.graphics [MHz]", "NVIDIA A100-SXM4-80GB, 1410 MHz")),
     Case("query of what is not there", "t4", (), "--query-gpu=mig.mode.current,fan.speed --format=csv,noheader", 0,

@@ -64,6 +64,11 @@ def words(error: t.Any) -> str:
         return str(error)
 
 
+def text(raw: t.Any) -> str:
+    """A string of NVML: pynvml decodes most of them, members of structures and a few others are bytes."""
+    return raw.decode() if isinstance(raw, bytes) else t.cast(str, raw)
+
+
 def control(command: str) -> t.Tuple[int, str]:
     """Run a command of the simulator's control interface: (0, JSON) or (another code, the sentence why not)."""
     out = ctypes.create_string_buffer(65536)

@@ -20,7 +20,8 @@ def main(wish: options.Wish) -> int:
     query = t.cast(str, wish.query)
     header, units = _format(t.cast(str, wish.get("--format")))
     known = KNOWN[query]()
-    names = [_resolve(word.strip(), known) for word in t.cast(str, wish.get(query)).split(",")]
+    aliases = fields.ALIASES if query == "--query-gpu" else APP_ALIASES
+    names = [_resolve(word.strip(), known, aliases) for word in t.cast(str, wish.get(query)).split(",")]
     rows = ROWS[query](targets.present(wish.get("-i")), names)
     if header:
         print(", ".join(name + (f" [{known[name]}]" if known[name] and units else "") for name in names))
@@ -47,8 +48,8 @@ def _format(text: str) -> t.Tuple[bool, bool]:
     return "noheader" not in words, "nounits" not in words
 
 
-def _resolve(word: str, known: t.Dict[str, str]) -> str:
-    name = word if word in known else fields.ALIASES.get(word, word)
+def _resolve(word: str, known: t.Dict[str, str], aliases: t.Dict[str, str]) -> str:
+    name = word if word in known else aliases.get(word, word)
     if name not in known:
         raise errors.usage(f'Field "{word}" is not a valid field to query.\n')
     return name
@@ -112,6 +113,7 @@ def _clock_rows(gpus: t.Sequence[targets.Gpu], names: t.Sequence[str]) -> t.Iter
                 }
 
 
+APP_ALIASES = {"name": "process_name", "used_memory": "used_gpu_memory", "gr": "graphics", "mem": "memory"}
 HISTOGRAM = ("max", "high", "partial", "low", "none")
 IDENTITY = {"gpu_name": "", "gpu_bus_id": "", "gpu_serial": "", "gpu_uuid": ""}
 KNOWN: t.Dict[str, t.Callable[[], t.Dict[str, str]]] = {

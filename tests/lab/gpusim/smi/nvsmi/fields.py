@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 import typing as t
 
-from nvsmi.binding import MIB, nv, sampled, value
+from nvsmi.binding import MIB, nv, sampled, text, value
 
 Reader = t.Callable[[t.Any], t.Any]
 NO_UNIT = ""
@@ -70,7 +70,7 @@ def _pci(member: str) -> Reader:
 
 def bus_id(handle: t.Any) -> t.Optional[str]:
     raw = _pci("busId")(handle)
-    return raw if raw is None else (raw.decode() if isinstance(raw, bytes) else raw).upper()
+    return None if raw is None else text(raw).upper()
 
 
 def _memory(member: str) -> Reader:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 import typing as t
 
-from nvsmi import errors, full_mig, options, sections, targets
+from nvsmi import errors, full_mig, options, sections, sections_errors, targets
 from nvsmi.binding import nv
 from nvsmi.sections import Line
 from nvsmi.summary import cuda_version
@@ -28,9 +28,9 @@ ORDER: t.Tuple[t.Tuple[Section, str], ...] = (
     (sections.memory, "MEMORY"),
     (sections.compute, "COMPUTE"),
     (sections.utilization, "UTILIZATION"),
-    (sections.ecc, "ECC"),
-    (sections.retirement, "PAGE_RETIREMENT"),
-    (sections.remapper, "ROW_REMAPPER"),
+    (sections_errors.ecc, "ECC"),
+    (sections_errors.retirement, "PAGE_RETIREMENT"),
+    (sections_errors.remapper, "ROW_REMAPPER"),
     (sections.temperature, "TEMPERATURE"),
     (sections.power, "POWER"),
     (sections.clocks, "CLOCK"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from nvsmi import errors, targets
-from nvsmi.binding import nv, words
+from nvsmi.binding import nv, text, words
 from nvsmi.mig_read import (
     NO_COMPUTE_INSTANCES,
     GpuInstance,
@@ -21,7 +21,6 @@ from nvsmi.mig_read import (
     gpu_instance,
     gpu_profiles,
     placements,
-    text,
 )
 
 

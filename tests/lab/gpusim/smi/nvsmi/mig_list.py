@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from nvsmi import errors
-from nvsmi.binding import nv
+from nvsmi.binding import nv, text
 from nvsmi.mig_read import (
     NO_COMPUTE_INSTANCES,
     Scope,
@@ -17,16 +17,15 @@ from nvsmi.mig_read import (
     default_compute_profile,
     gpu_profiles,
     placements,
-    text,
 )
 from nvsmi.mig_read import compute_instances as read_compute_instances
 
-GIP_RULE = "+-----------------------------------------------------------------------------+"
+GIP_RULE = "+-------------------------------------------------------------------------------+"
 GIP_HEAD = (
-    "| GPU instance profiles:                                                      |",
-    "| GPU   Name             ID    Instances   Memory     P2P    SM    DEC   ENC  |",
-    "|                              Free/Total   GiB              CE    JPEG  OFA  |",
-    "|=============================================================================|",
+    "| GPU instance profiles:                                                        |",
+    "| GPU   Name               ID    Instances   Memory     P2P    SM    DEC   ENC  |",
+    "|                                Free/Total   GiB              CE    JPEG  OFA  |",
+    "|===============================================================================|",
 )
 GI_RULE = "+-------------------------------------------------------+"
 GI_HEAD = (
@@ -59,7 +58,7 @@ def gpu_instance_profiles(scope: Scope, _value: str) -> int:
     for gpu in scope.capable():
         for info in gpu_profiles(gpu.handle):
             lines += [
-                "| %3d  %-17s %2d    %2d/%-2d      %-6s     %-3s    %-4d %2d    %2d    |"
+                "| %3d  %-19s %2d    %2d/%-2d       %-6s     %-3s    %-4d  %2d    %2d   |"
                 % (
                     gpu.index,
                     text(info.name),
@@ -72,7 +71,7 @@ def gpu_instance_profiles(scope: Scope, _value: str) -> int:
                     info.decoderCount,
                     info.encoderCount,
                 ),
-                "| %60d    %2d    %2d    |" % (info.copyEngineCount, info.jpegCount, info.ofaCount),
+                "| %63d    %2d    %2d   |" % (info.copyEngineCount, info.jpegCount, info.ofaCount),
                 GIP_RULE,
             ]
     return _print(lines)
@@ -125,7 +124,7 @@ def compute_instance_profiles(scope: Scope, _value: str) -> int:
         for info in compute_profiles(gi.handle):
             free = nv.nvmlGpuInstanceGetComputeInstanceRemainingCapacity(gi.handle, info.id)
             lines += [
-                "| %3d    %3d       %-17s %4d%s    %2d/%-2d          %-4d     %2d    %2d    %2d    |"
+                "| %3d    %3d       %-17s %4d%s    %2d/%-2d          %-4d     %2d    %2d    %2d   |"
                 % (
                     gpu.index,
                     gi.id,
@@ -139,7 +138,7 @@ def compute_instance_profiles(scope: Scope, _value: str) -> int:
                     info.sharedEncoderCount,
                     info.sharedOfaCount,
                 ),
-                "| %70d    %2d          |" % (info.sharedCopyEngineCount, info.sharedJpegCount),
+                "| %70d    %2d         |" % (info.sharedCopyEngineCount, info.sharedJpegCount),
                 CIP_RULE,
             ]
     return _print(lines)

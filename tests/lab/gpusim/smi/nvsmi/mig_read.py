@@ -76,11 +76,6 @@ class ComputeInstance:
     size: int
 
 
-def text(raw: t.Any) -> str:
-    """A profile's name: MIG 1g.10gb+me."""
-    return t.cast(str, raw.decode() if isinstance(raw, bytes) else raw)
-
-
 def _profiles(ask: t.Callable[[int], t.Any]) -> t.List[t.Any]:
     found = []
     for enum in range(ENUM_LIMIT):
@@ -97,7 +92,7 @@ def _profiles(ask: t.Callable[[int], t.Any]) -> t.List[t.Any]:
 def gpu_profiles(handle: t.Any) -> t.List[t.Any]:
     """The GPU instance profiles, smallest first."""
     found = _profiles(lambda enum: nv.nvmlDeviceGetGpuInstanceProfileInfo(handle, enum))
-    return sorted(found, key=lambda info: (info.sliceCount, info.memorySizeMB))
+    return sorted(found, key=lambda info: (info.sliceCount, info.memorySizeMB, info.id))
 
 
 def compute_profiles(instance: t.Any) -> t.List[t.Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from nvsmi.binding import MIB, nv, value
+from nvsmi.binding import MIB, nv, text, value
 from nvsmi.fields import FIELDS, THROTTLE
 
 TITLE = object()
@@ -16,46 +16,45 @@ TITLE = object()
 Line = t.Tuple[int, str, t.Any]
 
 
-def _read(name: str, handle: t.Any) -> t.Any:
+def read(name: str, handle: t.Any) -> t.Any:
     """A property of --query-gpu, with its unit."""
     unit, reader = FIELDS[name]
     found = reader(handle)
     return f"{found} {unit}" if unit and found is not None else found
 
 
-def _block(title: str, handle: t.Any, *pairs: t.Tuple[str, str], depth: int = 1) -> t.List[Line]:
+def block(title: str, handle: t.Any, *pairs: t.Tuple[str, str], depth: int = 1) -> t.List[Line]:
     """A heading and one line for each (name, property)."""
     lines: t.List[Line] = [(depth, title, TITLE)]
-    return lines + [(depth + 1, name, _read(field, handle)) for name, field in pairs]
+    return lines + [(depth + 1, name, read(field, handle)) for name, field in pairs]
 
 
 ARCHITECTURES = {5: "Volta", 6: "Turing", 7: "Ampere", 8: "Ada Lovelace", 9: "Hopper", 10: "Blackwell"}
-ECC_WORDS = {"Correctable": "corrected", "Uncorrectable": "uncorrected"}
 VIRTUALIZATION = {0: "None", 1: "Pass-Through", 2: "VGPU", 3: "Host VGPU", 4: "Host VSGA"}
 
 
 def product(handle: t.Any) -> t.List[Line]:
     return [
-        (1, "Product Name", _read("name", handle)),
+        (1, "Product Name", read("name", handle)),
         (1, "Product Brand", "NVIDIA"),
         (1, "Product Architecture", ARCHITECTURES.get(value(nv.nvmlDeviceGetArchitecture, handle), "Unknown")),
-        (1, "Display Mode", _read("display_mode", handle)),
-        (1, "Display Active", _read("display_active", handle)),
-        (1, "Persistence Mode", _read("persistence_mode", handle)),
+        (1, "Display Mode", read("display_mode", handle)),
+        (1, "Display Active", read("display_active", handle)),
+        (1, "Persistence Mode", read("persistence_mode", handle)),
     ]
 
 
 def identity(handle: t.Any) -> t.List[Line]:
     mode = value(nv.nvmlDeviceGetVirtualizationMode, handle)
     return [
-        (1, "Accounting Mode", _read("accounting.mode", handle)),
-        (1, "Accounting Mode Buffer Size", _read("accounting.buffer_size", handle)),
-        *_block("Driver Model", handle, ("Current", "driver_model.current"), ("Pending", "driver_model.pending")),
-        (1, "Serial Number", _read("serial", handle)),
-        (1, "GPU UUID", _read("uuid", handle)),
+        (1, "Accounting Mode", read("accounting.mode", handle)),
+        (1, "Accounting Mode Buffer Size", read("accounting.buffer_size", handle)),
+        *block("Driver Model", handle, ("Current", "driver_model.current"), ("Pending", "driver_model.pending")),
+        (1, "Serial Number", read("serial", handle)),
+        (1, "GPU UUID", read("uuid", handle)),
         (1, "Minor Number", value(nv.nvmlDeviceGetMinorNumber, handle)),
-        (1, "VBIOS Version", _read("vbios_version", handle)),
-        *_block(
+        (1, "VBIOS Version", read("vbios_version", handle)),
+        *block(
             "Inforom Version",
             handle,
             ("Image Version", "inforom.img"),
@@ -70,14 +69,15 @@ def identity(handle: t.Any) -> t.List[Line]:
 
 
 def recovery(handle: t.Any) -> t.List[Line]:
+    firmware = value(nv.nvmlDeviceGetGspFirmwareVersion, handle)
     return [
-        (1, "GPU Recovery Action", _read("gpu_recovery_action", handle)),
-        (1, "GSP Firmware Version", value(nv.nvmlDeviceGetGspFirmwareVersion, handle)),
+        (1, "GPU Recovery Action", read("gpu_recovery_action", handle)),
+        (1, "GSP Firmware Version", None if firmware is None else text(firmware)),
     ]
 
 
 def pci(handle: t.Any) -> t.List[Line]:
-    lines = _block(
+    lines = block(
         "PCI",
         handle,
         ("Bus", "pci.bus"),
@@ -88,12 +88,12 @@ def pci(handle: t.Any) -> t.List[Line]:
         ("Sub System Id", "pci.sub_device_id"),
     )
     lines.append((2, "GPU Link Info", TITLE))
-    lines += _block(
+    lines += block(
         "PCIe Generation", handle, ("Max", "pcie.link.gen.max"), ("Current", "pcie.link.gen.current"), depth=3
     )
     lines.append((3, "Link Width", TITLE))
     for word, name in (("Max", "pcie.link.width.max"), ("Current", "pcie.link.width.current")):
-        width = _read(name, handle)
+        width = read(name, handle)
         lines.append((4, word, None if width is None else f"{width}x"))
     lines.append((2, "Replays Since Reset", value(nv.nvmlDeviceGetPcieReplayCounter, handle)))
     for word, counter in (("Tx", nv.NVML_PCIE_UTIL_TX_BYTES), ("Rx", nv.NVML_PCIE_UTIL_RX_BYTES)):
@@ -115,16 +115,16 @@ def performance(handle: t.Any) -> t.List[Line]:
     )
     assert len(names) == len(THROTTLE)
     lines: t.List[Line] = [
-        (1, "Fan Speed", _read("fan.speed", handle)),
-        (1, "Performance State", _read("pstate", handle)),
+        (1, "Fan Speed", read("fan.speed", handle)),
+        (1, "Performance State", read("pstate", handle)),
         (1, "Clocks Event Reasons", TITLE),
     ]
-    return lines + [(depth, name, _read("clocks_event_reasons." + key, handle)) for depth, name, key in names]
+    return lines + [(depth, name, read("clocks_event_reasons." + key, handle)) for depth, name, key in names]
 
 
 def memory(handle: t.Any) -> t.List[Line]:
     lines: t.List[Line] = [(1, "FB Memory Usage", TITLE)]
-    lines += [(2, word, _read("memory." + word.lower(), handle)) for word in ("Total", "Reserved", "Used", "Free")]
+    lines += [(2, word, read("memory." + word.lower(), handle)) for word in ("Total", "Reserved", "Used", "Free")]
     window = value(nv.nvmlDeviceGetBAR1MemoryInfo, handle)
     lines.append((1, "BAR1 Memory Usage", TITLE))
     for word in ("Total", "Used", "Free"):
@@ -133,11 +133,11 @@ def memory(handle: t.Any) -> t.List[Line]:
 
 
 def compute(handle: t.Any) -> t.List[Line]:
-    return [(1, "Compute Mode", _read("compute_mode", handle))]
+    return [(1, "Compute Mode", read("compute_mode", handle))]
 
 
 def utilization(handle: t.Any) -> t.List[Line]:
-    return _block(
+    return block(
         "Utilization",
         handle,
         ("GPU", "utilization.gpu"),
@@ -147,52 +147,11 @@ def utilization(handle: t.Any) -> t.List[Line]:
     )
 
 
-def ecc(handle: t.Any) -> t.List[Line]:
-    lines = _block("ECC Mode", handle, ("Current", "ecc.mode.current"), ("Pending", "ecc.mode.pending"))
-    lines.append((1, "ECC Errors", TITLE))
-    for span in ("Volatile", "Aggregate"):
-        lines.append((2, span, TITLE))
-        for place in ("SRAM", "DRAM"):
-            for word in ECC_WORDS:
-                key = f"ecc.errors.{ECC_WORDS[word]}.{span.lower()}.{place.lower()}"
-                lines.append((3, f"{place} {word}", _read(key, handle)))
-    return lines
-
-
-def retirement(handle: t.Any) -> t.List[Line]:
-    return _block(
-        "Retired Pages",
-        handle,
-        ("Single Bit ECC", "retired_pages.single_bit_ecc.count"),
-        ("Double Bit ECC", "retired_pages.double_bit.count"),
-        ("Pending Page Blacklist", "retired_pages.pending"),
-    )
-
-
-def remapper(handle: t.Any) -> t.List[Line]:
-    rows = value(nv.nvmlDeviceGetRemappedRows, handle)
-    if rows is None:
-        return [(1, "Remapped Rows", None)]
-    histogram = value(nv.nvmlDeviceGetRowRemapperHistogram, handle)
-    lines: t.List[Line] = [
-        (1, "Remapped Rows", TITLE),
-        (2, "Correctable Error", rows[0]),
-        (2, "Uncorrectable Error", rows[1]),
-        (2, "Pending", "Yes" if rows[2] else "No"),
-        (2, "Remapping Failure Occurred", "Yes" if rows[3] else "No"),
-    ]
-    if histogram is not None:
-        lines.append((2, "Bank Remap Availability Histogram", TITLE))
-        for word in ("Max", "High", "Partial", "Low", "None"):
-            lines.append((3, word, "%d bank(s)" % getattr(histogram, word.lower())))
-    return lines
-
-
 def temperature(handle: t.Any) -> t.List[Line]:
     lines: t.List[Line] = [
         (1, "Temperature", TITLE),
-        (2, "GPU Current Temp", _celsius(_read("temperature.gpu", handle))),
-        (2, "GPU T.Limit Temp", _celsius(_read("temperature.gpu.tlimit", handle))),
+        (2, "GPU Current Temp", _celsius(read("temperature.gpu", handle))),
+        (2, "GPU T.Limit Temp", _celsius(read("temperature.gpu.tlimit", handle))),
     ]
     for name, kind in (
         ("GPU Shutdown Temp", nv.NVML_TEMPERATURE_THRESHOLD_SHUTDOWN),
@@ -201,7 +160,7 @@ def temperature(handle: t.Any) -> t.List[Line]:
         ("Memory Max Operating Temp", nv.NVML_TEMPERATURE_THRESHOLD_MEM_MAX),
     ):
         lines.append((2, name, _celsius(value(nv.nvmlDeviceGetTemperatureThreshold, handle, kind))))
-    lines.append((2, "Memory Current Temp", _celsius(_read("temperature.memory", handle))))
+    lines.append((2, "Memory Current Temp", _celsius(read("temperature.memory", handle))))
     return lines
 
 
@@ -210,7 +169,7 @@ def _celsius(degrees: t.Any) -> t.Optional[str]:
 
 
 def power(handle: t.Any) -> t.List[Line]:
-    return _block(
+    return block(
         "GPU Power Readings",
         handle,
         ("Average Power Draw", "power.draw.average"),
@@ -225,13 +184,13 @@ def power(handle: t.Any) -> t.List[Line]:
 
 def clocks(handle: t.Any) -> t.List[Line]:
     words = ("Graphics", "SM", "Memory", "Video")
-    lines = _block("Clocks", handle, *((word, "clocks.current." + word.lower()) for word in words))
+    lines = block("Clocks", handle, *((word, "clocks.current." + word.lower()) for word in words))
     for title, stem in (
         ("Applications Clocks", "clocks.applications."),
         ("Default Applications Clocks", "clocks.default_applications."),
     ):
-        lines += _block(title, handle, ("Graphics", stem + "graphics"), ("Memory", stem + "memory"))
-    lines += _block("Max Clocks", handle, *((word, "clocks.max." + word.lower()) for word in words[:3]))
+        lines += block(title, handle, ("Graphics", stem + "graphics"), ("Memory", stem + "memory"))
+    lines += block("Max Clocks", handle, *((word, "clocks.max." + word.lower()) for word in words[:3]))
     return lines
 
 
@@ -240,7 +199,7 @@ def voltage(handle: t.Any) -> t.List[Line]:
 
 
 def fabric(handle: t.Any) -> t.List[Line]:
-    return _block("Fabric", handle, ("State", "fabric.state"), ("Status", "fabric.status"))
+    return block("Fabric", handle, ("State", "fabric.state"), ("Status", "fabric.status"))
 
 
 def supported_clocks(handle: t.Any) -> t.List[Line]:

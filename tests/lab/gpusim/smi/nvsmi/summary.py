@@ -108,9 +108,9 @@ def _gpu(gpu: targets.Gpu) -> t.List[str]:
     used = "N/A" if enabled else _read("utilization.gpu", handle)
     compute = _read("compute_mode", handle)
     return [
-        "| %3d  %-26s %6s | %18s Off | %20s |"
-        % (gpu.index, _clip(nv.nvmlDeviceGetName(handle), 26), persistence, gpu.pci, ecc),
-        "| %4s %5s    %-3s %19s | %22s | %8s %11s |"
+        "| %3d  %-27s    %-3s | %18s Off | %20s |"
+        % (gpu.index, _clip(nv.nvmlDeviceGetName(handle), 27), persistence, gpu.pci, ecc),
+        "|%4s%6s    %-3s%23s | %22s |%8s%13s |"
         % (
             fan if fan == "N/A" else fan + "%",
             temperature if temperature == "N/A" else temperature + "C",
@@ -148,7 +148,7 @@ def _mig_device(gpu: int, number: int, device: t.Any) -> t.List[str]:
     window = value(nv.nvmlDeviceGetBAR1MemoryInfo, device)
     ecc = _read("ecc.errors.uncorrected.volatile.sram", device)
     return [
-        "| %2d %4d %3d %3d  | %13s / %6s    | %-5d %3s | %2d %3d %4d %4d %4d |"
+        "|%3d%5d%4d%4d  |%19s / %8s    | %-3d%6s |%3d%4d%5d%5d%5d |"
         % (
             gpu,
             nv.nvmlDeviceGetGpuInstanceId(device),
@@ -164,7 +164,7 @@ def _mig_device(gpu: int, number: int, device: t.Any) -> t.List[str]:
             shared.sharedOfaCount,
             shared.sharedJpegCount,
         ),
-        "| %16s | %13s / %6s    | %9s | %21s |"
+        "|%18s|%19s / %8s    |%11s|%23s|"
         % ("", _mib(window and window.bar1Used), _mib(window and window.bar1Total), "", ""),
         MIG_RULE,
     ]
@@ -182,7 +182,7 @@ def _processes(gpus: t.Sequence[targets.Gpu]) -> t.List[str]:
             ci = "N/A" if process.ci is None else "%d" % process.ci
             used = "N/A" if process.memory_mib is None else "%dMiB" % process.memory_mib
             rows.append(
-                "| %4d  %3s  %3s %16d %6s   %-34s %9s |"
+                "|%5d%6s%5s%16d%7s   %-34s%12s |"
                 % (gpu.index, gi, ci, process.pid, process.kind, _tail(process.name, 34), used)
             )
     if not rows:

@@ -10,7 +10,7 @@ import typing as t
 from dataclasses import dataclass
 
 from nvsmi import errors
-from nvsmi.binding import nv, value, words
+from nvsmi.binding import nv, text, value, words
 
 
 @dataclass
@@ -30,8 +30,7 @@ class Gpu:
 
 def bus_id(handle: t.Any) -> str:
     """PCI bus ID as the command prints it: 00000000:3B:00.0."""
-    raw = nv.nvmlDeviceGetPciInfo(handle).busId
-    return (raw.decode() if isinstance(raw, bytes) else raw).upper()
+    return text(nv.nvmlDeviceGetPciInfo(handle).busId).upper()
 
 
 def all_gpus() -> t.List[Gpu]:
