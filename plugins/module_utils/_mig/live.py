@@ -46,6 +46,25 @@ def layout_of(gpu: Gpu) -> GpuLayout:
     )
 
 
+def difference(gpu: t.Optional[Gpu], after: GpuLayout) -> str:
+    """How a GPU differs from a planned layout, "" if it does not.
+
+    Names of compute instances are the plan's prediction and not judged here: a fresh plan judges them.
+    """
+    if gpu is None:
+        return "the GPU gives no answer"
+    found = layout_of(gpu)
+    if (found.mode, found.pending) != (after.mode, after.pending):
+        return f"it has {found.lines()[0]}, wanted {after.lines()[0]}"
+    there = [(spec.profile_id, spec.placement) for spec in found.layout]
+    asked = sorted(((spec.profile_id, spec.placement) for spec in after.layout), key=lambda pair: pair[1])
+    if there != asked:
+        return (
+            f"it has {'; '.join(found.lines()[1:]) or 'no instance'}, wanted {'; '.join(after.lines()[1:]) or 'none'}"
+        )
+    return ""
+
+
 def devices_of(gpu: Gpu) -> t.Tuple[Device, ...]:
     """The MIG devices of a GPU, by place."""
     return tuple(

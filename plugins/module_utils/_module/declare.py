@@ -57,6 +57,9 @@ def declare(core: Core, params: t.Mapping[str, t.Any], ports: Ports, result: Res
     plan: Plan = core.plan(wish, core.read(wish, ports))
     result.update(plan.result(), diff=dict(plan.diff), actions=list(plan.actions))
     if plan.refusal is not None:
+        if not ports.check and hasattr(core, "before_refusal"):
+            # An interrupted earlier run is settled although this wish is refused.
+            core.before_refusal(plan, ports)
         raise plan.refusal
     result["changed"] = plan.changed
     if plan.changed and not ports.check:

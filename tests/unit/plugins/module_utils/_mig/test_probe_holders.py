@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.accel.gpu.plugins.module_utils._mig import holders
+from ansible_collections.accel.gpu.plugins.module_utils._mig import probe_holders as holders
 from ansible_collections.accel.gpu.plugins.module_utils._mig.model import Holder
 from ansible_collections.accel.gpu.plugins.module_utils._nvml.objects import Gpu, Process, Snapshot
 

@@ -1,0 +1,233 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the MIG resident does about a node: the plan of the wish, an interrupted run before it, the wish file.
+
+Pure. PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from .._diff import Tracker
+from .._errors import AccelError, MissingGpuError, NotRootError
+from .._expected import Expected, KnownFault, missing
+from .._nvml.objects import Gpu, Snapshot
+from . import live, managers, restore
+from .journal import GpuRecord, Record
+from .managers import Manager
+from .model import (
+    Action,
+    Busy,
+    DestroyComputeInstance,
+    DestroyGpuInstance,
+    Holders,
+    MigPlan,
+    NodeWish,
+    Options,
+    ResetGpu,
+    SetMigMode,
+    Step,
+)
+from .plan import plan as plan_node
+from .targets import resolve
+from .usage import usage_of
+
+WISH_FILE = "/etc/accel-gpu/wish.d/mig.json"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """The parsed options. `document` is the wish file that `persist` asks for, None without it."""
+
+    node: NodeWish
+    options: Options
+    takeover: bool = False
+    lock_timeout: float = 300.0
+    expected: t.Optional[Expected] = None
+    faults: t.Tuple[KnownFault, ...] = ()
+    document: t.Optional[t.Mapping[str, t.Any]] = None
+
+
+@dataclass(frozen=True)
+class State:
+    """What was read. `snapshot` None: no driver answers yet and `missing_driver` says why (check mode only)."""
+
+    snapshot: t.Optional[Snapshot]
+    busy: Busy = field(default_factory=Busy)
+    holders: Holders = field(default_factory=Holders)
+    managers: t.Tuple[Manager, ...] = ()
+    record: t.Optional[Record] = None
+    stored: t.Any = None
+    root: bool = True
+    missing_driver: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The whole plan. `back` are GPUs of the interrupted run `record` that get their old layout."""
+
+    wish: Wish
+    state: State
+    mig: MigPlan
+    refusal: t.Optional[AccelError] = None
+    back: t.Tuple[GpuRecord, ...] = ()
+    record: t.Optional[Record] = None
+    write_wish: bool = False
+    extra: t.Tuple[Action, ...] = ()
+
+    @property
+    def touches(self) -> bool:
+        """Something of the node's GPUs or services would be changed."""
+        return bool(self.mig.steps or self.back or self.record)
+
+    @property
+    def changed(self) -> bool:
+        return self.touches or self.write_wish or bool(self.state.missing_driver)
+
+    @property
+    def diff(self) -> t.Dict[str, t.Dict[str, t.Any]]:
+        sides: t.Dict[str, t.Dict[str, t.Any]] = {"before": {}, "after": {}}
+        for side, found in self.mig.diff.items():
+            sides[side].update(found)
+        for entry in self.back:
+            gpu = self.state.snapshot.by_uuid(entry.uuid) if self.state.snapshot else None
+            key = f"{entry.pci} {entry.name} {entry.uuid}"
+            sides["before"][key] = live.layout_of(gpu).lines() if gpu else []
+            sides["after"][key] = entry.before.lines()
+        if self.write_wish:
+            sides["before"][WISH_FILE] = self.state.stored
+            sides["after"][WISH_FILE] = self.wish.document
+        return sides
+
+    @property
+    def actions(self) -> t.List[Action]:
+        return [*self.extra, *self.mig.actions]
+
+    def result(self) -> t.Dict[str, t.Any]:
+        gpus = self.state.snapshot.gpus if self.state.snapshot else ()
+        return {"gpus": [live.summary(gpu) for gpu in gpus], "uuid_map": [], **self.mig.result()}
+
+
+def decide(wish: Wish, state: State) -> Plan:
+    """The plan for what was read. Wrong wishes become its refusal, for an interrupted run is settled all the same."""
+    write_wish = wish.document is not None and wish.document != state.stored
+    if state.snapshot is None:
+        return Plan(wish, state, MigPlan(), extra=_deferred(state), write_wish=write_wish)
+    mig, refusal = _planned(wish, state, state.snapshot)
+    back, left = _back(wish, state, mig, refusal)
+    touches = bool(mig.steps or back or state.record)
+    if refusal is None and touches and not state.root:
+        refusal = NotRootError("changing MIG needs root, this runs as another user; set become: true")
+    tracker = Tracker()
+    _tell_interrupted(tracker, state.record, back, left)
+    if write_wish:
+        tracker.act("write_wish", WISH_FILE, "the wish that the node agent brings back at boot differs")
+    return Plan(wish, state, mig, refusal, back, state.record, write_wish, tuple(tracker.actions))
+
+
+def replan(wish: Wish, state: State, snapshot: Snapshot) -> MigPlan:
+    """What the wish still asks of the node, with the owners and holders that were read."""
+    return plan_node(wish.node, snapshot, state.busy, state.holders, wish.options)
+
+
+def changes_mode(plan: Plan) -> bool:
+    """Holders matter only then."""
+    steps: t.List[Step] = list(plan.mig.steps)
+    for entry in plan.back:
+        gpu = plan.state.snapshot.by_uuid(entry.uuid) if plan.state.snapshot else None
+        steps += restore.steps_back(gpu, entry.before) if gpu else ()
+    return any(isinstance(step, (SetMigMode, ResetGpu)) for step in steps)
+
+
+def hurts_owners(plan: Plan) -> bool:
+    """Owners of allocations matter only where something goes."""
+    gone = (DestroyGpuInstance, DestroyComputeInstance, SetMigMode, ResetGpu)
+    return bool(plan.back) or any(isinstance(step, gone) for step in plan.mig.steps)
+
+
+def _planned(wish: Wish, state: State, snapshot: Snapshot) -> t.Tuple[MigPlan, t.Optional[AccelError]]:
+    """The plan and why it may not be applied. What makes the whole host wrong comes first."""
+    if wish.expected is not None:
+        silent = [failure.message for failure in snapshot.failures]
+        sentence = missing(wish.expected, wish.faults, [(gpu.uuid, gpu.name) for gpu in snapshot.gpus], silent)
+        if sentence:
+            return MigPlan(), MissingGpuError(sentence)
+    foreign = None if wish.takeover or not wish.node.gpus else managers.refusal(state.managers)
+    if foreign is not None:
+        return MigPlan(), foreign
+    try:
+        mig = replan(wish, state, snapshot)
+    except AccelError as error:
+        return MigPlan(), error
+    return mig, mig.refusal
+
+
+def _deferred(state: State) -> t.Tuple[Action, ...]:
+    tracker = Tracker()
+    tracker.act("deferred", "MIG geometry", f"needs gpu_driver: {state.missing_driver}")
+    return tuple(tracker.actions)
+
+
+# --- an interrupted run --------------------------------------------------------------------------------------------
+
+
+def _back(
+    wish: Wish, state: State, mig: MigPlan, refusal: t.Optional[AccelError]
+) -> t.Tuple[t.Tuple[GpuRecord, ...], t.Tuple[t.Tuple[str, str], ...]]:
+    """GPUs of the journal that are half-way and that this plan will not finish; and (UUID, why) of those left so."""
+    if state.record is None or state.snapshot is None:
+        return (), ()
+    wished: t.Collection[str] = ()
+    if refusal is None:
+        wished = resolve(wish.node, state.snapshot, wish.options.headroom_percent)
+    back, left = [], []
+    for entry in state.record.gpus:
+        gpu, planned = state.snapshot.by_uuid(entry.uuid), mig.by_uuid(entry.uuid)
+        if gpu is None or not _half_way(gpu, entry):
+            continue
+        if refusal is None and planned is not None and entry.uuid in wished and not planned.deferred:
+            continue
+        users = _users(gpu, entry, state.busy)
+        if users:
+            left.append((entry.uuid, users))
+        else:
+            back.append(entry)
+    return tuple(back), tuple(left)
+
+
+def _half_way(gpu: Gpu, entry: GpuRecord) -> bool:
+    return not restore.same(live.layout_of(gpu), entry.before) and bool(live.difference(gpu, entry.after))
+
+
+def _users(gpu: Gpu, entry: GpuRecord, busy: Busy) -> str:
+    """Who would be hurt by the way back."""
+    usage = usage_of(gpu, busy, allow_destroy_allocated=False)
+    steps = restore.steps_back(gpu, entry.before)
+    if any(isinstance(step, (SetMigMode, ResetGpu)) for step in steps):
+        return ", ".join(map(str, usage.gpu()))
+    gone = {step.placement for step in steps if isinstance(step, (DestroyGpuInstance, DestroyComputeInstance))}
+    claims = [claim for one in gpu.mig.instances if one.placement in gone for claim in usage.instance(one)]
+    return ", ".join(dict.fromkeys(map(str, claims)))
+
+
+def _tell_interrupted(
+    tracker: Tracker,
+    record: t.Optional[Record],
+    back: t.Sequence[GpuRecord],
+    left: t.Sequence[t.Tuple[str, str]],
+) -> None:
+    if record is None:
+        return
+    tracker.act("finish_interrupted", "journal", f"a run of {record.since} was interrupted before it was done")
+    for unit in reversed(record.holders):
+        tracker.act("start_holder", unit, "the interrupted run may have left it stopped")
+    for entry in back:
+        reason = "the interrupted run left this GPU half-way, and this run does not change it"
+        tracker.act("restore_layout", "; ".join(entry.before.lines()), reason, gpu=entry.uuid)
+    for uuid, users in left:
+        reason = f"the interrupted run left this GPU half-way, yet it is in use by {users}"
+        tracker.act("left_alone", "GPU", reason, gpu=uuid)

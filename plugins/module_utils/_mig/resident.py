@@ -1,0 +1,129 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The MIG resident: the core of module mig_geometry and of the node agent. PRIVATE to the collection.
+
+parse (options to wish) -> read (one snapshot) -> plan (pure) -> apply (verified, or the old layout again).
+"""
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+from dataclasses import dataclass
+
+from .._errors import WishError
+from .._expected import parse_exceptions, parse_expected
+from .._lock import Lock
+from .._ports import Ports
+from .._shape import number, shown
+from . import apply as applying
+from . import live, probe
+from .apply_back import Change, Replan
+from .decide import WISH_FILE, Plan, State, Wish, decide, replan
+from .model import MigPlan, Options
+from .parse import parse as parse_node
+
+WISH_VERSION = 1
+_FORMS = ("geometry", "geometry_group", "geometry_host", "mig_parted", "mig_parted_label")
+# What the node agent needs to bring the geometry back; all else belongs to one run.
+_LASTING = (*_FORMS, "mig_apply", "when_busy", "allow_destroy_allocated", "takeover", "headroom_percent")
+_CHOICES = {"mig_apply": ("now", "next_boot"), "when_busy": ("refuse", "defer")}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was done; `result` is laid over the plan's."""
+
+    done: t.Optional[applying.Done]
+
+    def result(self) -> t.Dict[str, t.Any]:
+        if self.done is None:
+            return {}
+        return {
+            "gpus": [live.summary(gpu) for gpu in self.done.snapshot.gpus],
+            "uuid_map": [dict(row) for row in self.done.uuid_map],
+            **self.done.owed.result(),
+        }
+
+
+def parse(params: t.Mapping[str, t.Any]) -> Wish:
+    """The options as a wish; those that are not given have the module's defaults. Raises WishError."""
+    for name, allowed in _CHOICES.items():
+        if params.get(name) not in (None, *allowed):
+            raise WishError(f"{name}: {shown(params[name])} is unknown; allowed is {', '.join(allowed)}")
+    node = parse_node(**{name: params.get(name) for name in _FORMS})
+    options = Options(
+        when_busy=params.get("when_busy") or "refuse",
+        allow_destroy_allocated=bool(params.get("allow_destroy_allocated")),
+        apply=params.get("mig_apply") or "now",
+        headroom_percent=_bounded(params, "headroom_percent", 0, 100),
+        today=datetime.date.today(),
+    )
+    # Suboptions that were not given are None.
+    expected = {key: value for key, value in (params.get("expected") or {}).items() if value is not None}
+    return Wish(
+        node,
+        options,
+        takeover=bool(params.get("takeover")),
+        lock_timeout=_bounded(params, "lock_timeout", 300, 86400),
+        expected=parse_expected(expected, "expected") if expected else None,
+        faults=parse_exceptions(params.get("exceptions"), "exceptions"),
+        document=_document(params) if params.get("persist") else None,
+    )
+
+
+def _bounded(params: t.Mapping[str, t.Any], name: str, default: float, limit: float) -> float:
+    value = params.get(name)
+    if value is None:
+        return default
+    given = number(value, name, f"a number from 0 to {limit:g}")
+    if not 0 <= given <= limit:
+        raise WishError(f"{name}: {shown(value)} is out of range; allowed is 0 to {limit:g}")
+    return given
+
+
+def _document(params: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+    options = {name: params[name] for name in _LASTING if params.get(name) not in (None, [], {})}
+    return {"version": WISH_VERSION, "options": options}
+
+
+def read(wish: Wish, ports: Ports) -> State:
+    """One snapshot, and under the node's lock whatever the plan needs to know. See `probe.read`."""
+    return probe.read(wish, ports)
+
+
+def plan(wish: Wish, state: State) -> Plan:
+    """The plan; wrong wishes, busy and blocked GPUs are its `refusal`."""
+    return decide(wish, state)
+
+
+def before_refusal(plan: Plan, ports: Ports) -> None:
+    """Settles an interrupted run although the new wish is refused. To be called before the refusal is raised."""
+    if plan.record is not None and plan.state.root and not ports.check:
+        _change(plan, MigPlan(), ports, lambda seen: MigPlan())
+
+
+def apply(plan: Plan, ports: Ports) -> Outcome:
+    """Makes it so. Raises an AccelError whose facts tell `step`, `restored`, `cause` and `uuid_map`."""
+    done = None
+    if plan.touches:
+        done = _change(plan, plan.mig, ports, lambda seen: replan(plan.wish, plan.state, seen))
+    if plan.write_wish:
+        ports.files.write_json(WISH_FILE, plan.wish.document)
+    return Outcome(done)
+
+
+def release(ports: Ports) -> None:
+    """Gives the node's lock back before the process ends."""
+    Lock(ports.files).release()
+
+
+def _change(plan: Plan, mig: MigPlan, ports: Ports, again: Replan) -> t.Optional[applying.Done]:
+    snapshot = plan.state.snapshot
+    if snapshot is None:
+        return None
+    stop = tuple(holder.unit for holder in plan.state.holders.known if holder.unit)
+    change = Change(mig, snapshot, again, back=plan.back, earlier=plan.record, stop=stop)
+    return applying.apply(change, ports)
