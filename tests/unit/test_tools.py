@@ -56,7 +56,7 @@ def test_a_stage_passes_only_with_a_good_end_and_a_check(status, output, failed)
 
 def test_the_order_of_stages_can_be_kept():
     """What a stage waits for stands before it, so the runner cannot wait for ever."""
-    seen = set()
+    seen: set[str] = set()
     for stage in stages.STAGES:
         assert set(stage.after) <= seen
         seen.add(stage.name)
