@@ -88,10 +88,38 @@ static int is_hung(const struct gs_state *st, int gpu)
     return gpu >= 0 && gpu < (int)st->gpu_count && st->gpus[gpu].values[V_HUNG] == 1;
 }
 
+/* Lock, count the call, and see what is to befall it. */
+static nvmlReturn_t admit(struct gs_call *call, int gpu, int flags, struct gs_fault *hit)
+{
+    if (gs_attach(flags & GS_NO_INIT) != 0 || !(call->st = gs_lock())) {
+        gs_detach_unlock();
+        return NVML_ERROR_DRIVER_NOT_LOADED;
+    }
+    call->st->counts[call->function]++;
+    if (is_hung(call->st, gpu))
+        *hit = (struct gs_fault){.used = 1, .action = GS_ACT_HANG};
+    else if (call->st->fault_count)
+        gs_fault_check(call, gpu, hit);
+    return NVML_SUCCESS;
+}
+
+/* A fault before the effect: act without the locks. Only a hang that comes to its end lets the call go on. */
+static nvmlReturn_t suffer(struct gs_call *call, const struct gs_fault *hit)
+{
+    gs_unlock();
+    gs_fault_act(hit);
+    if (hit->action == GS_ACT_CODE)
+        return (nvmlReturn_t)hit->code;
+    if (gs_attach(0) != 0 || !(call->st = gs_lock())) {
+        gs_detach_unlock();
+        return NVML_ERROR_DRIVER_NOT_LOADED;
+    }
+    return NVML_SUCCESS;
+}
+
 nvmlReturn_t gs_enter(struct gs_call *call, int *function, const char *name, enum gs_handle_kind kind,
                       const void *handle, int arguments_good, int flags)
 {
-    int gpu = kind == GS_NO_HANDLE ? -1 : gs_handle_gpu(handle);
     struct gs_fault hit = {0};
     nvmlReturn_t result;
 
@@ -99,24 +127,13 @@ nvmlReturn_t gs_enter(struct gs_call *call, int *function, const char *name, enu
     call->function = function_number(function, name);
     if (!(flags & GS_NO_INIT) && !gs_initialised())
         return NVML_ERROR_UNINITIALIZED;
-    if (gs_attach(flags & GS_NO_INIT) != 0 || !(call->st = gs_lock())) {
-        gs_detach_unlock();
-        return NVML_ERROR_DRIVER_NOT_LOADED;
-    }
-    call->st->counts[call->function]++;
-    if (is_hung(call->st, gpu)) {
-        hit = (struct gs_fault){.used = 1, .action = GS_ACT_HANG};
-    } else if (call->st->fault_count) {
-        gs_fault_check(call, gpu, &hit);
-    }
-    if (hit.used && !hit.after) {
-        gs_unlock();
-        gs_fault_act(&hit);
-        if (hit.action == GS_ACT_CODE)
-            return (nvmlReturn_t)hit.code;
-        return gs_enter(call, function, name, kind, handle, arguments_good, flags); /* a hang that came to its end */
-    }
-    call->after = hit;
+    result = admit(call, kind == GS_NO_HANDLE ? -1 : gs_handle_gpu(handle), flags, &hit);
+    if (result == NVML_SUCCESS && hit.used && !hit.after)
+        result = suffer(call, &hit);
+    else
+        call->after = hit;
+    if (result != NVML_SUCCESS)
+        return result;
     result = check_call(call, kind, handle, arguments_good, flags);
     return result == NVML_SUCCESS ? NVML_SUCCESS : gs_leave(call, result);
 }

@@ -72,7 +72,16 @@ nvmlReturn_t gs_stub(int *function, const char *name);
         return gs_leave(&c, gs_value_uint(c.gpu, value, result));          \
     }
 
-/* Function that takes one device and one pointer and is never supported by these boards. */
+/* Getter of one fact of the board as unsigned int. */
+#define GS_GET_BOARD(function, field)                                      \
+    nvmlReturn_t function(nvmlDevice_t device, unsigned int *result)       \
+    {                                                                      \
+        GS_ENTER_DEVICE(c, device, result != NULL, GS_GPU_ONLY);           \
+        *result = gs_board_of(c.gpu)->field;                               \
+        return gs_leave(&c, NVML_SUCCESS);                                 \
+    }
+
+/* A value as the type of an NVML out parameter; NOT_SUPPORTED where the GPU does not have it. */
 nvmlReturn_t gs_value_uint(const struct gs_gpu *gpu, enum gs_value value, unsigned int *result);
 nvmlReturn_t gs_value_ulonglong(const struct gs_gpu *gpu, enum gs_value value, unsigned long long *result);
 

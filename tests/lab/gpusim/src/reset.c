@@ -85,6 +85,7 @@ static int64_t reading_default(const struct gs_state *st, const struct gs_gpu *g
         return board->fabric ? NVML_GPU_FABRIC_STATE_COMPLETED : NVML_GPU_FABRIC_STATE_NOT_SUPPORTED;
     case V_FABRIC_HEALTH_SUMMARY:
         return board->fabric ? NVML_GPU_FABRIC_HEALTH_SUMMARY_HEALTHY : NVML_GPU_FABRIC_HEALTH_SUMMARY_NOT_SUPPORTED;
+    case V_THROTTLE: /* the bit "GPU idle" */
     case V_RESTRICT_APP_CLOCKS:
     case V_ECC_CURRENT:
     case V_ECC_PENDING:
