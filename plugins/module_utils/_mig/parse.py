@@ -235,7 +235,8 @@ def check_compute(wish: InstanceWish, slices: int, gpu: str = "") -> None:
             )
         taken += wanted
     if taken > slices:
+        asked = " + ".join(entry.profile for entry in wish.compute or ())
         raise WishError(
-            f"{wish.address}.compute{gpu}: {' + '.join(entry.profile for entry in wish.compute or ())} take {taken} compute "
-            f"slices, the GPU instance has {slices}; remove some"
+            f"{wish.address}.compute{gpu}: {asked} take {taken} compute slices, the GPU instance has {slices}; "
+            "remove some"
         )

@@ -110,6 +110,63 @@ def test_a_refusal_names_the_fewest_instances():
     assert made.refusal.facts["owners"] == ["process 4001 (job)"]
 
 
+def compute_loss(now, target, cut):
+    """Compute instances lost on the way: all of a destroyed GPU instance, and those that are not the default."""
+    return sum(cut[position] for position in now if position not in target or cut[position] > 1)
+
+
+@pytest.mark.parametrize(("key", "cases"), [("a30-24gb", 400), ("a100-80gb", 600)])
+def test_among_those_the_fewest_compute_instances_go(key, cases):
+    chance = random.Random(31)
+    decided = 0
+    for _unused in range(cases):
+        now = chance.choice(oracle.layouts(key))
+        wish = chance.choice(sorted(oracle.by_multiset(key)))
+        cut = {position: chance.choice((0, 1, boards.profile(key, position[0]).slices)) for position in now}
+        standing = [
+            (name, start, (f"1c.{name}",) * cut[name, start]) if cut[name, start] != 1 else (name, start)
+            for name, start in sorted(now, key=lambda position: position[1])
+        ]
+        made = plan(
+            parse([{"gpus": "all", "mig": True, "instances": dict(collections.Counter(wish))}]),
+            boards.node(boards.gpu(key, instances=standing)),
+        )
+        targets = oracle.by_multiset(key)[wish]
+        least = min(len(now - target) for target in targets)
+        losses = {compute_loss(now, target, cut) for target in targets if len(now - target) == least}
+        decided += len(losses) > 1
+        lost = sum(isinstance(step, model.DestroyComputeInstance) for step in made.steps)
+        assert lost == min(losses), (sorted(now), wish, cut)
+    assert decided > cases // 20
+
+
+def left_open(key, layout):
+    """How many places each profile still has, the large profiles first."""
+    everything = set(oracle.layouts(key))
+    rows = sorted(boards.profiles(key), key=lambda row: (-row.placements[0].size, -row.slices, row.id))
+    return [
+        sum(layout | {(row.name, p.start)} in everything for p in row.placements if (row.name, p.start) not in layout)
+        for row in rows
+    ]
+
+
+@pytest.mark.parametrize(("key", "cases"), [("a30-24gb", 300), ("a100-80gb", 300)])
+def test_among_those_the_least_fragmented_is_taken(key, cases):
+    chance = random.Random(5)
+    decided = 0
+    for _unused in range(cases):
+        now = chance.choice(oracle.layouts(key))
+        wish = chance.choice(sorted(oracle.by_multiset(key)))
+        made = planned(key, None, now, wish)
+        targets = oracle.by_multiset(key)[wish]
+        least = min(len(now - target) for target in targets)
+        best = [left_open(key, target) for target in targets if len(now - target) == least]
+        decided += len({tuple(one) for one in best}) > 1
+        got = frozenset((spec.profile, spec.placement.start) for spec in made.gpus[0].after.layout)
+        assert left_open(key, got) == max(best), (sorted(now), wish)
+    assert decided > cases // 20
+
+
 # --- the same inside a GPU instance --------------------------------------------------------------------------------
 
 
