@@ -4,9 +4,9 @@
 
 """The node agent as one reproducible archive, built in memory on the control node. PRIVATE to the collection.
 
-The same sources give the same bytes on every control node: names are sorted, timestamps and modes are fixed, and nothing
-is compressed (two versions of zlib may pack the same text differently, and then two control nodes would report changes
-for ever).
+The same sources give the same bytes on every control node: names are sorted, timestamps and modes are fixed, and
+nothing is compressed (two versions of zlib may pack the same text differently, and then two control nodes would report
+changes for ever).
 """
 
 from __future__ import annotations

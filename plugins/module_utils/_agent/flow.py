@@ -54,7 +54,7 @@ class Report(t.NamedTuple):
 def run(resident: Resident, options: t.Mapping[str, t.Any], ports: Ports, apply: bool) -> Report:
     """Brings the node to `options` (apply), or tells what that would do. Never raises AccelError."""
     try:
-        return _run(resident, {**options, **_OWN}, ports, apply)
+        return _run(resident, {**options, **_OWN}, ports._replace(check=not apply), apply)
     except AccelError as error:
         code = _CODES.get(error.kind, ERROR)
         status = "refused" if code == REFUSED else "failed"

@@ -30,9 +30,11 @@ NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]*")
 SYSTEMD_HIERARCHY = Path("/sys/fs/cgroup/systemd")
 # systemd as PID 1 without --privileged, which fails where the machine itself lacks a capability. Major 195 are the
 # GPUs: with the rule an allowed open() ends in ENXIO (no such hardware), without it everything ends in EPERM.
+# SYS_PTRACE: root of a real node may look at every process (which container is it in?), a container's may not.
 RUN_FLAGS = (
     "--cap-add", "SYS_ADMIN",
     "--cap-add", "NET_ADMIN",
+    "--cap-add", "SYS_PTRACE",
     "--security-opt", "seccomp=unconfined",
     "--security-opt", "apparmor=unconfined",
     "--device-cgroup-rule", "c 195:* rwm",

@@ -37,7 +37,7 @@ def test_boot_of_one_node_takes_less_than_two_seconds(a100: Node) -> None:
 def test_no_node_is_privileged(a100: Node) -> None:
     facts = json.loads(subprocess.check_output(["docker", "inspect", a100.name]))[0]["HostConfig"]
     assert facts["Privileged"] is False
-    assert sorted(one.removeprefix("CAP_") for one in facts["CapAdd"]) == ["NET_ADMIN", "SYS_ADMIN"]
+    assert sorted(one.removeprefix("CAP_") for one in facts["CapAdd"]) == ["NET_ADMIN", "SYS_ADMIN", "SYS_PTRACE"]
 
 
 def test_second_up_reuses_what_runs(a100: Node) -> None:
