@@ -15,15 +15,15 @@ author:
   - accel.gpu maintainers (@accel-gpu)
 description:
   - Compares what is declared with the live GPUs of a node and changes only what differs.
-  - Everything is checked against the live GPUs, for all of them, before anything is touched. An impossible geometry fails
-    and says which slots collide and what would fit.
+  - Everything is checked against the live GPUs, for all of them, before anything is touched. An impossible geometry
+    fails and says which slots collide and what would fit.
   - Of all layouts that satisfy the wish one is chosen that destroys the fewest instances. Instances are created at
     chosen placements, so the order of the wish never matters. A GPU that is right is not touched.
   - An instance that is in use is never touched. In use means a process on it, or an allocation that kubelet, Slurm, a
     container engine, an MPS daemon or a virtual machine knows; see O(when_busy) and O(allow_destroy_allocated).
-  - A change of the MIG mode is begun only if it can be completed. Where the architecture needs a reset for it, only that
-    GPU is reset. Services that are known to hold GPUs open, such as nvidia-persistenced and DCGM, are stopped for it and
-    started again; fabric manager is never stopped.
+  - A change of the MIG mode is begun only if it can be completed. Where the architecture needs a reset for it, only
+    that GPU is reset. Services that are known to hold GPUs open, such as nvidia-persistenced and DCGM, are stopped for
+    it and started again; fabric manager is never stopped.
   - After the change the GPUs are read again and compared with the plan. If a step fails, the old layout is restored and
     the error says so. A journal lets the next run restore or finish what a killed run left half-way.
 extends_documentation_fragment:
@@ -40,6 +40,7 @@ attributes:
   idempotent:
     support: full
   platform:
+    support: full
     platforms: linux
 options:
   geometry:
@@ -66,8 +67,8 @@ options:
     type: raw
   mig_parted:
     description:
-      - A mig-parted document of C(version) V(v1), as a dictionary. Read it with the lookup P(accel.gpu.mig_parted#lookup),
-        which refuses duplicate keys.
+      - A mig-parted document of C(version) V(v1), as a dictionary. Read it with the lookup
+        P(accel.gpu.mig_parted#lookup), which refuses duplicate keys.
       - It keeps mig-parted's own meaning; what differs from O(geometry) is noted in RV(actions).
       - Mutually exclusive with O(geometry), O(geometry_group) and O(geometry_host). Needs O(mig_parted_label).
     type: dict
@@ -160,8 +161,8 @@ options:
         required: true
 notes:
   - Needs root, so use C(become).
-  - New instances have new MIG UUIDs. Name MIG devices by GPU, profile and placement, and refresh what knows the old UUIDs,
-    such as CDI specifications, DCGM and the device plugin; role P(accel.gpu.mig#role) does.
+  - New instances have new MIG UUIDs. Name MIG devices by GPU, profile and placement, and refresh what knows the old
+    UUIDs, such as CDI specifications, DCGM and the device plugin; role P(accel.gpu.mig#role) does.
   - Power limit, clocks and compute mode fall back to their defaults when a GPU is reset.
 seealso:
   - module: accel.gpu.gpu_info
@@ -204,8 +205,8 @@ EXAMPLES = r"""
 RETURN = r"""
 actions:
   description:
-    - What was or would be done, and what was left alone, with the reason. Each has C(action), C(object) and C(reason), most
-      have C(gpu).
+    - What was or would be done, and what was left alone, with the reason. Each has C(action), C(object) and C(reason),
+      most have C(gpu).
   returned: always
   type: list
   elements: dict
@@ -231,8 +232,8 @@ gpus:
           compute: [{profile: 3g.40gb, uuid: MIG-815231b2-db1f-5daa-a538-09a79f8d9313}]
 uuid_map:
   description:
-    - MIG devices whose UUID differs from before, with C(gpu), C(profile), C(placement), C(compute), C(old) and C(new). C(old)
-      or C(new) is null where there is no such device. Empty in check mode, for the driver makes the new UUIDs.
+    - MIG devices whose UUID differs from before, with C(gpu), C(profile), C(placement), C(compute), C(old) and C(new).
+      C(old) or C(new) is null where there is no such device. Empty in check mode, for the driver makes the new UUIDs.
   returned: always
   type: list
   elements: dict
@@ -263,8 +264,8 @@ deferred:
 error:
   description:
     - What went wrong, for machines. C(kind) is a stable word such as V(wish), V(busy), V(blocked), V(foreign_manager),
-      V(locked), V(permission), V(driver_missing), V(gpu_hung), V(apply). After a failed step there are C(step), C(restored) and
-      C(uuid_map).
+      V(locked), V(permission), V(driver_missing), V(gpu_hung), V(apply). After a failed step there are C(step),
+      C(restored) and C(uuid_map).
   returned: failure
   type: dict
   sample:
