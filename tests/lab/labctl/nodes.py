@@ -206,7 +206,9 @@ def cgroup_version() -> int:
 
 
 def spec_hash(spec: NodeSpec) -> str:
-    return hashlib.sha256(spec.as_json().encode()).hexdigest()[:12]
+    """Nodes with equal hashes are reused, so the flags that a node is started with are part of it."""
+    told = spec.as_json() + "\n".join(RUN_FLAGS)
+    return hashlib.sha256(told.encode()).hexdigest()[:12]
 
 
 def _existing(scenario: str, host: str) -> Container:

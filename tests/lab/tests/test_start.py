@@ -107,6 +107,7 @@ def test_nodes_are_never_privileged(monkeypatch: pytest.MonkeyPatch) -> None:
         assert [one for before, one in zip(arguments, arguments[1:]) if before == "--cap-add"] == [
             "SYS_ADMIN",
             "NET_ADMIN",
+            "SYS_PTRACE",
         ]
 
 
