@@ -26,6 +26,7 @@ extends_documentation_fragment:
   - accel.gpu.gpu_info
 attributes:
   platform:
+    support: full
     platforms: linux
 options:
   subsets:
