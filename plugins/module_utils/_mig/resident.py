@@ -78,8 +78,10 @@ def _bounded(params: t.Mapping[str, t.Any], name: str, default: float, limit: fl
     value = params.get(name)
     if value is None:
         return default
+    if value == 0 and not isinstance(value, bool):
+        return 0
     given = number(value, name, f"a number from 0 to {limit:g}")
-    if not 0 <= given <= limit:
+    if given > limit:
         raise WishError(f"{name}: {shown(value)} is out of range; allowed is 0 to {limit:g}")
     return given
 
