@@ -196,6 +196,9 @@ def match_instances(selector: Selector, gpus: t.Sequence[Gpu]) -> t.Tuple[t.Tupl
 
 
 def _match_plain(selector: Selector, gpus: t.Sequence[Gpu], failures: t.Sequence[GpuFailure]) -> t.List[Gpu]:
+    if selector.kind == "mig":
+        hosts = {gpu.uuid for gpu, instance in match_instances(selector, gpus)}
+        return [gpu for gpu in gpus if gpu.uuid in hosts]
     found = [gpu for gpu in gpus if _is_meant(selector, gpu)]
     if selector.kind == "uuid":
         # A full UUID may be the beginning of nothing else, so only a real prefix can be ambiguous.
@@ -220,9 +223,7 @@ def _is_meant(selector: Selector, gpu: Gpu) -> bool:
         return gpu.index == selector.value
     if selector.kind == "device_id":
         return gpu.device_id.lower() == selector.value
-    if selector.kind == "model":
-        return is_model(str(selector.value), gpu.name)
-    return bool(match_instances(selector, [gpu]))
+    return is_model(str(selector.value), gpu.name)
 
 
 def is_model(pattern: str, name: str) -> bool:

@@ -205,8 +205,8 @@ def test_refusal_names_owner_process_and_instance():
     assert isinstance(made.refusal, BusyError)
     assert made.refusal.message == (
         f"geometry[0] ({gpu.uuid}, {gpu.name}): the wish needs GPU instances that are in use: 3g.40gb at 0:4 is "
-        "in use by process 4711 (python); 3g.40gb at 4:4 is in use by slurm job 42; drain them first, or give when_busy: "
-        "defer, or give allow_destroy_allocated: true for allocations without a process"
+        "in use by process 4711 (python); 3g.40gb at 4:4 is in use by slurm job 42; drain them first, or give "
+        "when_busy: defer, or give allow_destroy_allocated: true for allocations without a process"
     )
     assert made.refusal.facts["owners"] == ["process 4711 (python)", "slurm job 42"]
 
