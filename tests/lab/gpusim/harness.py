@@ -66,7 +66,9 @@ class Sim:
         self.close()
 
     def close(self) -> None:
-        """End the processes that `occupy` started."""
+        """End the processes that `occupy` and `gpusim occupy --spawn` started."""
+        with contextlib.suppress(ControlError):
+            self._pids += [process["pid"] for gpu in self.show()["gpus"] for process in gpu["processes"]]
         while self._pids:
             _spawn.end(self._pids.pop())
 

@@ -58,14 +58,12 @@ def test_command_line_and_smi_at_once_lose_no_update(node: NodeMaker) -> None:
     jobs += [lambda n=n: sim.gpusim("occupy", str(n), "--spawn") for n in range(4)]
     with ThreadPoolExecutor(max_workers=4) as pool:
         done = [future.result() for future in [pool.submit(job) for job in jobs]]
-    try:
-        assert [run.returncode for run in done] == [0] * 12, [run.stdout for run in done if run.returncode]
-        query = sim.smi("--query-gpu=temperature.gpu,power.limit", "--format=csv,noheader,nounits", check=True)
-        assert query.stdout.splitlines() == [f"{60 + n}, {250 + n}.00" for n in range(4)]
-        assert [len(gpu["processes"]) for gpu in sim.show()["gpus"]] == [1, 1, 1, 1]
-    finally:
-        for number, run in enumerate(done[8:]):
-            sim.gpusim("release", str(number), "--pid", run.stdout.strip(), check=True)
+    assert [run.returncode for run in done] == [0] * 12, [run.stdout for run in done if run.returncode]
+    query = sim.smi("--query-gpu=temperature.gpu,power.limit", "--format=csv,noheader,nounits", check=True)
+    assert query.stdout.splitlines() == [f"{60 + n}, {250 + n}.00" for n in range(4)]
+    assert [len(gpu["processes"]) for gpu in sim.show()["gpus"]] == [1, 1, 1, 1]
+    for number, run in enumerate(done[8:]):
+        sim.gpusim("release", str(number), "--pid", run.stdout.strip(), check=True)
 
 
 def test_instance_is_busy_only_as_long_as_its_process_lives(node: NodeMaker) -> None:

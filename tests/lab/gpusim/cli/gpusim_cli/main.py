@@ -32,6 +32,10 @@ def main(argv: t.Sequence[str]) -> int:
         return _say(error, USAGE)
     try:
         _run(args, words)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has seen enough (`| head`); what is still buffered must not fail again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (library.ControlError, library.LibraryMissing, OSError) as error:
         return _say(error, REFUSED)
     return 0

@@ -53,7 +53,10 @@ def _init_error(error: t.Any) -> errors.SmiError:
         return errors.SmiError(errors.NO_DRIVER, errors.NO_DRIVER_TEXT)
     if error.value == nv.NVML_ERROR_GPU_NOT_FOUND:
         return errors.SmiError(errors.NOT_FOUND, errors.NO_DEVICES_TEXT)
-    return errors.SmiError(errors.exit_code(error.value), f"Failed to initialize NVML: {words(error)}")
+    said = f"Failed to initialize NVML: {words(error)}"
+    if error.value == nv.NVML_ERROR_LIB_RM_VERSION_MISMATCH:
+        said += f"\nNVML library version: {value(nv.nvmlSystemGetNVMLVersion)}"
+    return errors.SmiError(errors.exit_code(error.value), said)
 
 
 def words(error: t.Any) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import sys
 import typing as t
 
 from nvsmi import errors, options, usage
@@ -17,12 +18,21 @@ from nvsmi import errors, options, usage
 def main(argv: t.Sequence[str]) -> int:
     """Run the command line. Everything is printed to standard output, as the real command does."""
     try:
-        return _run(list(argv))
+        code = _said(list(argv))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has seen enough (`| head`); what is still buffered must not fail again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return errors.OK
+    return code
+
+
+def _said(argv: t.List[str]) -> int:
+    try:
+        return _run(argv)
     except errors.SmiError as error:
         print(error.text)
         return error.code
-    except BrokenPipeError:
-        return errors.OK
 
 
 def _run(argv: t.List[str]) -> int:
