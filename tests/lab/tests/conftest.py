@@ -14,8 +14,13 @@ from simulated import SCENARIO, SPECS, Node
 
 
 @pytest.fixture(scope="session")
-def started() -> t.Iterator[dict[str, nodes.Started]]:
-    tag = image.ensure()
+def tag() -> str:
+    """One image for all tests of a run, whatever is edited meanwhile."""
+    return image.ensure()
+
+
+@pytest.fixture(scope="session")
+def started(tag: str) -> t.Iterator[dict[str, nodes.Started]]:
     try:
         yield {spec.host: one for spec, one in zip(SPECS, nodes.up(SCENARIO, SPECS, tag))}
     finally:
