@@ -36,11 +36,11 @@ class Mending(t.NamedTuple):
 
 def find(text: t.Optional[str], slices: int, profiles: Profiles) -> t.Optional[ComputeInstanceProfile]:
     """The profile that `text` names (None: the default) in a GPU instance with `slices`; None if it has none such."""
-    exact = next((profile for profile in profiles if profile.name == text), None)
-    if exact is not None:
-        return exact
-    wanted = slices if text is None else compute_slices(text, slices)
-    like = [profile for profile in profiles if profile.slices == wanted]
+    like = [profile for profile in profiles if profile.name == text]
+    if not like:
+        wanted = slices if text is None else compute_slices(text, slices)
+        like = [profile for profile in profiles if profile.slices == wanted]
+    # Two of one name (double-memory 1g on Hopper): the one with all the SMs.
     return max(like, key=lambda profile: (profile.sms, -profile.id), default=None)
 
 
@@ -173,7 +173,7 @@ def arrange(
     """
     if slices is None:
         slices = max((profile.slices for profile in instance.compute_profiles), default=0)
-    wish = tuple(ComputeWish(step.profile or instance.profile, step.start) for step in steps)
+    wish = tuple(ComputeWish(step.profile or "", step.start) for step in steps)
     if all(step.profile_id is not None for step in steps):
         return tuple(steps)
     known = [find(step.profile, slices, instance.compute_profiles) for step in steps]
@@ -186,7 +186,7 @@ def arrange(
         busy = frozenset(one.id for one in instance.compute_instances)
         found = mend(instance, slices, wish + others, busy)
     if found is None:
-        asked = ", ".join(entry.profile for entry in wish)
+        asked = ", ".join(entry.profile or instance.profile for entry in wish)
         raise WishError(
             f"GPU instance {instance.profile} at {instance.placement} of {steps[0].gpu} has no room for compute "
             f"instances {asked}; it offers {offered(instance.compute_profiles) or 'none'}"

@@ -47,6 +47,11 @@ def parse(document: t.Any, label: t.Any) -> NodeWish:
     return NodeWish("mig_parted", wishes, tuple(_notes(configs[chosen])))
 
 
+def check(document: t.Any) -> None:
+    """Reads a whole document without choosing a label, for the control node. Raises WishError."""
+    _parse_document(document)
+
+
 def matches(item: PartedMatch, gpu: Gpu) -> bool:
     """Whether an item acts on this GPU."""
     if item.indexes is not None and gpu.index not in item.indexes:
