@@ -30,9 +30,9 @@
  *   xid GPU CODE [TEXT]           appends a kernel-log line to GPUSIM_KMSG (default GPUSIM_DEFAULT_KMSG) and gives an
  *                                 event to waiting event sets
  *   fault FUNCTION|* nth=N ACTION [times=K] [gpu=INDEX] [when=before|after]
- *        ACTION: code=NVML_ERROR_NAME | hang | hang=SECONDS | kill (SIGKILL to the caller) | killgroup (to its process
- *        group). nth counts calls from now on, 1 = the next one; from the nth call on it acts K times (default 1).
- *        when=after: the call takes effect first.
+ *        ACTION: code=NVML_ERROR_NAME (code=SUCCESS: success without any effect) | hang | hang=SECONDS | kill (SIGKILL
+ *        to the caller) | killgroup (to its process group). nth counts calls from now on, 1 = the next one; from the
+ *        nth call on it acts K times (default 1). when=after: the call takes effect first.
  *   faults | clearfaults
  *   counts | resetcounts          calls per function
  *

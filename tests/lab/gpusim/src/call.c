@@ -108,8 +108,10 @@ static nvmlReturn_t suffer(struct gs_call *call, const struct gs_fault *hit)
 {
     gs_unlock();
     gs_fault_act(hit);
-    if (hit->action == GS_ACT_CODE)
+    if (hit->action == GS_ACT_CODE) {
+        call->skipped = hit->code == NVML_SUCCESS;
         return (nvmlReturn_t)hit->code;
+    }
     if (gs_attach(0) != 0 || !(call->st = gs_lock())) {
         gs_detach_unlock();
         return NVML_ERROR_DRIVER_NOT_LOADED;
@@ -132,7 +134,7 @@ nvmlReturn_t gs_enter(struct gs_call *call, int *function, const char *name, enu
         result = suffer(call, &hit);
     else
         call->after = hit;
-    if (result != NVML_SUCCESS)
+    if (result != NVML_SUCCESS || call->skipped)
         return result;
     result = check_call(call, kind, handle, arguments_good, flags);
     return result == NVML_SUCCESS ? NVML_SUCCESS : gs_leave(call, result);
@@ -154,7 +156,7 @@ nvmlReturn_t gs_stub(int *function, const char *name)
     struct gs_call call;
     nvmlReturn_t result = gs_enter(&call, function, name, GS_NO_HANDLE, NULL, 1, 0);
 
-    return result == NVML_SUCCESS ? gs_leave(&call, NVML_ERROR_NOT_SUPPORTED) : result;
+    return result == NVML_SUCCESS && !call.skipped ? gs_leave(&call, NVML_ERROR_NOT_SUPPORTED) : result;
 }
 
 nvmlReturn_t gs_value_ulonglong(const struct gs_gpu *gpu, enum gs_value value, unsigned long long *result)

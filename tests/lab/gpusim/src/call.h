@@ -32,6 +32,7 @@ struct gs_call {
     struct gs_gi *gi;
     struct gs_ci *ci;
     int mig;
+    int skipped; /* a fault made the call answer SUCCESS without effect */
     int function;
     struct gs_fault after; /* fault to act when the call is done; .used = 0 if none */
 };
@@ -56,7 +57,7 @@ nvmlReturn_t gs_stub(int *function, const char *name);
     struct gs_call call;                                                                                  \
     static int call##_function = -1;                                                                      \
     nvmlReturn_t call##_result = gs_enter(&call, &call##_function, __func__, kind, handle, good, flags);  \
-    if (call##_result != NVML_SUCCESS)                                                                    \
+    if (call##_result != NVML_SUCCESS || call.skipped)                                                    \
     return call##_result
 
 #define GS_ENTER_SYSTEM(call, good, flags) GS_ENTER(call, GS_NO_HANDLE, NULL, good, flags)
