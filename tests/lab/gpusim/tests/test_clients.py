@@ -115,7 +115,7 @@ def test_nvitop_shows_gpus_and_processes(node: NodeMaker) -> None:
     assert re.search(r"\b0\b.*A100-SXM4-80GB", done.stdout)
     assert re.search(r"\b1\b.*H100 80GB HBM3", done.stdout)
     assert "73%" in done.stdout
-    assert re.search(rf"\b{pid}\b.*20480MiB|\b{pid}\b.*20\.00GiB|\b{pid}\b.*20480", done.stdout)
+    assert re.search(rf"\| +0 +{pid} C +\S+ 20\.00GiB ", done.stdout)
 
 
 def test_nvitop_lists_mig_devices(node: NodeMaker) -> None:

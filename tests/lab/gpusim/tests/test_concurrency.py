@@ -15,6 +15,57 @@ from harness import Sim
 
 NodeMaker = t.Callable[..., Sim]
 
+# 16 processes of 4 threads; each call must count, each instance must have its slot alone.
+HAMMER = """
+import os, sys, threading
+import pynvml as nv
+
+TURNS = 150
+
+def work():
+    for turn in range(TURNS):
+        nv.nvmlDeviceGetUUID(nv.nvmlDeviceGetHandleByIndex(1))
+        try:
+            gi = nv.nvmlDeviceCreateGpuInstance(nv.nvmlDeviceGetHandleByIndex(0), 19)
+        except nv.NVMLError as error:
+            assert error.value == nv.NVML_ERROR_INSUFFICIENT_RESOURCES, error
+        else:
+            nv.nvmlGpuInstanceDestroy(gi)
+
+def process():
+    nv.nvmlInit()
+    failed = []
+    threading.excepthook = lambda what: failed.append(what.exc_value)
+    threads = [threading.Thread(target=work) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failed:
+        print(repr(failed[0]), flush=True)
+    os._exit(1 if failed else 0)
+
+children = []
+for number in range(16):
+    child = os.fork()
+    if child == 0:
+        process()
+    children.append(child)
+codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+print("calls", 16 * 4 * TURNS, "failed", sum(code != 0 for code in codes))
+"""
+
+
+def test_no_call_and_no_instance_is_lost_by_sixteen_processes_of_four_threads(node: NodeMaker) -> None:
+    sim = node("h100-80gb-sxm5*2")
+    sim.smi("-mig", "1", "-i", "0", check=True)
+    sim.control("resetcounts")
+    assert sim.run(sys.executable, "-c", HAMMER, check=True).stdout == "calls 9600 failed 0\n"
+    counts = sim.counts()
+    assert counts["nvmlDeviceGetUUID"] == counts["nvmlDeviceCreateGpuInstance"] == 9600
+    assert counts["nvmlDeviceGetHandleByIndex_v2"] == 2 * 9600
+    assert sim.gpu(0)["instances"] == []
+
 
 def test_fourteen_smi_calls_fill_seven_slots_of_two_gpus_exactly(node: NodeMaker) -> None:
     sim = node("h100-80gb-sxm5*2")

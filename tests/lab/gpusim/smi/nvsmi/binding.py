@@ -54,8 +54,9 @@ def _init_error(error: t.Any) -> errors.SmiError:
     if error.value == nv.NVML_ERROR_GPU_NOT_FOUND:
         return errors.SmiError(errors.NOT_FOUND, errors.NO_DEVICES_TEXT)
     said = f"Failed to initialize NVML: {words(error)}"
-    if error.value == nv.NVML_ERROR_LIB_RM_VERSION_MISMATCH:
-        said += f"\nNVML library version: {value(nv.nvmlSystemGetNVMLVersion)}"
+    version = value(nv.nvmlSystemGetNVMLVersion) if error.value == nv.NVML_ERROR_LIB_RM_VERSION_MISMATCH else None
+    if version is not None:
+        said += f"\nNVML library version: {version}"
     return errors.SmiError(errors.exit_code(error.value), said)
 
 
