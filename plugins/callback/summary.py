@@ -96,7 +96,7 @@ def _part(result: t.Any, name: str) -> t.Any:
 
 def gpu_rows(host: str, result: Result) -> list[tuple[str, ...]]:
     """One row for each GPU of a result of mig_geometry."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for gpu in result.get("gpus") or ():
         mine = [action for action in result.get("actions") or () if action.get("gpu") == gpu["uuid"]]
         done = [action for action in mine if action["action"] not in _STILL]

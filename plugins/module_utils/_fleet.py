@@ -87,7 +87,7 @@ class _Host:
 
     def _notified(self) -> None:
         for number, unit in enumerate(self._get("mig_notify") or ()):
-            if str(unit).split(".")[0] in _NEVER_NOTIFIED:
+            if str(unit).partition(".")[0] in _NEVER_NOTIFIED:
                 self.errors.append(
                     f"mig_notify[{number}]: {unit} ends running jobs when it stops; remove it from the list"
                 )

@@ -48,7 +48,7 @@ def main(argv: t.Optional[t.Sequence[str]] = None) -> int:
         code: int = arguments.run(arguments, _ports(arguments))
         return code
     except AccelError as error:
-        print(f"accel-gpu: {error.message}", file=sys.stderr)
+        _tell(f"accel-gpu: {error.message}")
         return NODE
     except BrokenPipeError:  # `accel-gpu mig export | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -97,16 +97,16 @@ def _resident_parser(commands: t.Any, resident: Resident) -> None:
 
 
 def _export(resident: Resident, arguments: Arguments, ports: Ports) -> int:
-    print(json.dumps(resident.export(ports), indent=2))
+    _say(json.dumps(resident.export(ports), indent=2))
     return OK
 
 
 def _wished(resident: Resident, change: bool, arguments: Arguments, ports: Ports) -> int:
     report = run(resident, _options(resident, arguments.file, ports), ports, apply=change)
     if arguments.json:
-        print(json.dumps(report.document(), indent=2))
+        _say(json.dumps(report.document(), indent=2))
     else:
-        print("\n".join(text.report(report)))
+        _say("\n".join(text.report(report)))
     return report.code
 
 
@@ -138,7 +138,7 @@ def _boot(arguments: Arguments, ports: Ports) -> int:
     code = boot.run()
     signal.setitimer(signal.ITIMER_REAL, 0)
     for line in text.boot(ports.files.read_json(SUMMARY)):
-        print(line)
+        _say(line)
     return code
 
 
@@ -146,9 +146,9 @@ def _status(arguments: Arguments, ports: Ports) -> int:
     boot = ports.files.read_json(SUMMARY)
     reports = [_live(resident, ports) for resident in in_order() if _is_wished(resident, ports)]
     if arguments.json:
-        print(json.dumps({"boot": boot, "residents": [report.document() for report in reports]}, indent=2))
+        _say(json.dumps({"boot": boot, "residents": [report.document() for report in reports]}, indent=2))
     else:
-        print("\n".join(text.boot(boot) + [line for report in reports for line in text.report(report)]))
+        _say("\n".join(text.boot(boot) + [line for report in reports for line in text.report(report)]))
     codes = [report.code for report in reports if report.code != OK]
     if boot is not None and boot.get("status") != "ok":
         codes.append(DIFFERS)
@@ -169,8 +169,16 @@ def _ports(arguments: Arguments) -> Ports:
         files=Files(arguments.root),
         open_nvml=functools.partial(open_session, deadline=arguments.deadline, root=arguments.root),
         root=arguments.root,
-        log=functools.partial(print, file=sys.stderr),
+        log=_tell,
     )
+
+
+def _say(text_: str) -> None:
+    sys.stdout.write(f"{text_}\n")
+
+
+def _tell(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
 
 
 def _now() -> str:
@@ -178,4 +186,4 @@ def _now() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -27,7 +27,12 @@ def test_a_sound_fleet_has_no_problems():
         "mig_geometry_group": [SEVEN],
         "mig_geometry_host": [{"gpus": "all", "mig": False}],
     }
-    sound = {**layers, "accel_gpu_expected": {"count": 8}, "accel_gpu_exceptions": [FAULT], "accel_gpu_use": "compute"}
+    sound: dict[str, object] = {
+        **layers,
+        "accel_gpu_expected": {"count": 8},
+        "accel_gpu_exceptions": [FAULT],
+        "accel_gpu_use": "compute",
+    }
     assert problems({"b": sound, "a": {}}, TODAY) == {"errors": [], "warnings": []}
 
 
@@ -72,7 +77,7 @@ def test_a_sound_fleet_has_no_problems():
         ),
         (
             {"accel_gpu_expected": {"count": "eight"}},
-            'node-1: accel_gpu_expected.count: "eight" is a string; give an integer from 0',
+            'node-1: accel_gpu_expected.count: "eight" is a string; give an integer, 0 or more',
         ),
         (
             {"accel_gpu_exceptions": [{"gpu": "GPU-5c1e"}]},
