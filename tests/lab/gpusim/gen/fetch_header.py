@@ -32,11 +32,10 @@ def main() -> int:
     if target.exists():
         return 0
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
-        with zipfile.ZipFile(download(pathlib.Path(folder))) as wheel:
-            name = next(name for name in wheel.namelist() if name.endswith("/nvml.h"))
-            temporary = target.with_suffix(".new")
-            temporary.write_bytes(wheel.read(name))
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(download(pathlib.Path(folder))) as wheel:
+        name = next(name for name in wheel.namelist() if name.endswith("/nvml.h"))
+        temporary = target.with_suffix(".new")
+        temporary.write_bytes(wheel.read(name))
     temporary.replace(target)
     return 0
 

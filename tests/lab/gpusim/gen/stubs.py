@@ -19,7 +19,9 @@ import re
 import sys
 
 PROTOTYPE = re.compile(r"nvmlReturn_t\s+DECLDIR\s+(nvml\w+)\s*\(([^;]*)\)\s*;", re.S)
-DOCUMENTED = re.compile(r"/\*\*((?:(?!\*/).)*?)\*/\s*(?:DEPRECATED\([^)]*\)\s*)?nvmlReturn_t\s+DECLDIR\s+(nvml\w+)", re.S)
+DOCUMENTED = re.compile(
+    r"/\*\*((?:(?!\*/).)*?)\*/\s*(?:DEPRECATED\([^)]*\)\s*)?nvmlReturn_t\s+DECLDIR\s+(nvml\w+)", re.S
+)
 NEEDS_ROOT = re.compile(r"[Rr]equires? (?:root|privileged)")
 # A definition at the start of a line, plain or through one of the GS_ macros of call.h.
 DEFINITION = re.compile(r"^(?:nvmlReturn_t (nvml\w+)\(|GS_\w+\((nvml\w+)[,)])", re.M)
