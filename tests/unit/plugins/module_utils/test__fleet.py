@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import datetime
+import typing as t
 
 import pytest
 
@@ -27,7 +28,7 @@ def test_a_sound_fleet_has_no_problems():
         "mig_geometry_group": [SEVEN],
         "mig_geometry_host": [{"gpus": "all", "mig": False}],
     }
-    sound: dict[str, object] = {
+    sound: dict[str, t.Any] = {
         **layers,
         "accel_gpu_expected": {"count": 8},
         "accel_gpu_exceptions": [FAULT],
