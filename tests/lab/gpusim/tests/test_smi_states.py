@@ -69,6 +69,14 @@ def test_reset_makes_the_pending_mode_current_and_takes_settings_and_instances(n
     assert sim.gpu(0)["instances"] == []
 
 
+def test_reset_takes_a_uuid_and_short_addresses(node: NodeMaker) -> None:
+    sim = node("a100-80gb*2")
+    for name in (sim.gpu(1)["uuid"], "0000:18:00.0", "18:00.0", "1"):
+        done = sim.smi("--gpu-reset", "-i", name)
+        assert (done.returncode, done.stdout) == (0, "GPU 00000000:18:00.0 was successfully reset.\nAll done.\n"), name
+    assert [gpu["resets"] for gpu in sim.show()["gpus"]] == [0, 4]
+
+
 def test_guest_cannot_reset_and_is_told_not_supported(node: NodeMaker) -> None:
     sim = node("a100-80gb", virt="passthrough")
     done = sim.smi("-mig", "1")
