@@ -36,7 +36,8 @@ def candidates() -> t.List[str]:
     named = os.environ.get("GPUSIM_LIBRARY")
     if named:
         return [named]
-    beside = [os.path.join(folder, SONAME) for folder in (here, os.path.dirname(here))]
+    parent = os.path.dirname(here)
+    beside = [os.path.join(folder, SONAME) for folder in (here, parent, os.path.join(parent, "lib"))]
     return [path for path in beside if os.path.exists(path)] + [SONAME]
 
 
