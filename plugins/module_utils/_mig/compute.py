@@ -34,14 +34,17 @@ class Mending(t.NamedTuple):
     created: t.Tuple[ComputeSpec, ...]
 
 
-def find(text: t.Optional[str], slices: int, profiles: Profiles) -> t.Optional[ComputeInstanceProfile]:
+def find(
+    text: t.Optional[str], slices: int, profiles: Profiles, wished_id: t.Optional[int] = None
+) -> t.Optional[ComputeInstanceProfile]:
     """The profile that `text` names (None: the default) in a GPU instance with `slices`; None if it has none such."""
     like = [profile for profile in profiles if profile.name == text]
     if not like:
         wanted = slices if text is None else compute_slices(text, slices)
         like = [profile for profile in profiles if profile.slices == wanted]
-    # Two of one name (double-memory 1g on Hopper): the one with all the SMs.
-    return max(like, key=lambda profile: (profile.sms, -profile.id), default=None)
+    exact = next((profile for profile in like if profile.id == wished_id), None)
+    # Without a wished id the one with all the SMs is meant, where two have one name.
+    return exact or max(like, key=lambda profile: (profile.sms, -profile.id), default=None)
 
 
 def check_offered(wish: Wish, profile: GpuInstanceProfile, known: Profiles, address: str, gpu: str) -> None:
@@ -73,7 +76,10 @@ def creations(gpu: str, place: Placement, wish: Wish, profile: GpuInstanceProfil
     if wish is None:
         return [CreateComputeInstance(gpu, place, None, None)]
     ordered = sorted(wish, key=lambda entry: -(compute_slices(entry.profile, profile.slices) or 0))
-    return [CreateComputeInstance(gpu, place, None, entry.profile, None, entry.placement) for entry in ordered]
+    return [
+        CreateComputeInstance(gpu, place, None, entry.profile, None, entry.placement, entry.profile_id)
+        for entry in ordered
+    ]
 
 
 def _name(cut: int, profile: GpuInstanceProfile) -> str:
@@ -101,7 +107,7 @@ def mend(instance: GpuInstance, slices: int, wish: Wish, busy: t.AbstractSet[int
     entries: t.List[ComputeWish] = [ComputeWish("")] if wish is None else list(wish)
     profiles = instance.compute_profiles
     texts = [entry.profile or None for entry in entries]
-    wanted = [find(text, slices, profiles) for text in texts]
+    wanted = [find(entry.profile or None, slices, profiles, entry.profile_id) for entry in entries]
     known = [profile for profile in wanted if profile is not None]
     if profiles and len(known) < len(wanted):
         return None
@@ -173,14 +179,14 @@ def arrange(
     """
     if slices is None:
         slices = max((profile.slices for profile in instance.compute_profiles), default=0)
-    wish = tuple(ComputeWish(step.profile or "", step.start) for step in steps)
+    wish = tuple(ComputeWish(step.profile or "", step.start, step.wished_id) for step in steps)
     if all(step.profile_id is not None for step in steps):
         return tuple(steps)
     known = [find(step.profile, slices, instance.compute_profiles) for step in steps]
     found = None
     if None not in known:
         others = tuple(
-            ComputeWish(one.profile, one.placement.start if one.placement else None)
+            ComputeWish(one.profile, one.placement.start if one.placement else None, one.profile_id)
             for one in instance.compute_instances
         )
         busy = frozenset(one.id for one in instance.compute_instances)

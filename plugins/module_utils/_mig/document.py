@@ -6,6 +6,8 @@
 
 {"version": 1, "gpus": [{"uuid": …, "pci": …, "name": …, "mig": true, "instances": [
     {"profile": "3g.40gb", "placement": 4, "compute": [{"profile": "1c.3g.40gb", "placement": 0}]}]}]}
+
+A compute instance has `profile_id`, too, where its GPU instance offers two of one name.
 """
 
 from __future__ import annotations
@@ -43,14 +45,17 @@ def _export_instance(instance: GpuInstance) -> t.Dict[str, t.Any]:
     return {
         "profile": instance.profile,
         "placement": instance.placement.start,
-        "compute": [_export_compute(compute) for compute in inner],
+        "compute": [_export_compute(compute, instance) for compute in inner],
     }
 
 
-def _export_compute(compute: ComputeInstance) -> t.Dict[str, t.Any]:
-    if compute.placement is None:
-        return {"profile": compute.profile}
-    return {"profile": compute.profile, "placement": compute.placement.start}
+def _export_compute(compute: ComputeInstance, instance: GpuInstance) -> t.Dict[str, t.Any]:
+    found: t.Dict[str, t.Any] = {"profile": compute.profile}
+    if compute.placement is not None:
+        found["placement"] = compute.placement.start
+    if sum(profile.name == compute.profile for profile in instance.compute_profiles) > 1:
+        found["profile_id"] = compute.profile_id
+    return found
 
 
 def items(value: t.Mapping[str, t.Any], address: str) -> t.List[t.Dict[str, t.Any]]:

@@ -169,8 +169,12 @@ class _Search:
 
 
 def _canonical(one: Wanted) -> t.Tuple[t.Any, ...]:
-    inner = [(entry.profile, -1 if entry.placement is None else entry.placement) for entry in one.compute or ()]
-    return one.profile.id, -1 if one.start is None else one.start, one.compute is not None, inner
+    inner = [(entry.profile, _number(entry.placement), _number(entry.profile_id)) for entry in one.compute or ()]
+    return one.profile.id, _number(one.start), one.compute is not None, inner
+
+
+def _number(value: t.Optional[int]) -> int:
+    return -1 if value is None else value
 
 
 def makes_room_for(instance: GpuInstance, created: t.Sequence[Created]) -> t.Optional[Created]:

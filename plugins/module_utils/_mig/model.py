@@ -23,10 +23,14 @@ from .._select import Selector
 
 @dataclass(frozen=True)
 class ComputeWish:
-    """One compute instance as written: "1c.3g.40gb", "3g.40gb" (spans its GPU instance) or "1c"."""
+    """One compute instance as written: "1c.3g.40gb", "3g.40gb" (spans its GPU instance) or "1c".
+
+    `profile_id` tells two of one name apart: on Hopper a double-memory 1g has two that span it.
+    """
 
     profile: str
     placement: t.Optional[int] = None
+    profile_id: t.Optional[int] = None
 
 
 @dataclass(frozen=True)
@@ -253,6 +257,7 @@ class CreateComputeInstance:
     profile: t.Optional[str]
     placement: t.Optional[Placement] = None
     start: t.Optional[int] = None  # wished start while the size is unknown
+    wished_id: t.Optional[int] = None  # wished profile, see ComputeWish
 
 
 Step = t.Union[

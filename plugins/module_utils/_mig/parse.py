@@ -204,11 +204,13 @@ def _parse_compute(value: t.Any, address: str) -> t.Optional[t.Tuple[ComputeWish
     for index, entry in enumerate(sequence(value, address, 'a list such as ["1c.3g.40gb", "2c.3g.40gb"]')):
         where = f"{address}[{index}]"
         if isinstance(entry, dict):
-            keys(mapping(entry, where), where, ("profile", "placement"))
+            keys(mapping(entry, where), where, ("profile", "placement", "profile_id"))
             profile = text(entry.get("profile"), f"{where}.profile", 'a profile such as "1c.3g.40gb"')
-            start = entry.get("placement")
-            start = None if start is None else integer(start, f"{where}.placement", 0)
-            wishes.append(ComputeWish(profile, start))
+            start, wished_id = (
+                None if entry.get(key) is None else integer(entry[key], f"{where}.{key}", 0)
+                for key in ("placement", "profile_id")
+            )
+            wishes.append(ComputeWish(profile, start, wished_id))
         else:
             wishes.append(ComputeWish(text(entry, where, 'a profile such as "1c.3g.40gb"')))
     return tuple(wishes)

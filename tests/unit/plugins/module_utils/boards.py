@@ -32,7 +32,7 @@ _FILE = pathlib.Path(__file__).parents[3] / "lab" / "gpusim" / "boards.yaml"
 _CUTS = {1: (1,), 2: (1, 2), 3: (1, 2, 3), 4: (1, 2, 4), 7: (1, 2, 3, 4, 7)}
 _STARTS = {(2, 3): (0,), (2, 7): (0, 2, 4), (3, 7): (0, 4), (4, 7): (0,)}
 
-# (profile name, start) or (profile name, start, (compute profile, ...))
+# (profile name, start) or (profile name, start, (compute profile, ...)); "1g.20gb#0" names one of two by its id.
 Standing = t.Union[t.Tuple[str, int], t.Tuple[str, int, t.Tuple[str, ...]]]
 
 
@@ -73,7 +73,7 @@ def compute_profiles(key: str, name: str) -> t.Tuple[ComputeInstanceProfile, ...
         starts = _STARTS.get((cut, host.slices), tuple(range(0, host.slices - cut + 1, cut)))
         places = tuple(Placement(start, cut) for start in starts)
         wide = host.slices == 1 and host.sms > one.sms
-        own = name if cut == host.slices and not wide else f"{cut}c.{name}"
+        own = name if cut == host.slices else f"{cut}c.{name}"
         sms = min(cut * one.sms, host.sms) if cut < host.slices or wide else host.sms
         found.append(ComputeInstanceProfile(number, number, own, cut, sms, len(places), places))
         if wide:
@@ -125,13 +125,20 @@ def _instance(key: str, index: int, number: int, standing: Standing) -> GpuInsta
     wanted = standing[2] if len(standing) > 2 else (best.name,)
     compute, taken = [], 0
     for position, inner in enumerate(wanted):
-        entry = next(entry for entry in offered if entry.name == inner)
+        entry = _offered(offered, inner)
         place = next(place for place in entry.placements if not taken & (((1 << place.size) - 1) << place.start))
         taken |= ((1 << place.size) - 1) << place.start
         uuid = f"MIG-{index:08x}-{number:04x}-{position:04x}"
         compute.append(ComputeInstance(position, entry.id, entry.name, place, uuid))
     place = next(place for place in row.placements if place.start == start)
     return GpuInstance(number + 1, row.id, name, place, tuple(compute), offered)
+
+
+def _offered(offered: t.Sequence[ComputeInstanceProfile], text: str) -> ComputeInstanceProfile:
+    """By name, the one with most SMs of two; "1g.20gb#0" is the one with this id."""
+    name, mark, number = text.partition("#")
+    like = [entry for entry in offered if entry.name == name and (not mark or entry.id == int(number))]
+    return max(like, key=lambda entry: entry.sms)
 
 
 def node(*gpus: Gpu) -> Snapshot:

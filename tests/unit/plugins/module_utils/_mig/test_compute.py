@@ -37,6 +37,17 @@ def test_the_default_spans_with_most_sms():
     assert [step.profile_id for step in done] == [0]
 
 
+def test_of_two_with_one_name_the_wished_one_is_made_and_what_is_there_stays():
+    bare = live(H, "1g.20gb")
+    narrow = model.CreateComputeInstance("GPU-1", Placement(0, 2), None, "1g.20gb", None, None, 0)
+    assert [step.profile_id for step in arrange(bare, [narrow])] == [0]
+    assert [step.profile_id for step in arrange(bare, steps(("1g.20gb", None)))] == [7]
+    standing = live(H, "1g.20gb", 0, ("1g.20gb#0",))
+    done = mend(standing, 1, (model.ComputeWish("1g.20gb", 0, 0),))
+    assert done is not None
+    assert done.destroyed == ()
+
+
 def test_small_ones_do_not_block_large_ones():
     done = arrange(live(A, "3g.40gb"), steps(("1c.3g.40gb", None), ("2c.3g.40gb", None)))
     assert [(step.profile, step.placement) for step in done] == [

@@ -360,7 +360,7 @@ def test_every_action_names_its_gpu_and_has_a_reason():
 
 def test_the_double_memory_profile_gets_all_its_sms():
     """On Hopper two compute instances span it; the one with 16 SMs wastes ten (NVIDIA/go-nvlib#85)."""
-    narrow = boards.gpu(H, instances=[("1g.20gb", 0, ("1c.1g.20gb",))])
+    narrow = boards.gpu(H, instances=[("1g.20gb", 0, ("1g.20gb#0",))])
     made = planned(narrow, wish(instances={"1g.20gb": 1}))
     assert kinds(made) == ["DestroyComputeInstance", "CreateComputeInstance"]
     wide = machine.apply(H, narrow, made.steps)

@@ -188,7 +188,7 @@ def test_compute_instances_are_mended_with_the_fewest_destroyed(key, name):
     everything = compute_layouts(profiles)
     groups = collections.defaultdict(list)
     for layout in everything:
-        groups[tuple(sorted(entry[0].name for entry in layout))].append(set(layout))
+        groups[tuple(sorted((entry[0].name, entry[0].id) for entry in layout))].append(set(layout))
     chance = random.Random(7)
     for now in everything if len(everything) < 40 else chance.sample(everything, 40):
         computes = tuple(
@@ -197,7 +197,7 @@ def test_compute_instances_are_mended_with_the_fewest_destroyed(key, name):
         )
         instance = GpuInstance(1, row.id, name, row.placements[0], computes, profiles)
         for wish, targets in groups.items():
-            done = mend(instance, row.slices, tuple(model.ComputeWish(text) for text in wish))
+            done = mend(instance, row.slices, tuple(model.ComputeWish(text, None, number) for text, number in wish))
             assert done is not None
             assert len(done.destroyed) == min(len(set(now) - target) for target in targets), (now, wish)
             assert len(done.kept) + len(done.created) == len(wish)

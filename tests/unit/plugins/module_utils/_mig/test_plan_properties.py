@@ -53,7 +53,10 @@ def standing(draw, key, layout):
     for name, start in sorted(layout, key=lambda position: position[1]):
         slices = boards.profile(key, name).slices
         cut = draw(st.sampled_from([None, ("1c",) * slices, ()]))
-        if cut is None or slices == 1:
+        wide = key == "h100-80gb-sxm5" and name == "1g.20gb"
+        if wide and draw(st.booleans()):
+            found.append((name, start, (f"{name}#0",)))
+        elif cut is None or slices == 1:
             found.append((name, start))
         else:
             found.append((name, start, tuple(f"{piece}.{name}" for piece in cut)))
