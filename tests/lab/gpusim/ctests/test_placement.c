@@ -142,6 +142,53 @@ static void twelve_slots(void)
     clear(4);
 }
 
+/* Layouts that can follow from here: at each start either nothing or one of the profiles that fit. */
+static unsigned int layouts(struct gs_gpu *gpu, unsigned int from, const char *names, int instances)
+{
+    const struct gs_board *board = gs_board_of(gpu);
+    unsigned int count;
+
+    if (from == board->slots)
+        return 1;
+    count = layouts(gpu, from + 1, names, instances);
+    for (unsigned int p = 0; p < board->profile_count; p++) {
+        struct gs_gi *gi = &gpu->gis[instances];
+
+        if (!strstr(names, board->profiles[p].name) || !gs_gi_start_known(&board->profiles[p], from) ||
+            !gs_gi_fits(gpu, (int)p, from))
+            continue;
+        *gi = (struct gs_gi){.used = 1, .profile = p, .start = from};
+        count += layouts(gpu, from + board->profiles[p].slots, names, instances + 1);
+        gi->used = 0;
+    }
+    return count;
+}
+
+/* The numbers of layouts that an exhaustive enumeration found (mig.md 3.2): the limits are neither tighter nor looser. */
+static void number_of_layouts(void)
+{
+    static const struct {
+        const char *board, *names;
+        unsigned int count;
+    } grids[] = {
+        {"a100-40gb", "1g.5gb 2g.10gb 3g.20gb 4g.20gb 7g.40gb", 298},
+        {"h100-80gb-sxm5", "1g.10gb 2g.20gb 3g.40gb 4g.40gb 7g.80gb", 298},
+        {"h200-141gb", "1g.18gb 2g.35gb 3g.71gb 4g.71gb 7g.141gb", 298},
+        {"b200-180gb", "1g.23gb 2g.45gb 3g.90gb 4g.90gb 7g.180gb", 298},
+        {"a100-40gb", "1g.5gb 1g.5gb+me 1g.10gb 2g.10gb 3g.20gb 4g.20gb 7g.40gb", 2319},
+        {"h100-80gb-sxm5", "1g.10gb 1g.10gb+me 1g.20gb 2g.20gb 3g.40gb 4g.40gb 7g.80gb", 2319},
+        {"a30-24gb", "1g.6gb 2g.12gb 4g.24gb", 26},
+        {"rtx-pro-6000-blackwell-96gb", "1g.24gb 2g.48gb 4g.96gb", 26},
+    };
+    static struct gs_gpu gpu;
+
+    for (size_t i = 0; i < sizeof(grids) / sizeof(grids[0]); i++) {
+        for (gpu.board = 0; strcmp(gs_boards[gpu.board].key, grids[i].board) != 0;)
+            gpu.board++;
+        CHECK(layouts(&gpu, 0, grids[i].names, 0) == grids[i].count);
+    }
+}
+
 int main(void)
 {
     start("init a100-40gb,h100-80gb-sxm5,b200-180gb,a30-24gb,rtx-pro-6000-blackwell-96gb");
@@ -152,5 +199,6 @@ int main(void)
     explicit_placement();
     engines();
     twelve_slots();
+    number_of_layouts();
     return finish("placement");
 }
