@@ -19,11 +19,12 @@ class Problems:
         self._errors: t.List[WishError] = []
 
     @contextlib.contextmanager
-    def caught(self) -> t.Iterator[None]:
+    def caught(self, behind: str = "") -> t.Iterator[None]:
+        """`behind` is added to the message."""
         try:
             yield
         except WishError as error:
-            self._errors.append(error)
+            self._errors.append(WishError(error.message + behind, **error.facts) if behind else error)
 
     def add(self, message: str, **facts: t.Any) -> None:
         self._errors.append(WishError(message, **facts))

@@ -69,12 +69,25 @@ def resolve_node(wish: NodeWish, snapshot: Snapshot, headroom_percent: float = 0
     offers = _offers(snapshot)
     problems = Problems()
     targets = {}
-    for gpu in snapshot.gpus:
-        if gpu.uuid in items:
-            with problems.caught():
+    for alike in _alike(items, snapshot):
+        # GPUs of one model with one wish have one problem: it is told once.
+        more = "" if len(alike) == 1 else f" (the same for {len(alike) - 1} more GPUs of this model)"
+        with problems.caught(more):
+            for gpu in alike:
                 targets[gpu.uuid] = _target(items[gpu.uuid], gpu, offers, headroom_percent)
     problems.raise_any()
     return Resolved(targets, tuple(notes))
+
+
+def _alike(items: t.Mapping[str, GpuWish], snapshot: Snapshot) -> t.List[t.List[Gpu]]:
+    """GPUs with a wish, those together to which it means the same."""
+    groups: t.Dict[t.Any, t.List[Gpu]] = {}
+    for gpu in snapshot.gpus:
+        if gpu.uuid in items:
+            mig = gpu.mig
+            key = (items[gpu.uuid].address, gpu.name, gpu.memory_mib, mig.capable, bool(mig.current), mig.profiles)
+            groups.setdefault(key, []).append(gpu)
+    return list(groups.values())
 
 
 # --- which item rules which GPU ------------------------------------------------------------------------------------

@@ -636,6 +636,17 @@ def test_bad_wish(wish, keys, message):
     assert caught.value.message == spelled(message, gpus)
 
 
+def test_gpus_of_one_model_with_one_problem_are_told_once():
+    gpus = [boards.gpu(A, index=index) for index in range(8)] + [boards.gpu(H, index=8)]
+    with pytest.raises(WishError) as caught:
+        plan(parse(**one({"1g.5gb": 7})), boards.node(*gpus))
+    lines = caught.value.message.split("\n")
+    assert [line.rpartition("give one of these")[2] for line in lines] == [
+        " (the same for 7 more GPUs of this model)",
+        "",
+    ]
+
+
 def test_an_error_costs_no_time_however_large_the_wish():
     """Many explicit placements: what would fit is then found greedily."""
     places = [(row.name, place.start) for row in boards.profiles(A) for place in row.placements]
