@@ -127,7 +127,8 @@ gpus:
       type: str
     mig:
       description:
-        - Multi-Instance GPU. C(current) and C(pending) are the mode now and after the next reset.
+        - Multi-Instance GPU; C(null) where only root may see it. C(current) and C(pending) are the mode now and after
+          the next reset.
         - C(profiles) are what the GPU offers, each with C(profile), C(profile_id), C(slices), C(memory_mib), C(sms) and
           C(placements); C(instances) are the GPU instances, each with C(gpu_instance_id), C(profile), C(profile_id),
           C(placement) and its C(compute_instances) with their MIG C(uuid).
@@ -270,7 +271,9 @@ failures:
         nvmlDeviceGetHandleByIndex on GPU index 3 failed: GPU_IS_LOST (the GPU fell off the bus); drain the node and
         reset this GPU, reboot if that fails, and contact support if it comes back
 mig_layout:
-  description: The exact MIG layout of all GPUs of the node, in the form that M(accel.gpu.mig_geometry) takes back.
+  description:
+    - The exact MIG layout of all GPUs of the node, in the form that M(accel.gpu.mig_geometry) takes back; C(null) where
+      it cannot be read.
   returned: with subset V(mig)
   type: dict
   sample:

@@ -84,7 +84,7 @@ class MissingGpuError(AccelError):
 class BindingWantedError(AccelError):
     """libnvidia-ml is there but no pynvml: the action plugin brings it and calls again."""
 
-    kind = "binding_wanted"
+    kind = "binding_missing"
 
 
 class PayloadWantedError(AccelError):

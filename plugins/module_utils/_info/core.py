@@ -9,6 +9,7 @@ A node without driver, with a hanging or lost GPU is an answer, not an error; on
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from .._errors import (
@@ -19,11 +20,13 @@ from .._errors import (
     GpuHungError,
     GpuLostError,
     MissingGpuError,
+    NotRootError,
     NvmlError,
 )
 from .._expected import parse_exceptions, parse_expected
 from .._mig.document import export_node
 from .._nvml.objects import Gpu, Snapshot
+from .._nvml.session import NvmlSession
 from .._owners.objects import Owners
 from .._owners.probe import probe as probe_owners
 from .._owners.resolve import resolve
@@ -81,7 +84,8 @@ def answer(wish: Wish, state: State, result: t.Dict[str, t.Any]) -> None:
     result["failures"] = answer_failures(snapshot.failures if snapshot else ())
     result["gpus"] = [answer_gpu(gpu, wish.subsets, state) for gpu in _selected(wish, snapshot)]
     if "mig" in wish.subsets:
-        result["mig_layout"] = export_node(snapshot) if snapshot else None
+        # A layout that leaves a GPU out would be restored as if that were right.
+        result["mig_layout"] = export_node(snapshot) if snapshot and not state.without_mig else None
     if state.owners is not None:
         result["owners"] = answer_owners(state.owners)
     if wish.expected is not None:
@@ -92,7 +96,7 @@ def _look(wish: Wish, ports: Ports) -> t.Tuple[Driver, t.Optional[Snapshot]]:
     module = probe.module_version(ports.files)
     try:
         with ports.open_nvml() as session:
-            snapshot = session.snapshot(_port_subsets(wish.subsets))
+            snapshot = _snapshot(session, _port_subsets(wish.subsets))
     except BindingWantedError:
         raise
     except (DriverMissingError, DriverMismatchError, NvmlError) as error:
@@ -107,6 +111,18 @@ def _look(wish: Wish, ports: Ports) -> t.Tuple[Driver, t.Optional[Snapshot]]:
         ),
         snapshot,
     )
+
+
+def _snapshot(session: NvmlSession, subsets: t.Tuple[str, ...]) -> Snapshot:
+    """Where only root may see MIG, the rest is read without it: the port itself gives no half-read GPU away."""
+    snapshot = session.snapshot(subsets)
+    forbidden = {failure.index: failure for failure in snapshot.failures if failure.kind == NotRootError.kind}
+    if not forbidden or "mig" not in subsets:
+        return snapshot
+    bare = session.snapshot([name for name in subsets if name != "mig"])
+    rest = tuple(gpu for gpu in bare.gpus if gpu.index in forbidden)
+    gpus = sorted(snapshot.gpus + rest, key=lambda gpu: gpu.index)
+    return dataclasses.replace(snapshot, gpus=tuple(gpus))
 
 
 def _state(error: AccelError) -> str:

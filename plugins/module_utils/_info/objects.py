@@ -69,3 +69,11 @@ class State:
     process_owners: t.Mapping[int, Owner] = field(default_factory=dict)
     owners: t.Optional[Owners] = None
     allocations: t.Mapping[str, t.Tuple[Allocation, ...]] = field(default_factory=dict)
+
+    @property
+    def without_mig(self) -> t.FrozenSet[int]:
+        """Indexes of GPUs that answer and whose MIG state only root may see: they stand among the failures too."""
+        if self.snapshot is None:
+            return frozenset()
+        failed = {failure.index for failure in self.snapshot.failures}
+        return frozenset(gpu.index for gpu in self.snapshot.gpus if gpu.index in failed)

@@ -63,7 +63,7 @@ def answer_gpu(gpu: Gpu, subsets: t.Sequence[str], state: State) -> Answer:
     """Always the identity; one key for each further subset."""
     result = _identity(gpu)
     if "mig" in subsets:
-        result["mig"] = answer_mig(gpu.mig)
+        result["mig"] = None if gpu.index in state.without_mig else answer_mig(gpu.mig)
     if "processes" in subsets:
         result["processes"] = [_process(gpu, process, state) for process in gpu.processes]
         result["processes_complete"] = gpu.processes_complete

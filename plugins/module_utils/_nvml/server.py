@@ -39,7 +39,7 @@ class Server:
         self._binding = binding
         self._root = root
         # The last resort when the parent was killed while a call hangs: nobody else would end this process.
-        self._alarm = deadline * REQUEST_DEADLINES + 5
+        self._alarm = deadline * (REQUEST_DEADLINES + 1)
         self._caller: t.Optional[Caller] = None
 
     def __call__(self, requests: int, answers: int, pulse: Pulse) -> None:

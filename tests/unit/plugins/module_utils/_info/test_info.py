@@ -120,7 +120,7 @@ def test_a_process_is_told_with_user_command_and_mig_device():
 
 def test_allocations_stand_at_their_device_once():
     gpu = board("a100-80gb", instances=[("3g.40gb", 4)])
-    mig_uuid = gpu.mig.instances[0].compute_instances[0].uuid
+    mig_uuid = str(gpu.mig.instances[0].compute_instances[0].uuid)
     whole, part = Allocation("job 7", gpu.uuid), Allocation("pod a/b", mig_uuid, 42)
     seen = state(
         gpu,
