@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # --- what users of the checkout run -------------------------------------------------------------------------------
 
@@ -38,6 +38,10 @@ bench: $(STAMP) host gpusim-build ## what a no-change run costs, against tests/b
 clean: ## removes the simulated nodes, their images and everything that was built
 	@if [ -x $(PYTHON_ENV) ] && docker info >/dev/null 2>&1; then $(PYTHON_ENV) tests/lab/lab.py down --all --images; fi
 	rm -rf .build .venv .ansible .cache .hypothesis .mypy_cache .ruff_cache .pytest_cache
+
+.PHONY: changelog
+changelog: $(STAMP) ## takes changelogs/fragments into CHANGELOG.md, under the version of galaxy.yml
+	@antsibull-changelog release --update-existing --reload-plugins
 
 # --- set-up ---------------------------------------------------------------------------------------------------------
 
