@@ -15,8 +15,8 @@ author:
   - accel.gpu maintainers (@accel-gpu)
 description:
   - Reads everything that NVML tells about the GPUs of a node, and who owns them, in one call.
-  - A node without driver, a driver without GPU, a GPU that is lost or hangs are answers, not errors; see RV(driver) and
-    RV(failures). What fails on one GPU does not hide the others.
+  - A node without driver, a driver without GPU, a GPU that is lost or hangs are answers, not errors; see C(driver) and
+    C(failures). What fails on one GPU does not hide the others.
   - Only a GPU that O(expected) declares and that does not answer makes the module fail.
 extends_documentation_fragment:
   - accel.gpu.attributes
@@ -38,7 +38,7 @@ options:
     default: [identity, mig, processes, allocations, settings, health]
   gpus:
     description:
-      - Which GPUs stand in RV(gpus), V(all) or a dictionary with exactly one of C(uuid) (in full or its beginning),
+      - Which GPUs stand in C(gpus), V(all) or a dictionary with exactly one of C(uuid) (in full or its beginning),
         C(pci), C(index), C(model) (a glob over the name) and C(device_id).
       - C(except) beside it takes off a list of such dictionaries.
       - A C(uuid), C(pci) or C(index) that matches no GPU is an error, a C(model) or C(device_id) is not.
