@@ -22,6 +22,7 @@ from .managers import Manager
 from .model import (
     Action,
     Busy,
+    Claim,
     DestroyComputeInstance,
     DestroyGpuInstance,
     Holders,
@@ -200,7 +201,7 @@ def _back(
 
 
 def _half_way(gpu: Gpu, entry: GpuRecord) -> bool:
-    return not restore.same(live.layout_of(gpu), entry.before) and bool(live.difference(gpu, entry.after))
+    return not restore.same(live.layout_of(gpu), entry.before) and not live.reached(gpu, entry.after)
 
 
 def _users(gpu: Gpu, entry: GpuRecord, busy: Busy) -> str:
@@ -209,8 +210,12 @@ def _users(gpu: Gpu, entry: GpuRecord, busy: Busy) -> str:
     steps = restore.steps_back(gpu, entry.before)
     if any(isinstance(step, (SetMigMode, ResetGpu)) for step in steps):
         return ", ".join(map(str, usage.gpu()))
-    gone = {step.placement for step in steps if isinstance(step, (DestroyGpuInstance, DestroyComputeInstance))}
-    claims = [claim for one in gpu.mig.instances if one.placement in gone for claim in usage.instance(one)]
+    claims: t.List[Claim] = []
+    for step in steps:
+        if isinstance(step, DestroyComputeInstance):
+            claims += usage.compute(step.gi_id, step.compute_id)
+        elif isinstance(step, DestroyGpuInstance):
+            claims += [claim for one in gpu.mig.instances if one.id == step.gi_id for claim in usage.instance(one)]
     return ", ".join(dict.fromkeys(map(str, claims)))
 
 

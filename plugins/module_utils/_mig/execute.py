@@ -162,7 +162,7 @@ class Walker:
                 deadline=RESET_SECONDS,
             )
         if code != 0:
-            said = " ".join((err + " " + out).split())
+            said = " ".join((err + " " + out).split()) or "no output"
             raise ApplyError(f"{' '.join(argv)} ended with {code}: {said}", exit_code=code)
 
     def _stop(self, unit: str) -> None:

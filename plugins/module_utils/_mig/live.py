@@ -65,6 +65,14 @@ def difference(gpu: t.Optional[Gpu], after: GpuLayout) -> str:
     return ""
 
 
+def reached(gpu: Gpu, after: GpuLayout) -> bool:
+    """The GPU has a planned layout to the names of its compute instances. Placements of these may be the driver's."""
+    if difference(gpu, after):
+        return False
+    found = {spec.placement: sorted(one.profile for one in spec.compute) for spec in layout_of(gpu).layout}
+    return found == {spec.placement: sorted(one.profile for one in spec.compute) for spec in after.layout}
+
+
 def devices_of(gpu: Gpu) -> t.Tuple[Device, ...]:
     """The MIG devices of a GPU, by place."""
     return tuple(
