@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 
-@pytest.mark.parametrize("name", ["no-driver", "no-gpu"])
+@pytest.mark.parametrize("name", ["no-driver", "no-gpu", "no-module"])
 def test_nothing_was_written(node, name):
     assert not node(name).host.file("/etc/accel-gpu/wish.d/mig.json").exists
     assert not node(name).host.file("/var/lib/accel-gpu/mig/journal.json").exists
