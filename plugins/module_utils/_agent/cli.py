@@ -22,7 +22,7 @@ from .._ports import Ports
 from .._run import SubprocessRun
 from . import text
 from .boot import SUMMARY, Boot
-from .flow import DIFFERS, ERROR, NODE, OK, Report, options_of, run
+from .flow import DIFFERS, ERROR, OK, Report, code_of, options_of, run
 from .residents import RESIDENTS, Resident, in_order
 from .unit import WISHES
 
@@ -49,7 +49,7 @@ def main(argv: t.Optional[t.Sequence[str]] = None) -> int:
         return code
     except AccelError as error:
         _tell(f"accel-gpu: {error.message}")
-        return NODE
+        return code_of(error)
     except BrokenPipeError:  # `accel-gpu mig export | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ERROR

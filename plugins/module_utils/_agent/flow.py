@@ -27,7 +27,8 @@ _CODES = {
     "permission": NODE,
     "driver_missing": NODE,
     "driver_mismatch": NODE,
-    "binding_wanted": NODE,
+    "binding_missing": NODE,
+    "gpu_missing": NODE,
     "nvml": NODE,
     "gpu_lost": NODE,
     "gpu_hung": NODE,
@@ -56,9 +57,14 @@ def run(resident: Resident, options: t.Mapping[str, t.Any], ports: Ports, apply:
     try:
         return _run(resident, {**options, **_OWN}, ports._replace(check=not apply), apply)
     except AccelError as error:
-        code = _CODES.get(error.kind, ERROR)
+        code = code_of(error)
         status = "refused" if code == REFUSED else "failed"
         return Report(resident.name, status, code, error.message)
+
+
+def code_of(error: AccelError) -> int:
+    """The exit code of an error's class."""
+    return _CODES.get(error.kind, ERROR)
 
 
 def _run(resident: Resident, options: t.Mapping[str, t.Any], ports: Ports, apply: bool) -> Report:

@@ -1,0 +1,43 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The filters as a template sees them."""
+
+from __future__ import annotations
+
+import pytest
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.accel.gpu.plugins.filter.fleet import FilterModule
+
+FILTERS = FilterModule().filters()
+LAYOUT = {"version": 1, "gpus": [{"uuid": "GPU-1", "pci": "0000:10:00.0", "name": "NVIDIA A30", "mig": False}]}
+
+
+def test_only_the_named_hosts_are_judged():
+    wrong = {"mig_geometry": "1g.10gb"}
+    told = FILTERS["fleet_problems"](["sound"], {"sound": {}, "elsewhere": wrong})
+    assert told == {"errors": [], "warnings": []}
+    told = FILTERS["fleet_problems"](["sound", "elsewhere"], {"sound": {}, "elsewhere": wrong})
+    assert [line.partition(":")[0] for line in told["errors"]] == ["elsewhere"]
+
+
+def test_a_layout_becomes_items_of_mig_geometry():
+    assert FILTERS["mig_wishes"](LAYOUT) == [{"gpus": {"uuid": "GPU-1"}, "mig": False}]
+
+
+def test_a_foreign_document_is_refused():
+    with pytest.raises(AnsibleFilterError, match="document.version: 2 is unknown"):
+        FILTERS["mig_wishes"]({**LAYOUT, "version": 2})
+
+
+def test_owed_states_are_sentences():
+    assert FILTERS["owed_states"]([{"reboot_required": True}, {}]) == [
+        "reboot: the stored wish is applied at the next boot"
+    ]
+
+
+def test_every_filter_is_documented(request):
+    folder = request.path.parents[4] / "plugins" / "filter"
+    assert {path.stem for path in folder.glob("*.yml")} == set(FILTERS)
