@@ -37,7 +37,7 @@ scripts() { # folders of scripts that import each other by their bare names, eac
     for folder in tools tests/lab tests/lab/image/node/files/usr/lib/accel-lab tests/lab/gpusim tests/lab/gpusim/cli tests/lab/gpusim/smi tests/steps tests/bench; do
         [ -d "$checkout/$folder" ] || continue
         files=$(cd "$checkout/$folder" && git ls-files --cached --others --exclude-standard -- ':(glob)*.py' \
-            ':(glob)labctl/**/*.py' ':(glob)gpusim_cli/**/*.py' ':(glob)nvsmi/**/*.py')
+            ':(exclude)test_*.py' ':(glob)labctl/**/*.py' ':(glob)gpusim_cli/**/*.py' ':(glob)nvsmi/**/*.py')
         [ -n "$files" ] || continue
         # shellcheck disable=SC2086  # a list of words
         (cd "$checkout/$folder" && "$bin/mypy" --config-file "$checkout/pyproject.toml" --cache-dir /dev/null $files) || return

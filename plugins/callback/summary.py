@@ -6,12 +6,6 @@
 
 from __future__ import annotations
 
-import typing as t
-
-from ansible.plugins.callback import CallbackBase
-
-from ..module_utils._fleet import owed_states
-
 DOCUMENTATION = r"""
 name: summary
 type: aggregate
@@ -25,6 +19,12 @@ description:
 requirements:
   - Enabled by name, such as C(ANSIBLE_CALLBACKS_ENABLED=accel.gpu.summary).
 """
+
+import typing as t
+
+from ansible.plugins.callback import CallbackBase
+
+from ..module_utils._fleet import owed_states
 
 Result = t.Mapping[str, t.Any]
 

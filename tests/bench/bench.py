@@ -4,7 +4,7 @@
 
 """Measured figures of the collection: bench.py [--runs N] [--check].
 
-Printed, never asserted, with one exception: `--check` fails when a no-change site.yml needs more remote tasks a host than
+Printed, never asserted, but for one: `--check` fails when a no-change site.yml needs more remote tasks a host than
 budget.yml allows, because a count does not depend on the machine. Times are medians; compare the ratio with ping.
 """
 
@@ -23,7 +23,9 @@ import time
 import typing as t
 
 import yaml
-from figures import nvml_calls, payload_sizes, planning_seconds
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lab" / "gpusim"))  # figures use its harness
+from figures import nvml_calls, planning_seconds
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 INVENTORY = ROOT / "inventories" / "lab"
@@ -112,7 +114,7 @@ def measure(count: int) -> t.List[str]:
         site = ROOT / "playbooks" / "site.yml"
         playbook(site, steps)  # brings the nodes to their geometry
         sites, pings = [], []
-        for number in range(count):
+        for _round in range(count):
             sites.append(playbook(site, steps))
             pings.append(playbook(ping, steps))
     changed = [line for line in sites[0].lines if line["kind"] == "result" and line["changed"]]
@@ -142,9 +144,8 @@ def main() -> int:
         breaches = measure(arguments.runs)
     finally:
         subprocess.run(LAB + ["down", "--scenario", SCENARIO], check=True)
-    print("module payloads (what travels to a node in one call, as ansible-core packs it):")
-    for name, size in payload_sizes():
-        print(f"  {name:<22} {size / 1024:7.1f} KiB")
+    print("module payloads (what travels to a node in one call, as ansible-core packs it):", flush=True)
+    subprocess.run([sys.executable, str(pathlib.Path(__file__).parent / "payloads.py")], check=True)
     print("planning, 8 GPUs, mixed changes:")
     print(f"  plan()                 {planning_seconds() * 1000:7.1f} ms, best of 5")
     print("no-change mig_geometry on one node with 8 GPUs:")

@@ -6,9 +6,9 @@
 
     judge.py DIRECTORY…
 
-A scenario fails if a step touched no host or failed, if the first check did not predict exactly what converge did, or if
-one of the later steps still changes something. Changes are compared as (host, role, task, object); actions and diffs are
-compared as well unless a task deferred something, because check mode cannot see behind a step it did not take.
+A scenario fails if a step touched no host or failed, if the first check did not predict exactly what converge did, or
+if one of the later steps still changes something. Changes are compared as (host, role, task, object); actions and diffs
+are compared as well unless a task deferred something, because check mode cannot see behind a step it did not take.
 """
 
 from __future__ import annotations
@@ -47,28 +47,15 @@ def results(path: pathlib.Path) -> list[Line]:
 
 def judge(directory: pathlib.Path, playbook: str = "converge") -> list[str]:
     """What is wrong with this scenario; empty when nothing is."""
-    files = [
-        path
-        for path in sorted(directory.glob("*.jsonl"))
-        if path.stem.split("-", 2)[2] == playbook
-    ]
+    files = [path for path in sorted(directory.glob("*.jsonl")) if path.stem.split("-", 2)[2] == playbook]
     modes = tuple(path.stem.split("-", 2)[1] for path in files)
     if modes != SEQUENCE:
-        return [
-            f"the steps of {playbook} are {' → '.join(modes) or 'none'}, wanted {' → '.join(SEQUENCE)}"
-        ]
+        return [f"the steps of {playbook} are {' → '.join(modes) or 'none'}, wanted {' → '.join(SEQUENCE)}"]
     steps = [results(path) for path in files]
-    problems = [
-        f"{name}: {text}"
-        for name, step in zip(NAMES, steps)
-        for text in untouched_or_failed(step)
-    ]
+    problems = [f"{name}: {text}" for name, step in zip(NAMES, steps) for text in untouched_or_failed(step)]
     problems += prediction(steps[0], steps[1])
     for name, step in zip(NAMES[2:], steps[2:]):
-        problems += [
-            f"{name}: still changes {show(change)}"
-            for change in sorted(changes(step), key=str)
-        ]
+        problems += [f"{name}: still changes {show(change)}" for change in sorted(changes(step), key=str)]
     return problems
 
 
@@ -93,7 +80,8 @@ def prediction(check: t.Sequence[Line], run: t.Sequence[Line]) -> t.Iterator[str
     for key in sorted(set(before) & set(after), key=str):
         for part in ("actions", "diff"):
             if key not in deferred and before[key][part] != after[key][part]:
-                yield f"first check: {part} of {show(key)} differ from converge's:\n  {before[key][part]}\n  {after[key][part]}"
+                both = f"  {before[key][part]}\n  {after[key][part]}"
+                yield f"first check: {part} of {show(key)} differ from converge's:\n{both}"
 
 
 def changes(step: t.Sequence[Line]) -> set[tuple[t.Any, ...]]:
@@ -101,10 +89,7 @@ def changes(step: t.Sequence[Line]) -> set[tuple[t.Any, ...]]:
     found: set[tuple[t.Any, ...]] = set()
     for line in step:
         if line["changed"]:
-            found.update(
-                (line["host"], line["role"], line["task"], name)
-                for name in objects(line)
-            )
+            found.update((line["host"], line["role"], line["task"], name) for name in objects(line))
     return found
 
 
@@ -121,19 +106,12 @@ def deferring(step: t.Sequence[Line]) -> set[tuple[t.Any, ...]]:
     return {
         (line["host"], line["role"], line["task"])
         for line in step
-        if any(
-            isinstance(a, dict) and a.get("action") == "deferred"
-            for a in line["actions"] or []
-        )
+        if any(isinstance(a, dict) and a.get("action") == "deferred" for a in line["actions"] or [])
     }
 
 
 def by_task(step: t.Sequence[Line]) -> dict[tuple[t.Any, ...], Line]:
-    return {
-        (line["host"], line["role"], line["task"]): line
-        for line in step
-        if line["item"] is None
-    }
+    return {(line["host"], line["role"], line["task"]): line for line in step if line["item"] is None}
 
 
 def show(change: t.Sequence[t.Any]) -> str:

@@ -22,16 +22,15 @@ CREATE = {
 
 def line(**fields):
     base = {
-        "kind": "result", "host": "a100", "role": "mig", "task": "Bring the geometry", "action": "accel.gpu.mig_geometry",
-        "outcome": "ok", "changed": False, "skipped": False, "item": None, "actions": [], "diff": None,
+        "kind": "result", "host": "a100", "role": "mig", "task": "Bring the geometry",
+        "action": "accel.gpu.mig_geometry", "outcome": "ok", "changed": False, "skipped": False,
+        "item": None, "actions": [], "diff": None,
     }  # fmt: skip
     return {**base, **fields}
 
 
 def honest():
-    changed = line(
-        changed=True, actions=[CREATE], diff={"before": {}, "after": {"0:1": "1g.10gb"}}
-    )
+    changed = line(changed=True, actions=[CREATE], diff={"before": {}, "after": {"0:1": "1g.10gb"}})
     said = line(task="Say it", action="ansible.builtin.debug")
     return [[said, changed], [said, changed], [said, line()], [said, line()]]
 
@@ -143,9 +142,7 @@ def test_what_was_deferred_may_turn_out_otherwise(tmp_path):
     steps = honest()
     steps[0][1] = line(
         changed=True,
-        actions=[
-            {"action": "deferred", "object": "needs gpu_driver", "reason": "no driver"}
-        ],
+        actions=[{"action": "deferred", "object": "needs gpu_driver", "reason": "no driver"}],
     )
     record(tmp_path, steps)
     assert judge.judge(tmp_path) == []

@@ -10,6 +10,7 @@ import datetime
 import typing as t
 from dataclasses import dataclass
 
+from .._errors import InternalError
 from .._expected import missing
 from .._nvml.objects import Gpu
 from .objects import State, Wish
@@ -26,7 +27,8 @@ class Verdict:
 
 def judge(wish: Wish, state: State) -> Verdict:
     """A missing GPU fails, everything else that differs is a warning."""
-    assert wish.expected is not None
+    if wish.expected is None:
+        raise InternalError("a host that declares nothing was to be compared with what it declares")
     gpus = state.snapshot.gpus if state.snapshot else ()
     sentence = missing(wish.expected, wish.faults, [(gpu.uuid, gpu.name) for gpu in gpus], _silent(state))
     warnings = _expired(wish, state.today) + _fewer_links(wish, gpus)

@@ -4,7 +4,7 @@
 
 """Find vGPUs that virtual machines may use. Reads only. PRIVATE to the collection.
 
-A GPU that is passed through whole is bound to vfio-pci and unknown to NVML, so it is no concern here. Sources of the paths:
+A GPU that is passed through whole is bound to vfio-pci and unknown to NVML, so it is no concern here. Sources of paths:
 kernel documentation of VFIO mediated devices (/sys/class/mdev_bus); NVIDIA vGPU guide, vendor-specific VFIO
 (<VF>/nvidia/current_vgpu_type, 0 where none is set).
 """

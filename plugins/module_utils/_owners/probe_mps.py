@@ -25,7 +25,7 @@ _TIMEOUT = 10.0  # seconds
 
 
 def probe(ports: Ports, found: t.Sequence[Process]) -> Owners:
-    """Every daemon with its clients; a daemon without clients claims nothing. Those of the kubelet are the kubelet's."""
+    """Every daemon with its clients; a daemon without clients claims nothing. The kubelet's are its own."""
     daemons = [process for process in found if process.program == _PROGRAM and not process.of_kubelet]
     return merge(_ask_daemon(ports, daemon) for daemon in daemons)
 

@@ -34,7 +34,7 @@ class Process:
 
     @property
     def container(self) -> str:
-        """"docker 0123456789ab", or the cgroup where its form is unknown."""
+        """ "docker 0123456789ab", or the cgroup where its form is unknown."""
         match = _CONTAINER.search(self.cgroup)
         return f"{match.group(1)} {match.group(2)[:12]}" if match else (self.cgroup or "unknown")
 

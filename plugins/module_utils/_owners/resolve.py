@@ -71,9 +71,7 @@ def _by_capability(device: str, snapshot: Snapshot) -> t.List[str]:
     if not match:
         return _devices("all", snapshot)
     minor, parent, compute = (None if word is None else int(word) for word in match.groups())
-    return [
-        uuid for gpu in snapshot.gpus if gpu.minor == minor for uuid in _mig_uuids(gpu, parent, compute)
-    ]
+    return [uuid for gpu in snapshot.gpus if gpu.minor == minor for uuid in _mig_uuids(gpu, parent, compute)]
 
 
 def _by_place(device: str, snapshot: Snapshot) -> t.List[str]:

@@ -92,7 +92,9 @@ def test_device_plugin_and_dra_claims(kubelet):
         + pod("ml", "shared", container("a", plugin("nvidia.com/gpu.shared", GPU + "::3")))
         + pod("net", "rdma", container("b", plugin("rdma/hca", "mlx5_0")))
         + pod("ml", "odd", container("c", plugin("nvidia.com/gpu", "nvidia0/vgpu1")))
-        + pod("ml", "dra", container("d", dra("gpu.nvidia.com", "gpu-2"), dra("gpu.nvidia.com", "gpu-0-mig-1g20gb-15-6")))
+        + pod(
+            "ml", "dra", container("d", dra("gpu.nvidia.com", "gpu-2"), dra("gpu.nvidia.com", "gpu-0-mig-1g20gb-15-6"))
+        )
         + pod("ml", "other", container("e", dra("dra.example.com", "gpu-1")))
     )
     assert claims(probe_kubelet.probe(kubelet.ports)) == [

@@ -4,9 +4,9 @@
 
 """Callback of the test bench: writes down what every playbook run did, for `judge.py` and for the benchmarks.
 
-Each run of a playbook becomes one file `<number>-<check|run>-<playbook>.jsonl` in ACCEL_STEPS_DIR. A line of kind `result`
-is one task on one host (or one item of its loop); a line of kind `module` is one module that really went to a node,
-hidden calls of action plugins included.
+Each run of a playbook becomes one file `<number>-<check|run>-<playbook>.jsonl` in ACCEL_STEPS_DIR. A line of kind
+`result` is one task on one host (or one item of its loop); a line of kind `module` is one module that really went to a
+node, hidden calls of action plugins included.
 """
 
 from __future__ import annotations
@@ -67,10 +67,7 @@ class CallbackModule(CallbackBase):
         directory.mkdir(parents=True, exist_ok=True)
         mode = "check" if context.CLIARGS.get("check") else "run"
         number = len(list(directory.glob("*.jsonl"))) + 1
-        self.path = (
-            directory
-            / f"{number:02d}-{mode}-{pathlib.Path(playbook._file_name).stem}.jsonl"
-        )
+        self.path = directory / f"{number:02d}-{mode}-{pathlib.Path(playbook._file_name).stem}.jsonl"
         self.path.touch()
         count_modules(self.path)
 

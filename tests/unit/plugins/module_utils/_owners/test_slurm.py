@@ -51,7 +51,11 @@ def test_indexes_of_a_running_job(gres, devices):
 def test_only_this_node_and_only_holding_states():
     text = "\n".join(
         [
-            job(1, detail="Nodes=gpu[01-02] CPU_IDs=0 Mem=0 GRES=gpu:1(IDX:1) Nodes=gpu03 CPU_IDs=0 Mem=0 GRES=gpu:1(IDX:2)"),
+            job(
+                1,
+                detail="Nodes=gpu[01-02] CPU_IDs=0 Mem=0 GRES=gpu:1(IDX:1)"
+                " Nodes=gpu03 CPU_IDs=0 Mem=0 GRES=gpu:1(IDX:2)",
+            ),
             job(2, state="PENDING", detail="Nodes=gpu01 CPU_IDs=0 Mem=0 GRES=gpu:1(IDX:3)"),
             job(3, state="COMPLETING", detail="Nodes=gpu01 CPU_IDs=0 Mem=0 GRES=gpu:1(IDX:4)"),
             job(4, state="COMPLETED", detail="Nodes=gpu01 CPU_IDs=0 Mem=0 GRES=gpu:1(IDX:5)"),

@@ -86,7 +86,9 @@ def devices(owners):
 class TestContainers:
     def test_a_container_claims_the_gpus_in_its_own_dev(self, node):
         node.process(1, "/sbin/init")
-        node.process(100, "python3", "train.py", cgroup=DOCKER, namespace=2, dev=["null", "nvidia0", "nvidia3", "nvidiactl"])
+        node.process(
+            100, "python3", "train.py", cgroup=DOCKER, namespace=2, dev=["null", "nvidia0", "nvidia3", "nvidiactl"]
+        )
         node.process(101, "python3", "worker", cgroup=DOCKER, namespace=2, dev=["nvidia0"])
         found = probe_containers.probe(node.ports, node.processes)
         assert devices(found) == ["minor:0", "minor:3"]
@@ -101,7 +103,7 @@ class TestContainers:
         node.minors("config 1\nmonitor 2\ngpu0/gi9/access 66\ngpu0/gi9/ci0/access 67\ngpu1/gi1/access 70\n")
         node.process(
             100, "jupyter", cgroup=DOCKER, namespace=2,
-            dev=["nvidia0", "nvidia1", "nvidia-caps/nvidia-cap66", "nvidia-caps/nvidia-cap67", "nvidia-caps/nvidia-cap9"],
+            dev=["nvidia0", "nvidia1"] + ["nvidia-caps/nvidia-cap" + number for number in ("66", "67", "9")],
         )  # fmt: skip
         assert devices(probe_containers.probe(node.ports, node.processes)) == ["cap:gpu0/gi9/ci0", "minor:1"]
 
