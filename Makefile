@@ -32,7 +32,7 @@ test-full: $(STAMP) host ## the same with every fault injection and every interp
 .PHONY: bench
 bench: $(STAMP) host gpusim-build ## what a no-change run costs, against tests/bench/budget.yml
 	@tools/docker.sh
-	@$(PYTHON_ENV) tests/bench/bench.py
+	@PYTHONPATH=tests/lab/gpusim $(PYTHON_ENV) tests/bench/bench.py
 
 .PHONY: clean
 clean: ## removes the simulated nodes, their images and everything that was built
@@ -76,7 +76,7 @@ installed: gpusim-build ## the demo from that archive
 
 .PHONY: unit
 unit: $(STAMP) ## the pure core
-	@$(PYTEST) $(SELECT) tests/unit tests/steps
+	@$(PYTEST) $(SELECT) tests/unit tests/steps tests/bench
 
 .PHONY: pythons
 pythons: $(STAMP) gpusim-build ## unit tests and a module on the oldest and the newest Python of nodes

@@ -27,4 +27,9 @@ for scenario in "$@"; do
     [ ! -f "molecule/$scenario/converge.yml" ] || set -- "$@" ".build/steps/$scenario"
 done
 python tests/steps/judge.py "$@" || failed=1
+# The idempotence run of the whole site is the nightly drift check that must stay cheap.
+if [ -d .build/steps/site ]; then
+    for quiet in .build/steps/site/*-run-converge.jsonl; do :; done  # the last of them
+    python tests/bench/budget.py "$quiet" || failed=1
+fi
 exit $failed

@@ -22,9 +22,7 @@ import tempfile
 import time
 import typing as t
 
-import yaml
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lab" / "gpusim"))  # figures use its harness
+from budget import limits, over, remote_tasks
 from figures import nvml_calls, planning_seconds
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -76,27 +74,6 @@ def hosts_of(run: Run) -> t.List[str]:
     return sorted({line["host"] for line in run.lines if line["kind"] == "module"})
 
 
-def remote_tasks(run: Run) -> t.Dict[str, t.Dict[str, int]]:
-    """host → role ("site" for tasks outside roles) → tasks that ran at least one module on it."""
-    roles = {(line["host"], line["task"]): line["role"] for line in run.lines if line["kind"] == "result"}
-    ran = {(line["host"], line["task"]) for line in run.lines if line["kind"] == "module"}
-    counts: t.Dict[str, t.Dict[str, int]] = {}
-    for host, task in ran:
-        role = roles.get((host, task)) or "site"
-        of_host = counts.setdefault(host, {})
-        of_host[role] = of_host.get(role, 0) + 1
-    return counts
-
-
-def over_budget(counts: t.Dict[str, t.Dict[str, int]], limits: t.Dict[str, int]) -> t.List[str]:
-    return [
-        f"{host}: {role} needs {number} remote tasks, budget.yml allows {limits.get(role.split('.')[-1], 0)}"
-        for host, roles in sorted(counts.items())
-        for role, number in sorted(roles.items())
-        if number > limits.get(role.split(".")[-1], 0)
-    ]
-
-
 def report(name: str, runs: t.List[Run], hosts: int) -> t.Tuple[float, float]:
     wall = statistics.median(run.wall for run in runs) / hosts
     cpu = statistics.median(run.cpu for run in runs) / hosts
@@ -106,7 +83,6 @@ def report(name: str, runs: t.List[Run], hosts: int) -> t.Tuple[float, float]:
 
 def measure(count: int) -> t.List[str]:
     """Print everything; answer the breaches of the budget."""
-    limits = yaml.safe_load((pathlib.Path(__file__).parent / "budget.yml").read_text())["remote_tasks"]
     with tempfile.TemporaryDirectory() as folder:
         ping = pathlib.Path(folder) / "ping.yml"
         ping.write_text(PING)
@@ -125,12 +101,12 @@ def measure(count: int) -> t.List[str]:
     wall, cpu = report("site.yml", sites, len(hosts))
     wall_ping, cpu_ping = report("ping", pings, len(hosts))
     print(f"  ratio                  {wall / wall_ping:7.2f}          {cpu / cpu_ping:7.2f}")
-    counts = remote_tasks(sites[0])
+    counts = remote_tasks(sites[0].lines)
     print("remote tasks a host (hidden calls counted), by role:")
     for host, roles in sorted(counts.items()):
         print(f"  {host:<22} {sum(roles.values())} = " + " + ".join(f"{role} {n}" for role, n in sorted(roles.items())))
-    print(f"  budget                 {sum(limits.values())} = " + " + ".join(f"{r} {n}" for r, n in limits.items()))
-    return over_budget(counts, limits)
+    print(f"  budget                 {sum(limits().values())} = " + " + ".join(f"{r} {n}" for r, n in limits().items()))
+    return list(over(counts))
 
 
 def main() -> int:

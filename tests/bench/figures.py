@@ -26,7 +26,7 @@ def planning_seconds(repeats: int = 5) -> float:
     eight = node(*(gpu("h100-80gb-sxm5", instances=STANDING, index=index) for index in range(8)))
     wish = parse(geometry=WISH)
     best = float("inf")
-    for dummy in range(repeats):
+    for _run in range(repeats):
         started = time.perf_counter()
         planned = plan(wish, eight)
         best = min(best, time.perf_counter() - started)
