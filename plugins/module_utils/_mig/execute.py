@@ -31,6 +31,7 @@ if t.TYPE_CHECKING:
 
 RESET_SECONDS = 120.0
 UNIT_SECONDS = 90.0  # systemd's own default for stopping a service
+BOOT_UNIT = "accel-gpu.service"
 
 
 class StepError(Exception):
@@ -72,15 +73,20 @@ class Walker:
         self.stopped = []
         if not wanted:
             return []
-        # Before the node is up, a unit that is ordered after us would wait for us and we for it.
-        state = self.ports.run(["systemctl", "is-system-running"], timeout=UNIT_SECONDS)[1].strip()
-        flags = [] if state in ("running", "degraded") else ["--no-block"]
+        flags = ["--no-block"] if self._starting() else []
         failed = []
         for unit in reversed(wanted):
             code, _out, err = self.ports.run(["systemctl", "start", *flags, unit], timeout=UNIT_SECONDS)
             if code != 0:
                 failed.append(f"{unit} was stopped for this change and did not start again ({err.strip()})")
         return failed
+
+    def _starting(self) -> bool:
+        """Are we the boot unit, at boot or when somebody starts it again? Holders are ordered after it, so a start that
+        waits would wait for us."""
+        state = self.ports.run(["systemctl", "is-system-running"], timeout=UNIT_SECONDS)[1].strip()
+        ours = self.ports.run(["systemctl", "is-active", BOOT_UNIT], timeout=UNIT_SECONDS)[1].strip()
+        return state not in ("running", "degraded") or ours == "activating"
 
     def _take(self, step: Step, following: t.Sequence[Step]) -> int:
         """Does one step, or the group that belongs together; answers how many steps that were."""

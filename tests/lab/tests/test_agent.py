@@ -217,3 +217,17 @@ def test_absent_leaves_nothing_behind(node: AgentNode) -> None:
     assert node.run("test -e /usr/lib/accel-gpu").returncode == 1
     assert node.out("systemctl show --value -p LoadState accel-gpu.service") == "not-found"
     assert not node.module(state="absent")["changed"]
+
+
+def test_a_second_try_stops_and_starts_holders_without_waiting_for_itself(node: AgentNode) -> None:
+    """Holders are ordered after the agent: a start that waits inside the unit would wait for the unit."""
+    node.module(boot_failure="continue")
+    node.wish({"gpus": {"index": 0}, "mig": True, "instances": {"9g.90gb": 1}})
+    node.restart()
+    assert node.active("nvidia-dcgm", "nvidia-persistenced") == ["active", "active"]
+    before = node.out("systemctl show --value -p MainPID nvidia-dcgm")
+    node.wish({"gpus": {"index": 0}, "mig": not node.show()["gpus"][0]["mig"]["current"]})  # needs a reset
+    done = node.run("timeout 20 systemctl start accel-gpu")
+    assert done.returncode == 0, done.stderr + node.out("cat /run/accel-gpu/boot.json")
+    node.out("timeout 20 systemctl start nvidia-dcgm nvidia-persistenced")
+    assert node.out("systemctl show --value -p MainPID nvidia-dcgm") != before
