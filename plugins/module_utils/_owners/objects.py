@@ -10,6 +10,7 @@ node's owners are asked: kubelet, Slurm, container engines, MPS and virtual mach
 
 from __future__ import annotations
 
+import re
 import typing as t
 from dataclasses import dataclass
 
@@ -46,6 +47,20 @@ class Owners:
     @property
     def silent(self) -> t.Tuple[Owner, ...]:
         return tuple(owner for owner in self.present if not owner.asked)
+
+
+_UUID = re.compile(r"(?:GPU|MIG)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def leading_uuid(name: str) -> t.Optional[str]:
+    """The whole UUID of a GPU or MIG device with which a name begins, None where it begins with none."""
+    match = _UUID.match(name)
+    return match.group() if match else None
+
+
+def named(words: t.Sequence[str]) -> t.List[str]:
+    """Devices that a variable lists: whole UUIDs, or all as soon as one word is a number, a word or half a UUID."""
+    return list(words) if words and all(leading_uuid(word) == word for word in words) else ["all"]
 
 
 def merge(parts: t.Iterable[Owners]) -> Owners:

@@ -12,11 +12,9 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .objects import Allocation
+from .objects import Allocation, leading_uuid
 
 LIST = "/v1.PodResourcesLister/List"
-# Device plugins name GPUs and MIG devices by UUID, with a suffix for shared replicas ("GPU-…::2").
-_UUID = re.compile(r"^((?:GPU|MIG)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 # NVIDIA's DRA driver: gpu-0, gpu-0-mig-1g20gb-15-6 (minor, profile, profile id, first slot).
 _DRA = re.compile(r"^gpu-(\d+)(?:-mig-[^-]+-(\d+)-(\d+))?$")
 _RESOURCE_DOMAIN = "nvidia.com"
@@ -35,9 +33,12 @@ def allocations(message: bytes) -> t.Tuple[Allocation, ...]:
 
 def _container_devices(container: bytes) -> t.Iterator[str]:
     for devices in _messages(container, 2):
-        if _is_nvidia(_text(devices, 1).split("/")[0]):
-            for identifier in _messages(devices, 2):
-                yield _plugin_device(identifier.decode("utf-8", "replace"))
+        ours = _is_nvidia(_text(devices, 1).split("/")[0])
+        for identifier in _messages(devices, 2):
+            name = identifier.decode("utf-8", "replace")
+            # Plugins of other makers (shares of a GPU) have resources of their own, yet name the device by its UUID.
+            if ours or leading_uuid(name):
+                yield _plugin_device(name)
     for dynamic in _messages(container, 5):
         for claim in _messages(dynamic, 4):
             if _is_nvidia(_text(claim, 2)):
@@ -49,8 +50,9 @@ def _is_nvidia(name: str) -> bool:
 
 
 def _plugin_device(identifier: str) -> str:
-    match = _UUID.match(identifier)
-    return match.group(1) if match else "all"  # a form that we do not know may be any GPU
+    # GPUs and MIG devices have their UUID, with a suffix for shared replicas ("GPU-…::2"); a form that we do not know
+    # may be any GPU.
+    return leading_uuid(identifier) or "all"
 
 
 def _dra_device(name: str) -> str:

@@ -22,11 +22,10 @@ def probe(ports: Ports) -> Owners:
     Containers of the kubelet are left to the kubelet: its infrastructure pods (device plugin, exporter) see every GPU
     without having been given one.
     """
-    kubelet = probe_kubelet.probe(ports)
     found = tuple(processes(ports.root))
     return merge(
         (
-            kubelet,
+            probe_kubelet.probe(ports, found),
             probe_slurm.probe(ports, found),
             probe_containers.probe(ports, found),
             probe_mps.probe(ports, found),

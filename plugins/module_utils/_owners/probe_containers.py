@@ -15,13 +15,14 @@ import os
 import re
 import typing as t
 
-from .objects import Allocation, Owner, Owners
+from .objects import Allocation, Owner, Owners, named
 from .probe_processes import Process
 
 if t.TYPE_CHECKING:
     from .._ports import Ports
 
 _NAME = "container engine"
+_VARIABLE = "NVIDIA_VISIBLE_DEVICES"
 _GPU = re.compile(r"^nvidia(\d+)$")
 _CAP = re.compile(r"^nvidia-cap(\d+)$")
 _MIG_MINOR = re.compile(r"^(gpu\d+/gi\d+(?:/ci\d+)?)/access (\d+)$", re.MULTILINE)
@@ -43,10 +44,12 @@ def probe(ports: Ports, found: t.Sequence[Process]) -> Owners:
                 continue
             seen.add(namespace)
             device_directory = os.path.join(process.path, "root", "dev")
-            if _identity(device_directory) in (host, None):
+            identity = _identity(device_directory)
+            if identity is None:
                 continue
+            wanted = _asked_for(process) if identity == host else _devices(device_directory, capabilities)
             owner = f"container {process.container} (PID {process.pid}, {process.program})"
-            claims.extend(Allocation(owner, name, process.pid) for name in _devices(device_directory, capabilities))
+            claims.extend(Allocation(owner, name, process.pid) for name in wanted)
         except PermissionError:
             refused += 1
         except OSError:
@@ -62,6 +65,16 @@ def _identity(path: str) -> t.Optional[t.Tuple[int, int]]:
     except FileNotFoundError:
         return None
     return status.st_dev, status.st_ino
+
+
+def _asked_for(process: Process) -> t.List[str]:
+    """What a container with the node's own /dev was started for: its engine's variable tells."""
+    value = process.environment().get(_VARIABLE, "") if process.is_contained else ""
+    words = [word.strip() for word in value.split(",") if word.strip()]
+    if not words or words[0] in ("void", "none"):
+        return []
+    # Numbers are NVML's order, which is not that of /dev/nvidia<n>.
+    return named(words)
 
 
 def _devices(directory: str, capabilities: t.Mapping[int, str]) -> t.List[str]:

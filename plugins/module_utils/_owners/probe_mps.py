@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .objects import Allocation, Owner, Owners, merge
+from .objects import Allocation, Owner, Owners, merge, named
 from .probe_processes import Process
 
 if t.TYPE_CHECKING:
@@ -50,8 +50,9 @@ def _ask_daemon(ports: Ports, daemon: Process) -> Owners:
 
 def _visible(value: str) -> t.List[str]:
     words = [word.strip() for word in value.split(",") if word.strip()]
-    # Ordinals follow CUDA_DEVICE_ORDER, which is not the minor number: only UUIDs tell which GPU.
-    return words if words and all(word.startswith(("GPU-", "MIG-")) for word in words) else ["all"]
+    # Ordinals follow CUDA_DEVICE_ORDER, which is not the minor number, and CUDA takes the beginning of a UUID: only
+    # whole UUIDs tell which GPU.
+    return named(words)
 
 
 def _ask(ports: Ports, argv: t.List[str], command: str) -> t.Tuple[str, str]:

@@ -26,7 +26,13 @@ class Process:
 
     @property
     def program(self) -> str:
-        return os.path.basename(self.command[0]) if self.command else ""
+        """The file's name, also where the process wrote a title of its own ("slurmstepd: [123.batch]", "k3s agent")."""
+        words = self.command[0].split() if self.command else []
+        return os.path.basename(words[0]).rstrip(":") if words else ""
+
+    @property
+    def is_contained(self) -> bool:
+        return _CONTAINER.search(self.cgroup) is not None
 
     @property
     def of_kubelet(self) -> bool:

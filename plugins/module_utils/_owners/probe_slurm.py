@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import typing as t
@@ -18,16 +19,18 @@ if t.TYPE_CHECKING:
     from .._ports import Ports
 
 _NAME = "Slurm"
+_PROGRAMS = ("slurmd", "slurmstepd")
 _TIMEOUT = 20.0  # seconds; slurmctld may be busy, and a job must not be hurt because it was
+_GPU = re.compile(r"^nvidia\d+$")
 _MIG_TYPE = re.compile(r"\d+g\.\d+gb")
 
 
 def probe(ports: Ports, found: t.Sequence[Process]) -> Owners:
-    """A running slurmd is the sign of Slurm; slurmctld answers for it."""
-    daemon = next((process for process in found if process.program == "slurmd"), None)
-    if daemon is None:
+    """A running slurmd is the sign of Slurm, or a step of a job, which outlives it; slurmctld answers for both."""
+    daemons = [process for process in found if process.program in _PROGRAMS]
+    if not daemons:
         return Owners()
-    name = _node_name(daemon.command)
+    name = next(filter(None, (_node_name(daemon.command) for daemon in daemons)), socket.gethostname().split(".")[0])
     node, why = _ask(ports, ["scontrol", "--oneliner", "show", "node", name])
     if why:
         return Owners((Owner(_NAME, asked=False, why=why),))
@@ -37,20 +40,32 @@ def probe(ports: Ports, found: t.Sequence[Process]) -> Owners:
     gres = next((word[5:] for word in node.split() if word.startswith("Gres=")), "")
     if "gpu" not in gres:
         return Owners((Owner(_NAME),), slurm.whole_node(jobs, name))
-    return Owners((Owner(_NAME),), slurm.allocations(jobs, name, _devices_are_gpus(gres)))
+    return Owners((Owner(_NAME),), slurm.allocations(jobs, name, _devices_are_gpus(gres, ports.root)))
 
 
-def _devices_are_gpus(gres: str) -> bool:
-    # With MIG types, or with several types on one node, an index does not follow /dev/nvidia<n>.
+def _devices_are_gpus(gres: str, root: str) -> bool:
+    """Whether an index in a job is the number in /dev/nvidia<n>. It is not with MIG types, with several types on one
+    node, or where Slurm has been given only some of the GPUs: indexes count what it has."""
     kinds = [part for part in re.sub(r"\([^)]*\)", "", gres).split(",") if part.startswith("gpu")]
-    return len(kinds) == 1 and not _MIG_TYPE.search(gres)
+    if len(kinds) != 1 or _MIG_TYPE.search(gres):
+        return False
+    count = kinds[0].rpartition(":")[2]
+    return count.isdigit() and int(count) == sum(1 for name in _names(os.path.join(root, "dev")) if _GPU.match(name))
+
+
+def _names(directory: str) -> t.List[str]:
+    try:
+        return os.listdir(directory)
+    except OSError:
+        return []
 
 
 def _node_name(command: t.Sequence[str]) -> str:
-    for option, value in zip(command, command[1:]):
-        if option == "-N":
-            return value
-    return socket.gethostname().split(".")[0]
+    """What `-N name` or `-Nname` says, "" where it says nothing."""
+    for option, value in zip(command, (*command[1:], "")):
+        if option.startswith("-N"):
+            return option[2:] or value
+    return ""
 
 
 def _ask(ports: Ports, argv: t.List[str]) -> t.Tuple[str, str]:

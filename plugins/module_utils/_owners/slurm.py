@@ -18,7 +18,10 @@ from .objects import Allocation
 # A job in one of these states may still have processes or hold its devices.
 HOLDING_STATES = frozenset(("RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "STAGE_OUT", "STOPPED", "SIGNALING"))
 _NODES = re.compile(r"(?:^|\s)Nodes=(\S+) CPU_IDs=\S* Mem=\S* GRES=(\S*)")
-_GPU = re.compile(r"gpu(?::[^,()]*|:\(null\))*\(IDX:([^)]*)\)")
+_ENTRY = re.compile(r"(?:[^,(]|\([^)]*\))+")
+_INDEXES = re.compile(r"\(IDX:([^)]*)\)")
+# Generic resources that are GPUs or shares of them.
+_SHARES = ("shard", "mps")
 
 
 def allocations(jobs: str, node: str, devices_are_gpus: bool) -> t.Tuple[Allocation, ...]:
@@ -51,10 +54,18 @@ def whole_node(jobs: str, node: str) -> t.Tuple[Allocation, ...]:
 
 
 def _devices(gres: str, devices_are_gpus: bool) -> t.List[str]:
-    indexes = [index for group in _GPU.findall(gres) for index in _numbers(group)]
-    if indexes and not devices_are_gpus:
-        return ["all"]
-    return [f"minor:{index}" for index in indexes]
+    """The devices of one job on one node. A share, or a GPU without an index, may be any."""
+    found: t.List[str] = []
+    for entry in _ENTRY.findall(gres):
+        kind = entry.split(":")[0]
+        if kind not in ("gpu", *_SHARES) or re.sub(r"\([^)]*\)", "", entry).endswith(":0"):
+            continue
+        indexes = [index for group in _INDEXES.findall(entry) for index in _numbers(group)]
+        if kind == "gpu" and indexes and devices_are_gpus:
+            found += [f"minor:{index}" for index in indexes]
+        else:
+            found.append("all")
+    return list(dict.fromkeys(found))
 
 
 def _numbers(group: str) -> t.List[int]:

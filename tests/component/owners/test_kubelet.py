@@ -14,6 +14,7 @@ import grpc
 import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._owners import probe_kubelet
+from ansible_collections.accel.gpu.plugins.module_utils._owners.probe_processes import Process
 
 GPU = "GPU-11111111-2222-3333-4444-555555555555"
 MIG = "MIG-66666666-7777-8888-9999-aaaaaaaaaaaa"
@@ -54,7 +55,7 @@ def pod(namespace, name, *containers):
 @pytest.fixture
 def kubelet(tmp_path):
     """serve(answer) starts the service; answer is bytes, or a status code to refuse with."""
-    path = tmp_path / probe_kubelet.SOCKET
+    path = tmp_path / probe_kubelet.ROOT.lstrip("/") / probe_kubelet.SOCKET
     path.parent.mkdir(parents=True)
     servers = []
 
@@ -82,14 +83,42 @@ def claims(owners):
     return [(claim.owner, claim.device) for claim in owners.allocations]
 
 
+def process(*command, cgroup="0::/system.slice/x.service"):
+    return Process(7, "/proc/7", command, cgroup)
+
+
+KUBELET = process("/usr/bin/kubelet", "--config=/etc/kubelet.yaml")
+POD = process("python3", cgroup="/kubepods.slice/kubepods-pod1.slice/cri-containerd-ab.scope")
+
+
 def test_without_a_socket_there_is_no_kubelet(tmp_path):
-    assert probe_kubelet.probe(SimpleNamespace(root=str(tmp_path))).present == ()
+    assert probe_kubelet.probe(SimpleNamespace(root=str(tmp_path)), [process("/sbin/init")]).present == ()
+
+
+def test_a_socket_of_an_earlier_boot_is_no_kubelet(kubelet):
+    """It lies in /var/lib, and the node agent acts at boot before the kubelet."""
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.bind(str(kubelet.path))
+    assert probe_kubelet.probe(kubelet.ports, [process("/sbin/init")]).present == ()
+
+
+@pytest.mark.parametrize("found", [KUBELET, POD, process("/usr/local/bin/k3s agent")])
+def test_a_kubelet_without_its_socket_is_a_silent_owner(tmp_path, found):
+    (owner,) = probe_kubelet.probe(SimpleNamespace(root=str(tmp_path)), [found]).silent
+    assert "var/lib/kubelet/pod-resources/kubelet.sock" in owner.why
+
+
+@pytest.mark.parametrize("option", [("--root-dir=/var/lib/k0s/kubelet",), ("--root-dir", "/var/lib/k0s/kubelet")])
+def test_the_kubelet_may_live_elsewhere(tmp_path, option):
+    (owner,) = probe_kubelet.probe(SimpleNamespace(root=str(tmp_path)), [process("kubelet", *option)]).silent
+    assert "var/lib/k0s/kubelet/pod-resources/kubelet.sock" in owner.why
 
 
 def test_device_plugin_and_dra_claims(kubelet):
     kubelet.serve(
         pod("ml", "trainer", container("main", plugin("nvidia.com/gpu", GPU), plugin("nvidia.com/mig-1g.10gb", MIG)))
         + pod("ml", "shared", container("a", plugin("nvidia.com/gpu.shared", GPU + "::3")))
+        + pod("ml", "share", container("s", plugin("aliyun.com/gpu-mem", GPU + "-_-1")))
         + pod("net", "rdma", container("b", plugin("rdma/hca", "mlx5_0")))
         + pod("ml", "odd", container("c", plugin("nvidia.com/gpu", "nvidia0/vgpu1")))
         + pod(
@@ -101,6 +130,7 @@ def test_device_plugin_and_dra_claims(kubelet):
         ("kubernetes pod ml/trainer, container main", GPU),
         ("kubernetes pod ml/trainer, container main", MIG),
         ("kubernetes pod ml/shared, container a", GPU),
+        ("kubernetes pod ml/share, container s", GPU),
         ("kubernetes pod ml/odd, container c", "all"),
         ("kubernetes pod ml/dra, container d", "minor:2"),
         ("kubernetes pod ml/dra, container d", "place:gpu0/15/6"),
@@ -129,6 +159,6 @@ def test_a_dead_socket_or_a_mute_kubelet_is_a_silent_owner(kubelet, listening, w
         peer.bind(str(kubelet.path))
         if listening:
             peer.listen(1)
-        (owner,) = probe_kubelet.probe(kubelet.ports).silent
+        (owner,) = probe_kubelet.probe(kubelet.ports, [KUBELET]).silent
     assert owner.name == "kubelet"
     assert words in owner.why

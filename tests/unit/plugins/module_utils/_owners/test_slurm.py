@@ -39,7 +39,13 @@ def test_host_lists(hostlist, names):
         ("gpu:a100:3(IDX:0-1,5)", ["minor:0", "minor:1", "minor:5"]),
         ("gpu:(null):2(IDX:0-1)", ["minor:0", "minor:1"]),
         ("gpu:0(IDX:N/A)", []),
-        ("shard:2(IDX:0)", []),
+        # Slurm names no index: it may be any GPU.
+        ("gpu:2(IDX:N/A)", ["all"]),
+        ("gpu:a100:2", ["all"]),
+        # Shares of a GPU belong to their job as a whole GPU does.
+        ("shard:a100:2(0/8,2/8)", ["all"]),
+        ("mps:50(IDX:0)", ["all"]),
+        ("gpu:1(IDX:2),shard:0", ["minor:2"]),
         ("license:1", []),
     ],
 )

@@ -19,6 +19,8 @@ from ansible_collections.accel.gpu.plugins.module_utils._owners import (
 )
 from ansible_collections.accel.gpu.plugins.module_utils._owners.probe_processes import processes
 
+GPU = "GPU-11111111-2222-3333-4444-555555555555"
+MIG = "MIG-66666666-7777-8888-9999-aaaaaaaaaaaa"
 DOCKER = "0::/system.slice/docker-" + "ab12" * 16 + ".scope"
 POD = "0::/kubepods.slice/kubepods-pod1.slice/cri-containerd-" + "cd34" * 16 + ".scope"
 
@@ -99,6 +101,18 @@ class TestContainers:
         node.process(50, "/usr/sbin/chronyd", cgroup="0::/system.slice/chrony.service", namespace=7)
         assert probe_containers.probe(node.ports, node.processes).allocations == ()
 
+    @pytest.mark.parametrize(
+        ("variable", "claimed"),
+        [("all", ["all"]), ("0,1", ["all"]), (f"{MIG},{GPU}", [MIG, GPU]), ("void", []), ("none", []), ("", [])],
+    )
+    def test_a_container_with_the_nodes_dev_claims_what_it_was_started_for(self, node, variable, claimed):
+        node.process(100, "jupyter", cgroup=DOCKER, namespace=2, environ=f"A=b\0NVIDIA_VISIBLE_DEVICES={variable}\0")
+        assert devices(probe_containers.probe(node.ports, node.processes)) == claimed
+
+    def test_the_variable_of_a_service_means_nothing(self, node):
+        node.process(50, "x", cgroup="0::/system.slice/x.service", environ="NVIDIA_VISIBLE_DEVICES=all\0")
+        assert probe_containers.probe(node.ports, node.processes).allocations == ()
+
     def test_mig_devices_are_claimed_by_capability_not_by_their_gpu(self, node):
         node.minors("config 1\nmonitor 2\ngpu0/gi9/access 66\ngpu0/gi9/ci0/access 67\ngpu1/gi1/access 70\n")
         node.process(
@@ -126,17 +140,26 @@ class TestSlurm:
         ("gres", "claimed"),
         [
             ("gpu:a100:8(S:0-1)", ["minor:2"]),
+            ("gpu:a100:7(S:0-1)", ["all"]),
             ("gpu:a100:4,gpu:1g.10gb:28", ["all"]),
             ("gpu:a30:4,gpu:q6k:4", ["all"]),
             ("(null)", ["all"]),
         ],
     )
     def test_jobs_of_the_node(self, node, gres, claimed):
+        for minor in range(8):
+            node.file(f"dev/nvidia{minor}", "")
         node.process(9, "/usr/sbin/slurmd", "-D", "-N", "gpu01")
         node.answers = {self.NODE: (0, f"NodeName=gpu01 Gres={gres} State=MIXED", ""), self.JOBS: (0, self.LINE, "")}
         found = probe_slurm.probe(node.ports, node.processes)
         assert devices(found) == claimed
         assert found.silent == ()
+
+    def test_a_step_outlives_its_daemon(self, node, monkeypatch):
+        monkeypatch.setattr(probe_slurm.socket, "gethostname", lambda: "gpu01.cluster")
+        node.process(12, "slurmstepd: [4.batch]")
+        node.answers = {self.NODE: (0, "NodeName=gpu01 Gres=(null)", ""), self.JOBS: (0, self.LINE, "")}
+        assert devices(probe_slurm.probe(node.ports, node.processes)) == ["all"]
 
     def test_no_jobs_is_an_answer(self, node):
         node.process(9, "slurmd", "-N", "gpu01")
@@ -145,7 +168,7 @@ class TestSlurm:
         assert (found.allocations, found.silent) == ((), ())
 
     def test_a_controller_that_does_not_answer_is_a_silent_owner(self, node):
-        node.process(9, "slurmd", "-N", "gpu01")
+        node.process(9, "slurmd", "-Ngpu01")
         node.answers = {self.NODE: (1, "", "slurm_load_node: Unable to contact slurm controller")}
         (owner,) = probe_slurm.probe(node.ports, node.processes).silent
         assert owner.name == "Slurm"
@@ -162,7 +185,15 @@ class TestMps:
         )  # fmt: skip
 
     @pytest.mark.parametrize(
-        ("visible", "claimed"), [("GPU-1,MIG-2", ["GPU-1", "MIG-2"] * 2), ("0", ["all"] * 2), ("", ["all"] * 2)]
+        ("visible", "claimed"),
+        [
+            (f"{GPU},{MIG}", [GPU, MIG] * 2),
+            ("0", ["all"] * 2),
+            ("", ["all"] * 2),
+            # CUDA takes the beginning of a UUID, too.
+            ("GPU-1111", ["all"] * 2),
+            (f"MIG-{GPU}/1/0", ["all"] * 2),
+        ],
     )
     def test_clients_claim_the_daemons_devices(self, node, visible, claimed):
         self.daemon(node, visible)
