@@ -44,6 +44,16 @@ static void clocks(void)
     CHECK_CALL(nvmlDeviceSetGpuLockedClocks(device(A100), 1001, 9999)); /* rounded down, clamped */
     CHECK_CALL(nvmlDeviceGetClockInfo(device(A100), NVML_CLOCK_GRAPHICS, &clock));
     CHECK(clock == 990);
+    CHECK_CALL(nvmlDeviceSetGpuLockedClocks(device(A100), NVML_CLOCK_LIMIT_ID_TDP, NVML_CLOCK_LIMIT_ID_UNLIMITED));
+    CHECK_CALL(nvmlDeviceGetClockInfo(device(A100), NVML_CLOCK_GRAPHICS, &clock));
+    CHECK(clock == 1275);
+    /* nvml.h: the same as ResetGpuLockedClocks */
+    CHECK_CALL(nvmlDeviceSetGpuLockedClocks(device(A100), NVML_CLOCK_LIMIT_ID_UNLIMITED,
+                                            NVML_CLOCK_LIMIT_ID_UNLIMITED));
+    CHECK_CALL(nvmlDeviceGetClockInfo(device(A100), NVML_CLOCK_GRAPHICS, &clock));
+    CHECK(clock == 210);
+    CHECK(nvmlDeviceSetGpuLockedClocks(device(A100), 300, NVML_CLOCK_LIMIT_ID_TDP) == NVML_ERROR_INVALID_ARGUMENT);
+    CHECK_CALL(nvmlDeviceSetGpuLockedClocks(device(A100), 990, 990));
     CHECK_CALL(nvmlDeviceResetGpuLockedClocks(device(A100)));
     CHECK_CALL(nvmlDeviceGetClockInfo(device(A100), NVML_CLOCK_GRAPHICS, &clock));
     CHECK(clock == 210);
@@ -121,6 +131,13 @@ static void fields(void)
     CHECK(control("set 1 nvlink.3.state 0") == GPUSIM_OK);
     CHECK_CALL(nvmlDeviceGetFieldValues(device(H100), 4, values));
     CHECK(values[0].nvmlReturn == NVML_SUCCESS && values[0].value.uiVal == NVML_GPU_RECOVERY_ACTION_NODE_REBOOT);
+    CHECK(control("reset 1") == GPUSIM_OK); /* does not cure what needs a reboot; what needs a reset is cured */
+    CHECK_CALL(nvmlDeviceGetFieldValues(device(H100), 1, values));
+    CHECK(values[0].value.uiVal == NVML_GPU_RECOVERY_ACTION_NODE_REBOOT);
+    CHECK(control("set 1 recovery_action 1") == GPUSIM_OK);
+    CHECK(control("reset 1") == GPUSIM_OK);
+    CHECK_CALL(nvmlDeviceGetFieldValues(device(H100), 1, values));
+    CHECK(values[0].value.uiVal == NVML_GPU_RECOVERY_ACTION_NONE);
     CHECK(values[1].value.uiVal == 1);
     CHECK(values[2].nvmlReturn == NVML_SUCCESS && values[2].value.uiVal == 0);
     CHECK(values[3].nvmlReturn == NVML_ERROR_NOT_SUPPORTED);

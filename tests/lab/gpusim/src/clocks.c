@@ -231,17 +231,31 @@ static int is_symbolic(unsigned int mhz)
     return mhz >= NVML_CLOCK_LIMIT_ID_RANGE_START;
 }
 
-/* What the board does not have is taken to the nearest that it has; rounding is downwards (derived). */
+static int is_limit(unsigned int mhz)
+{
+    return !is_symbolic(mhz) || mhz == NVML_CLOCK_LIMIT_ID_TDP || mhz == NVML_CLOCK_LIMIT_ID_UNLIMITED;
+}
+
+/* What the board does not have is taken to the nearest that it has; rounding is downwards (derived). The clock of the
+ * TDP is the default application clock (derived); 0 = no limit. */
+static unsigned int clock_limit(const struct gs_board *board, unsigned int mhz)
+{
+    if (mhz == NVML_CLOCK_LIMIT_ID_UNLIMITED)
+        return 0;
+    return mhz == NVML_CLOCK_LIMIT_ID_TDP ? board->graphics_app : step_down(board, mhz);
+}
+
 nvmlReturn_t nvmlDeviceSetGpuLockedClocks(nvmlDevice_t device, unsigned int minGpuClockMHz,
                                           unsigned int maxGpuClockMHz)
 {
     const struct gs_board *board;
 
-    GS_ENTER_DEVICE(c, device, minGpuClockMHz <= maxGpuClockMHz &&
-                    is_symbolic(minGpuClockMHz) == is_symbolic(maxGpuClockMHz), GS_GPU_ONLY);
+    GS_ENTER_DEVICE(c, device, is_limit(minGpuClockMHz) && is_limit(maxGpuClockMHz) &&
+                    is_symbolic(minGpuClockMHz) == is_symbolic(maxGpuClockMHz) &&
+                    (is_symbolic(minGpuClockMHz) || minGpuClockMHz <= maxGpuClockMHz), GS_GPU_ONLY);
     board = gs_board_of(c.gpu);
-    c.gpu->values[V_LOCK_GPU_MIN] = step_down(board, minGpuClockMHz);
-    c.gpu->values[V_LOCK_GPU_MAX] = step_down(board, maxGpuClockMHz);
+    c.gpu->values[V_LOCK_GPU_MIN] = clock_limit(board, minGpuClockMHz);
+    c.gpu->values[V_LOCK_GPU_MAX] = clock_limit(board, maxGpuClockMHz);
     return gs_leave(&c, NVML_SUCCESS);
 }
 

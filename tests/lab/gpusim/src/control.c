@@ -15,14 +15,14 @@
 
 #include "gpusim.h"
 
-enum { NEEDS_STATE, MAKES_STATE, NEEDS_NONE };
+enum { NEEDS_STATE, NEEDS_NONE }; /* init opens the state itself, when it knows what to make */
 
 static const struct {
     const char *name;
     int (*run)(struct gs_command *command);
     int needs;
 } commands[] = {
-    {"init", gs_control_init, MAKES_STATE},        {"boards", gs_control_boards, NEEDS_NONE},
+    {"init", gs_control_init, NEEDS_NONE},         {"boards", gs_control_boards, NEEDS_NONE},
     {"keys", gs_control_keys, NEEDS_NONE},         {"show", gs_control_show, NEEDS_STATE},
     {"node", gs_control_node, NEEDS_STATE},        {"set", gs_control_set, NEEDS_STATE},
     {"reset", gs_control_reset, NEEDS_STATE},      {"reboot", gs_control_reboot, NEEDS_STATE},
@@ -147,23 +147,25 @@ static int split(char *text, char **words, int limit)
     return count;
 }
 
-static int open_state(struct gs_command *command, int needs)
+int gs_control_open(struct gs_command *command, int make)
 {
     int error;
 
-    if (needs == MAKES_STATE) {
+    if (make) {
         command->st = gs_create();
         error = command->st ? 0 : errno;
     } else {
         error = gs_attach(1);
-        if (error == 0)
+        if (error == 0) {
             command->st = gs_lock();
+            error = errno;
+        }
     }
     if (command->st)
         return GPUSIM_OK;
     gs_detach_unlock();
     if (error == EPROTO)
-        return gs_fail(command, "the state file was made by another build of gpusim: remove it and run init");
+        return gs_fail(command, "the state file is damaged or was made by another build of gpusim: run init");
     return gs_fail(command, "no state file: %s (GPUSIM_STATE names it, init makes it)", strerror(error));
 }
 
@@ -174,7 +176,7 @@ static int run(struct gs_command *command, const char *name)
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
         if (strcmp(commands[i].name, name) != 0)
             continue;
-        if (commands[i].needs != NEEDS_NONE && open_state(command, commands[i].needs) != GPUSIM_OK)
+        if (commands[i].needs == NEEDS_STATE && gs_control_open(command, 0) != GPUSIM_OK)
             return GPUSIM_FAILED;
         result = commands[i].run(command);
         if (command->st)

@@ -34,6 +34,9 @@ const char *gs_unknown_word(const struct gs_command *command, int positional, co
 struct gs_gpu *gs_find_gpu(struct gs_command *command, const char *word);
 int gs_parse_int(const char *text, long long *value); /* 1 if the whole text is a number, 0x allowed */
 
+/* Map and lock the state; with make, a file that is missing or damaged is made anew. */
+int gs_control_open(struct gs_command *command, int make);
+
 int gs_control_init(struct gs_command *command);
 int gs_control_node(struct gs_command *command);
 int gs_control_boards(struct gs_command *command);

@@ -51,6 +51,7 @@ const char *gs_code_name(int code)
 static int parse_action(struct gs_command *command, struct gs_fault *fault)
 {
     const char *code = gs_option(command, "code"), *hang = gs_option(command, "hang");
+    long long seconds = 0;
 
     if (code) {
         fault->action = GS_ACT_CODE;
@@ -58,8 +59,10 @@ static int parse_action(struct gs_command *command, struct gs_fault *fault)
         return fault->code < 0 ? gs_fail(command, "code: unknown NVML code \"%s\"", code) : GPUSIM_OK;
     }
     if (hang || gs_has_word(command, "hang")) {
+        if (hang && (!gs_parse_int(hang, &seconds) || seconds < 1 || seconds > INT32_MAX))
+            return gs_fail(command, "hang: \"%s\" is no number of seconds from 1 on", hang);
         fault->action = GS_ACT_HANG;
-        fault->seconds = hang ? (uint32_t)atoi(hang) : 0;
+        fault->seconds = (uint32_t)seconds;
     } else if (gs_has_word(command, "kill")) {
         fault->action = GS_ACT_KILL;
     } else if (gs_has_word(command, "killgroup")) {

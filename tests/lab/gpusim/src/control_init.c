@@ -4,6 +4,7 @@
  *
  * init, node and boards: what the node is made of.
  */
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,7 +81,7 @@ static int parse_boards(struct gs_command *command, const char *text, int *board
 static void make_gpu(struct gs_state *st, int index, int board, unsigned int first_bus)
 {
     struct gs_gpu *gpu = &st->gpus[index];
-    char seed[128];
+    char seed[256];
 
     memset(gpu, 0, sizeof(*gpu));
     gpu->board = (uint32_t)board;
@@ -113,6 +114,16 @@ static int copy_word(struct gs_command *command, const char *key, const char *va
     return GPUSIM_OK;
 }
 
+/* One of two words: 0 or 1. */
+static int set_choice(struct gs_command *command, const char *key, const char *value, const char *first,
+                      const char *second, uint32_t *target)
+{
+    if (strcmp(value, first) != 0 && strcmp(value, second) != 0)
+        return gs_fail(command, "%s: \"%s\" is not %s or %s", key, value, first, second);
+    *target = strcmp(value, second) == 0;
+    return GPUSIM_OK;
+}
+
 /* One property of the node, as word of init and as command node. */
 static int set_node(struct gs_command *command, const char *key, const char *value)
 {
@@ -126,7 +137,7 @@ static int set_node(struct gs_command *command, const char *key, const char *val
     if (strcmp(key, "nvml") == 0)
         return copy_word(command, key, value, st->nvml, sizeof(st->nvml));
     if (strcmp(key, "cuda") == 0) {
-        if (!gs_parse_int(value, &number))
+        if (!gs_parse_int(value, &number) || number < 1 || number > INT32_MAX)
             return gs_fail(command, "cuda: \"%s\" is no number such as 13000", value);
         st->cuda = (int32_t)number;
         return GPUSIM_OK;
@@ -137,14 +148,10 @@ static int set_node(struct gs_command *command, const char *key, const char *val
         st->virt = (uint32_t)virt_by_name(value);
         return GPUSIM_OK;
     }
-    if (strcmp(key, "guest_reset") == 0) {
-        st->guest_reset = strcmp(value, "yes") == 0;
-        return GPUSIM_OK;
-    }
-    if (strcmp(key, "ampere_toggle") == 0) {
-        st->ampere_immediate = strcmp(value, "immediate") == 0;
-        return GPUSIM_OK;
-    }
+    if (strcmp(key, "guest_reset") == 0)
+        return set_choice(command, key, value, "no", "yes", &st->guest_reset);
+    if (strcmp(key, "ampere_toggle") == 0)
+        return set_choice(command, key, value, "pending", "immediate", &st->ampere_immediate);
     return gs_fail(command, "unknown property \"%s\"", key);
 }
 
@@ -170,38 +177,20 @@ static int check_init(struct gs_command *command, int *boards, int *count, long 
     *first_bus = 0x10;
     if (text && (!gs_parse_int(text, first_bus) || *first_bus < 1 || *first_bus + 8 * *count > 0xff))
         return gs_fail(command, "first_bus: \"%s\" leaves no room for %d GPUs in steps of 8 up to 0xff", text, *count);
-    text = gs_option(command, "virt");
-    if (text && virt_by_name(text) < 0)
-        return gs_fail(command, "virt: \"%s\" is not none, passthrough or vgpu", text);
     return GPUSIM_OK;
 }
 
-/* All but lock and head of the file. */
-static void clear_state(struct gs_state *st)
-{
-    size_t start = offsetof(struct gs_state, loaded);
-    uint32_t made = st->boards_known + 1;
-
-    memset((char *)st + start, 0, sizeof(*st) - start);
-    st->boards_known = made; /* counts the inits, so that handles of an earlier node do not fit the new one */
-}
-
-int gs_control_init(struct gs_command *command)
+/* The properties of a new node, without its GPUs. */
+static int describe_node(struct gs_command *command)
 {
     static const char *const keys[] = {"driver", "kernel_driver", "nvml", "cuda", "virt", "guest_reset",
                                        "ampere_toggle"};
-    struct gs_state *st = command->st;
     const char *seed = gs_option(command, "seed"), *value;
-    int boards[GS_MAX_GPUS], count, result;
-    long long first_bus;
+    struct gs_state *st = command->st;
+    int result = copy_word(command, "seed", seed ? seed : "gpusim", st->seed, sizeof(st->seed));
 
-    result = check_init(command, boards, &count, &first_bus);
-    if (result != GPUSIM_OK)
-        return result;
-    clear_state(st);
     snprintf(st->driver, sizeof(st->driver), "%s", DEFAULT_DRIVER);
     st->cuda = DEFAULT_CUDA;
-    snprintf(st->seed, sizeof(st->seed), "%s", seed ? seed : "gpusim");
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]) && result == GPUSIM_OK; i++) {
         value = gs_option(command, keys[i]);
         if (value)
@@ -211,11 +200,46 @@ int gs_control_init(struct gs_command *command)
             snprintf(st->nvml, sizeof(st->nvml), "%.27s", st->driver);
         }
     }
-    st->gpu_count = (uint32_t)count;
-    for (int i = 0; i < count; i++)
-        make_gpu(st, i, boards[i], (unsigned int)first_bus);
-    st->loaded = 1;
-    st->boot_count = 1;
+    return result;
+}
+
+/* Put all but lock and head of a state in place of the old one. Until the end the driver counts as not loaded, so that
+ * the death of the caller leaves no half of a node that answers. */
+static void replace_state(struct gs_state *st, const struct gs_state *wanted)
+{
+    size_t start = offsetof(struct gs_state, virt);
+
+    __atomic_store_n(&st->loaded, 0, __ATOMIC_SEQ_CST);
+    memcpy((char *)st + start, (const char *)wanted + start, sizeof(*st) - start);
+    __atomic_store_n(&st->loaded, 1, __ATOMIC_SEQ_CST);
+}
+
+/* The new node is made aside: a command that cannot be fulfilled touches no file. */
+int gs_control_init(struct gs_command *command)
+{
+    struct gs_state *wanted = calloc(1, sizeof(*wanted));
+    int boards[GS_MAX_GPUS], count = 0, result;
+    long long first_bus;
+
+    if (!wanted)
+        return gs_fail(command, "no memory");
+    command->st = wanted;
+    result = check_init(command, boards, &count, &first_bus);
+    if (result == GPUSIM_OK)
+        result = describe_node(command);
+    command->st = NULL;
+    if (result == GPUSIM_OK)
+        result = gs_control_open(command, 1);
+    if (result == GPUSIM_OK) {
+        /* counts the inits, so that handles of an earlier node do not fit the new one */
+        wanted->boards_known = command->st->boards_known + 1;
+        wanted->boot_count = 1;
+        wanted->gpu_count = (uint32_t)count;
+        for (int i = 0; i < count; i++)
+            make_gpu(wanted, i, boards[i], (unsigned int)first_bus);
+        replace_state(command->st, wanted);
+    }
+    free(wanted);
     return result;
 }
 

@@ -14,6 +14,8 @@
 #include "control.h"
 #include "gpusim.h"
 
+#define MAX_VALUE (1LL << 53)
+
 static int set_link(struct gs_command *command, struct gs_gpu *gpu, const char *key, const char *text)
 {
     unsigned int number;
@@ -55,13 +57,16 @@ static int parse_value(const char *text, int64_t scale, int64_t *value)
         *value = GS_NONE;
         return 1;
     }
+    /* No reading is negative, and NVML's are 32 or 53 bits wide at most: more would not come out as it went in. */
     if (gs_parse_int(text, &whole)) {
-        *value = whole * scale;
-        return 1;
+        *value = whole < 0 || whole > MAX_VALUE ? 0 : whole * scale;
+        return whole >= 0 && whole <= MAX_VALUE;
     }
     number = strtod(text, &end);
+    if (!*text || *end != 0 || scale == 1 || !(number >= 0 && number <= (double)MAX_VALUE))
+        return 0;
     *value = (int64_t)llround(number * (double)scale);
-    return *text && *end == 0 && scale != 1;
+    return 1;
 }
 
 int gs_control_set(struct gs_command *command)
@@ -85,7 +90,7 @@ int gs_control_set(struct gs_command *command)
     if (key < 0)
         return gs_fail(command, "unknown key \"%s\"; the command keys lists them", command->words[1]);
     if (!parse_value(command->words[2], gs_value_infos[key].scale, &value))
-        return gs_fail(command, "%s: \"%s\" is neither a number nor none", command->words[1], command->words[2]);
+        return gs_fail(command, "%s: \"%s\" is neither a number from 0 on nor none", command->words[1], command->words[2]);
     gpu->values[key] = value;
     return GPUSIM_OK;
 }

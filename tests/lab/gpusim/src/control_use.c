@@ -10,13 +10,15 @@
 #include "control.h"
 #include "gpusim.h"
 
-static int parse_option(struct gs_command *command, const char *key, long long fallback, long long *value)
+/* fallback stands for a word that is not there; a word that is there is a number from least to INT32_MAX. */
+static int parse_option(struct gs_command *command, const char *key, long long least, long long fallback,
+                        long long *value)
 {
     const char *text = gs_option(command, key);
 
     *value = fallback;
-    if (text && !gs_parse_int(text, value))
-        return gs_fail(command, "%s: \"%s\" is no number", key, text);
+    if (text && (!gs_parse_int(text, value) || *value < least || *value > INT32_MAX))
+        return gs_fail(command, "%s: \"%s\" is no number from %lld on", key, text, least);
     return GPUSIM_OK;
 }
 
@@ -102,9 +104,9 @@ int gs_control_occupy(struct gs_command *command)
     if (gs_unknown_word(command, 1, known))
         return gs_fail(command, "occupy: unknown word \"%s\"", gs_unknown_word(command, 1, known));
     gpu = gs_find_gpu(command, command->words[0]);
-    if (!gpu || parse_option(command, "pid", 0, &pid) || parse_option(command, "gi", -1, &gi) ||
-        parse_option(command, "ci", -1, &ci) || parse_option(command, "mem", 256, &mem) ||
-        parse_option(command, "sm", 0, &sm))
+    if (!gpu || parse_option(command, "pid", 1, 0, &pid) || parse_option(command, "gi", 0, -1, &gi) ||
+        parse_option(command, "ci", 0, -1, &ci) || parse_option(command, "mem", 0, 256, &mem) ||
+        parse_option(command, "sm", 0, 0, &sm))
         return GPUSIM_FAILED;
     if (kind && kind_by_name(kind) < 0)
         return gs_fail(command, "kind: \"%s\" is not compute, graphics, mps or holder", kind);
@@ -130,7 +132,7 @@ int gs_control_release(struct gs_command *command)
     if (command->count != 2 || !gs_option(command, "pid"))
         return gs_fail(command, "release GPU pid=PID");
     gpu = gs_find_gpu(command, command->words[0]);
-    if (!gpu || parse_option(command, "pid", 0, &pid))
+    if (!gpu || parse_option(command, "pid", 1, 0, &pid))
         return GPUSIM_FAILED;
     for (int i = 0; i < GS_MAX_PROCESSES; i++) {
         if (gpu->processes[i].pid == (int32_t)pid) {

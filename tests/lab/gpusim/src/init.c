@@ -47,6 +47,9 @@ nvmlReturn_t nvmlInit(void)
 nvmlReturn_t nvmlShutdown(void)
 {
     GS_ENTER_SYSTEM(c, 1, GS_NO_DRIVER);
+    /* Asked again under the lock: another thread may just have given the last one back. */
+    if (!gs_initialised())
+        return gs_leave(&c, NVML_ERROR_UNINITIALIZED);
     __atomic_sub_fetch(&references, 1, __ATOMIC_ACQ_REL);
     return gs_leave(&c, NVML_SUCCESS);
 }
@@ -75,22 +78,23 @@ nvmlReturn_t nvmlSystemGetDriverVersion(char *version, unsigned int length)
     return gs_leave(&c, gs_copy_string(version, length, c.st->driver));
 }
 
+/* Versions of libraries: the header lets them be asked before nvmlInit (it lists no UNINITIALIZED). */
 nvmlReturn_t nvmlSystemGetNVMLVersion(char *version, unsigned int length)
 {
-    GS_ENTER_SYSTEM(c, version != NULL, GS_NO_DRIVER);
+    GS_ENTER_SYSTEM(c, version != NULL, GS_NO_INIT | GS_NO_DRIVER);
     return gs_leave(&c, gs_copy_string(version, length, c.st->nvml));
 }
 
 nvmlReturn_t nvmlSystemGetCudaDriverVersion(int *cudaDriverVersion)
 {
-    GS_ENTER_SYSTEM(c, cudaDriverVersion != NULL, GS_NO_DRIVER);
+    GS_ENTER_SYSTEM(c, cudaDriverVersion != NULL, GS_NO_INIT | GS_NO_DRIVER);
     *cudaDriverVersion = c.st->cuda;
     return gs_leave(&c, NVML_SUCCESS);
 }
 
 nvmlReturn_t nvmlSystemGetCudaDriverVersion_v2(int *cudaDriverVersion)
 {
-    GS_ENTER_SYSTEM(c, cudaDriverVersion != NULL, GS_NO_DRIVER);
+    GS_ENTER_SYSTEM(c, cudaDriverVersion != NULL, GS_NO_INIT | GS_NO_DRIVER);
     *cudaDriverVersion = c.st->cuda;
     return gs_leave(&c, NVML_SUCCESS);
 }

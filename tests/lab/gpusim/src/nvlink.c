@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "call.h"
+#include "mig.h"
 
 #define GS_ENTER_LINK(call, device, link, good, flags)                                              \
     GS_ENTER_DEVICE(call, device, good, GS_GPU_ONLY | (flags));                                     \
@@ -109,12 +109,20 @@ nvmlReturn_t nvmlDeviceResetNvLinkErrorCounters(nvmlDevice_t device, unsigned in
     return gs_leave(&c, NVML_SUCCESS);
 }
 
-/* One fabric for the whole node; its identity follows the seed. */
+/* One fabric for the whole node; its identity follows the whole seed, so that no two nodes share one. */
 static void cluster_uuid(const struct gs_state *st, const struct gs_gpu *gpu, unsigned char *uuid)
 {
+    char text[48];
+    const char *digit = text;
+
     memset(uuid, 0, NVML_GPU_FABRIC_UUID_LEN);
-    if (gpu->values[V_FABRIC_STATE] == NVML_GPU_FABRIC_STATE_COMPLETED && gs_board_of(gpu)->fabric)
-        snprintf((char *)uuid, NVML_GPU_FABRIC_UUID_LEN, "%.15s", st->seed);
+    if (gpu->values[V_FABRIC_STATE] != NVML_GPU_FABRIC_STATE_COMPLETED || !gs_board_of(gpu)->fabric)
+        return;
+    gs_name_uuid(text, sizeof(text), "", st->seed);
+    for (int i = 0; i < NVML_GPU_FABRIC_UUID_LEN; i++, digit += 2) {
+        digit += *digit == '-';
+        sscanf(digit, "%2hhx", &uuid[i]);
+    }
 }
 
 static unsigned int number(const struct gs_gpu *gpu, enum gs_value value)

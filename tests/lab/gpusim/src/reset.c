@@ -109,10 +109,15 @@ void gs_defaults(struct gs_state *st, struct gs_gpu *gpu, const char *classes)
         gpu->links[i] = (struct gs_link){.state = 1, .speed_mbps = board->nvlink_speed_mbps};
 }
 
-/* A pending row remapping is done by the reset; aggregate counters, histogram and failure stay in the InfoROM. */
+/* A pending row remapping is done by the reset; aggregate counters, histogram and failure stay in the InfoROM. What
+ * needs a reboot of the node is not cured by a reset. */
 void gs_reset_gpu(struct gs_state *st, struct gs_gpu *gpu)
 {
+    int64_t action = gpu->values[V_RECOVERY_ACTION];
+
     gs_defaults(st, gpu, "CS");
+    if (action == NVML_GPU_RECOVERY_ACTION_NODE_REBOOT)
+        gpu->values[V_RECOVERY_ACTION] = action;
     gpu->values[V_ECC_CURRENT] = gpu->values[V_ECC_PENDING];
     gpu->mig_current = gpu->mig_pending;
     memset(gpu->gis, 0, sizeof(gpu->gis));

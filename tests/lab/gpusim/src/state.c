@@ -24,6 +24,7 @@ static struct gs_state *mapped;
 static char mapped_path[4096];
 static dev_t mapped_device;
 static ino_t mapped_inode;
+static int checked; /* the mapping has been found sound */
 
 static void before_fork(void)
 {
@@ -69,6 +70,7 @@ static int map_file(int fd, const char *path)
     if (memory == MAP_FAILED)
         return errno;
     unmap();
+    checked = 0;
     mapped = memory;
     mapped_device = info.st_dev;
     mapped_inode = info.st_ino;
@@ -115,23 +117,36 @@ void gs_detach_unlock(void)
     pthread_mutex_unlock(&process_mutex);
 }
 
+/* Once a mapping, under its lock: nobody changes it meanwhile. */
+static int check_once(void)
+{
+    if (!checked && !gs_is_sound(mapped)) {
+        pthread_mutex_unlock(&mapped->lock);
+        unmap();
+        return 0;
+    }
+    checked = 1;
+    return 1;
+}
+
 struct gs_state *gs_lock(void)
 {
     int error;
 
+    errno = EPROTO;
     if (!mapped)
         return NULL;
     error = pthread_mutex_lock(&mapped->lock);
     if (error == EOWNERDEAD) {
         /* The owner was killed inside. Its change is taken back, then the lock is whole again. */
-        if (mapped->undo_valid)
+        if (mapped->undo_valid && mapped->undo_index < GS_MAX_GPUS)
             mapped->gpus[mapped->undo_index] = mapped->undo;
         mapped->undo_valid = 0;
         pthread_mutex_consistent(&mapped->lock);
     } else if (error) {
         return NULL;
     }
-    return mapped;
+    return check_once() ? mapped : NULL;
 }
 
 void gs_unlock(void)
@@ -197,17 +212,18 @@ static int create_file(const char *path)
 
 struct gs_state *gs_create(void)
 {
-    const char *path = state_path();
-    int error = gs_attach(1);
+    struct gs_state *st = gs_attach(1) == 0 ? gs_lock() : NULL;
+    int error;
 
-    if (error) {
-        pthread_mutex_unlock(&process_mutex);
-        error = create_file(path);
-        if (error == 0)
-            error = gs_attach(1);
-        else
-            pthread_mutex_lock(&process_mutex);
-    }
+    if (st)
+        return st;
+    /* Missing, or not sound. The process mutex is held either way. */
+    error = create_file(state_path());
+    pthread_mutex_unlock(&process_mutex);
+    if (error == 0)
+        error = gs_attach(1);
+    else
+        pthread_mutex_lock(&process_mutex);
     if (error) {
         errno = error;
         return NULL;

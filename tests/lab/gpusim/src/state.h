@@ -89,7 +89,7 @@ struct gs_state {
     pthread_mutex_t lock;
     uint32_t loaded, virt, guest_reset, ampere_immediate;
     uint32_t gpu_count, boot_count, boards_known;
-    char driver[32], kernel_driver[32], nvml[32], seed[32];
+    char driver[32], kernel_driver[32], nvml[32], seed[160]; /* a host name fits the seed */
     int32_t cuda;
     uint64_t counts[GS_MAX_FUNCTIONS];
     uint32_t fault_count;
@@ -107,12 +107,15 @@ struct gs_state {
 int gs_attach(int recheck);
 void gs_detach_unlock(void); /* only releases the process mutex */
 
-/* Take the state lock; the process mutex is held. NULL if nothing is mapped. */
+/* Take the state lock; the process mutex is held. NULL, and errno, if nothing is mapped or what is mapped makes no
+ * sense. */
 struct gs_state *gs_lock(void);
 void gs_unlock(void); /* releases both */
 
 /* Make a new file or take the existing one over, keep its lock. Process mutex held. Returns NULL and sets errno. */
 struct gs_state *gs_create(void);
+
+int gs_is_sound(const struct gs_state *st); /* state_sound.c */
 
 void gs_begin(struct gs_state *st, struct gs_gpu *gpu);
 void gs_commit(struct gs_state *st);
