@@ -27,8 +27,11 @@ HEARTBEAT = 30.0
 
 PYTEST_LINE = re.compile(r"^(?:=+ )?((?:\d+ [a-z]+(?:, )?)+) in [\d.]+s\b.*$")
 PYTEST_COUNT = re.compile(r"(\d+) ([a-z]+)")
-# How other stages report: "lint: ruff passed", "package: … FAILED".
-CHECK_LINE = re.compile(r"^[a-z]+: .*\b(passed|FAILED)\b.*$")
+# How other stages report: "lint: ruff passed", "package: … FAILED", "steps: 8 passed, 0 failed".
+CHECK_LINE = re.compile(r"^[a-z]+: .*\b(passed|FAILED)$")
+SUM_LINE = re.compile(r"^[a-z]+: (?P<passed>\d+) passed, (?P<failed>\d+) failed$")
+# Molecule's own report, a scenario a line; its actions are prepare, check, converge, idempotence, verify and so on.
+MOLECULE_LINE = re.compile(r"^\w+ +: actions=\d+ +successful=(?P<passed>\d+) .*\bfailed=(?P<failed>\d+)")
 PYTEST_FAILURES = ("failed", "error", "errors")
 
 
@@ -81,6 +84,10 @@ def count(output: str) -> tuple[dict[str, int], list[str]]:
             for number, word in PYTEST_COUNT.findall(pytest.group(1)):
                 name = "failed" if word in PYTEST_FAILURES else word
                 counts[name] = counts.get(name, 0) + int(number)
+        elif summed := SUM_LINE.match(line) or MOLECULE_LINE.match(line):
+            lines.append(line)
+            for name in ("passed", "failed"):
+                counts[name] += int(summed[name])
         elif check := CHECK_LINE.match(line):
             lines.append(line)
             counts["passed" if check.group(1) == "passed" else "failed"] += 1

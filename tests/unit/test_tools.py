@@ -30,6 +30,12 @@ STAGE = stages.Stage("unit")
         ("1 passed, 2 errors in 0.65s", {"passed": 1, "failed": 2, "skipped": 0}),
         ("lint: ruff passed\nlint: mypy, collection FAILED", {"passed": 1, "failed": 1, "skipped": 0}),
         ("3 passed in 1s\n4 passed in 2s", {"passed": 7, "failed": 0, "skipped": 0}),
+        ("steps: 8 passed, 1 failed", {"passed": 8, "failed": 1, "skipped": 0}),
+        (
+            "mig_busy   : actions=8  successful=6  disabled=0  skipped=0  missing=1  failed=1",
+            {"passed": 6, "failed": 1, "skipped": 0},
+        ),
+        ("lint: who passed the ball to whom", {"passed": 0, "failed": 0, "skipped": 0}),
         ("test_x passed the word on in 3 steps", {"passed": 0, "failed": 0, "skipped": 0}),
     ],
 )
