@@ -121,7 +121,8 @@ def decide(wish: Wish, state: State) -> Plan:
     mig, refusal = _planned(wish, state, state.snapshot)
     back, left = _back(wish, state, mig, refusal)
     touches = bool(mig.steps or back or state.record)
-    if refusal is None and touches and not state.root:
+    denied = touches if refusal is None else refusal.kind == NotRootError.kind
+    if denied and not state.root:
         refusal = NotRootError("changing MIG needs root, this runs as another user; set become: true")
     tracker = Tracker()
     _tell_interrupted(tracker, state.record, back, left)

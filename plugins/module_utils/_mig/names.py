@@ -118,7 +118,8 @@ def find_by_figures(
         return near[0]
     wished = f"slices {slices}" + ("" if memory_gib is None else f", memory_gib {memory_gib:g}")
     wished += f", attributes {' '.join(attributes)}" if attributes else ""
-    table = ", ".join(f"{p.name} (slices {p.slices}, {p.memory_mib / 1024:.2f} GiB)" for p in gpu.mig.profiles)
+    ordered = sorted(gpu.mig.profiles, key=lambda p: (p.slices, p.memory_mib, p.name))
+    table = ", ".join(f"{p.name} (slices {p.slices}, {p.memory_mib / 1024:.2f} GiB)" for p in ordered)
     problem = f"several profiles have {wished}: {offered(near)}" if near else f"no profile has {wished}"
     raise WishError(
         f"{address} ({label(gpu)}): {problem}; this GPU offers {table}; correct the figures or give profile by name",

@@ -166,7 +166,8 @@ def _instances_refused(gpu: Gpu, target: GpuTarget, changes: Changes, options: O
         return guest_error(where, gpu.uuid)
     failed = [str(failure.get("call")) for failure in gpu.failures if _matters(str(failure.get("call")))]
     if changes.any and failed:
-        return BlockedError(f"{where}: {', '.join(failed)} failed, so it is unknown what is in use", gpu=gpu.uuid)
+        problem = f"{', '.join(failed)} failed, so it is unknown what is in use"
+        return BlockedError(f"{where}: {problem}; see the kernel log for this GPU and run again", gpu=gpu.uuid)
     if changes.hurt:
         return busy_error(changes, where, gpu.uuid, options.allow_destroy_allocated)
     return None
