@@ -119,7 +119,9 @@ class Walker:
             raise _as_busy(error) from error
 
     def _create_compute(self, group: t.Sequence[CreateComputeInstance]) -> None:
-        gi_id = self._gi_ids[group[0].gpu, group[0].gi_placement]
+        gi_id = self._gi_ids.get((group[0].gpu, group[0].gi_placement))
+        if gi_id is None:
+            raise ApplyError(f"there is no GPU instance at {group[0].gi_placement}")
         if any(step.profile_id is None for step in group):
             group = compute.arrange(self._alive(group[0], gi_id), group)
         for step in group:

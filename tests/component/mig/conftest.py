@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import typing as t
 from pathlib import Path
 
@@ -23,12 +24,19 @@ def library_is_built() -> None:
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> t.Iterator[t.Callable[..., Node]]:
+def short() -> t.Iterator[Path]:
+    """A folder with a short name: the path of the kubelet's socket below it has at most 108 characters."""
+    with tempfile.TemporaryDirectory(prefix="n") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def node(short: Path) -> t.Iterator[t.Callable[..., Node]]:
     """node("a100-80gb,t4", virt="passthrough"); what it started is ended after the test."""
     made: t.List[Node] = []
 
     def make(boards: str, **words: t.Any) -> Node:
-        made.append(Node(tmp_path / f"node{len(made)}", boards, **words))
+        made.append(Node(short / f"{len(made)}", boards, **words))
         return made[-1]
 
     yield make

@@ -625,7 +625,7 @@ def test_missing_library(tmp_path):
     env = {key: value for key, value in os.environ.items() if key != "LD_LIBRARY_PATH"}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=env, check=True)
     assert done.stdout == (
-        "driver_missing the NVIDIA library cannot be loaded (libnvidia-ml.so.1: cannot open shared object file: No such "
-        "file or directory); install the NVIDIA driver on this node (role gpu_driver)\n"
+        "driver_missing the NVIDIA library cannot be loaded (libnvidia-ml.so.1: cannot open shared object file: No "
+        "such file or directory); install the NVIDIA driver on this node (role gpu_driver)\n"
     )
     assert list(tmp_path.iterdir()) == []

@@ -12,8 +12,8 @@ from ansible_collections.accel.gpu.tests.component.mig.changes import CHANGES, C
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=str)
-def test_check_run_and_second_run(change: Change, tmp_path):
-    prepared = Prepared(change, tmp_path / "node")
+def test_check_run_and_second_run(change: Change, short):
+    prepared = Prepared(change, short / "0")
     node = prepared.node
     try:
         node.files.remove("/run/accel-gpu/lock")

@@ -14,6 +14,7 @@ import itertools
 import os
 import random
 import shutil
+import tempfile
 import typing as t
 from pathlib import Path
 
@@ -185,10 +186,11 @@ def _stopped(node: Node) -> t.Iterator[str]:
 
 
 @pytest.fixture(scope="module", params=CHANGES, ids=str)
-def bench(request, tmp_path_factory):
-    made = Bench(request.param, tmp_path_factory.mktemp(request.param.name))
-    yield made
-    made.close()
+def bench(request):
+    with tempfile.TemporaryDirectory(prefix="n") as folder:
+        made = Bench(request.param, Path(folder))
+        yield made
+        made.close()
 
 
 def _sample(faults: t.List[Fault], bench: Bench, salt: str) -> t.List[Fault]:
