@@ -176,9 +176,7 @@ class Node:
         """(GPU index, start of its GPU instance, PID, UUID of what it uses) of every process, sorted."""
         found = []
         for gpu in self.sim.show()["gpus"]:
-            found += [
-                (gpu["index"], None, one["pid"], gpu["uuid"]) for one in gpu["processes"] if one["kind"] != "holder"
-            ]
+            found += [(gpu["index"], None, one["pid"], gpu["uuid"]) for one in gpu["processes"] if _whole(one)]
             for instance in gpu["instances"]:
                 for inner in instance["compute_instances"]:
                     start = instance["placement"]["start"]
@@ -191,6 +189,11 @@ class Node:
 
     def close(self) -> None:
         self.sim.close()
+
+
+def _whole(process: t.Mapping[str, Json]) -> bool:
+    """Work on the GPU itself, not in one of its instances."""
+    return process["kind"] != "holder" and process.get("gi") is None
 
 
 def _layout(gpu: t.Mapping[str, Json]) -> Layout:

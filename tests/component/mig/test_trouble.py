@@ -166,7 +166,9 @@ def test_what_cannot_be_restored_is_named_and_tried_again(node):
     assert (result["failed"], result["changed"], result["error"]["restored"]) == (True, True, False)
     text = result["msg"]
     assert "NOT restored: " + made.sim.gpu(0)["uuid"] + " lacks " in text
-    assert "3g.40gb at 4:4 (3g.40gb at 0:3)" in text and text.endswith("the next run in this boot tries again")
+    assert " lacks 1g.10gb at 0:1, 3g.40gb at 4:4 (creating GPU instance 1g.10gb at 0:1: " in text and text.endswith(
+        "the next run in this boot tries again"
+    )
     assert made.has_journal
     made.sim.control("clearfaults")
     again = made.apply({"geometry": wish})
