@@ -172,13 +172,16 @@ def match(selector: Selector, gpus: t.Sequence[Gpu], failures: t.Sequence[GpuFai
     GpuHungError where it names a GPU that is there but gave no answer.
     """
     found = _match_plain(selector, gpus, failures)
-    spared = {
-        gpu.uuid
-        for entry in selector.exclude
-        if not any(names_failure(entry, failure) for failure in failures)
-        for gpu in _match_plain(entry, gpus, failures)
-    }
+    spared = {gpu.uuid for entry in selector.exclude for gpu in _spared(entry, gpus, failures)}
     return tuple(gpu for gpu in found if gpu.uuid not in spared)
+
+
+def _spared(entry: Selector, gpus: t.Sequence[Gpu], failures: t.Sequence[GpuFailure]) -> t.List[Gpu]:
+    """An exception may name a GPU without an answer: that one is spared anyhow."""
+    there = any(_is_meant(entry, gpu) for gpu in gpus) if entry.kind in _EXACT else True
+    if not there and any(may_name_failure(entry, failure, gpus) for failure in failures):
+        return []
+    return _match_plain(entry, gpus, failures)
 
 
 def match_instances(selector: Selector, gpus: t.Sequence[Gpu]) -> t.Tuple[t.Tuple[Gpu, GpuInstance], ...]:
@@ -237,6 +240,10 @@ def _raise_unmatched(selector: Selector, gpus: t.Sequence[Gpu], failures: t.Sequ
     for failure in failures:
         if names_failure(selector, failure):
             raise failure_error(failure, f"{selector.address}: {selector} names a GPU that gives no answer")
+    for failure in failures:
+        if may_name_failure(selector, failure, gpus):
+            begin = f"{selector.address}: {selector} matches no GPU that answers, and may be GPU {failure.index}"
+            raise failure_error(failure, f"{begin}, which gives no answer")
     there = "; ".join(f"{gpu.index}: {gpu.uuid} {gpu.pci} {gpu.name}" for gpu in gpus) or "no GPU at all"
     raise WishError(
         f"{selector.address}: {selector.value} matches no GPU of this node; it has {there}", address=selector.address
@@ -250,6 +257,15 @@ def names_failure(selector: Selector, failure: GpuFailure) -> bool:
     if selector.kind == "pci":
         return selector.value == normalise_pci(failure.pci or "")
     return selector.kind == "uuid" and (failure.uuid or "").lower().startswith(str(selector.value).lower())
+
+
+def may_name_failure(selector: Selector, failure: GpuFailure, gpus: t.Sequence[Gpu]) -> bool:
+    """Whether an exact selector names a GPU without an answer, or may do so: a GPU that hangs often tells neither its
+    UUID nor its address, and then the selector must not pass for a mistake."""
+    if names_failure(selector, failure):
+        return True
+    unknown = {"uuid": failure.uuid, "pci": failure.pci}.get(selector.kind, "") is None
+    return unknown and not any(_is_meant(selector, gpu) for gpu in gpus)
 
 
 def failure_error(failure: GpuFailure, begin: str) -> AccelError:

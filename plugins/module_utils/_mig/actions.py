@@ -33,15 +33,22 @@ def unwished(idle: GpuPlan, gpu: Gpu) -> GpuPlan:
     """A GPU that no item means. A pending mode there is nobody's wish, so it is told."""
     tracker = Tracker()
     tracker.act("left_alone", "GPU", "no item of the wish means it", gpu=gpu.uuid)
-    pending = gpu.mig.capable and gpu.mig.pending != gpu.mig.current
-    owed = pending and architecture(gpu.architecture).mode_needs_reset
-    if pending:
+    if _is_pending(gpu):
         tracker.note(
             f"mig {_WORD[gpu.mig.pending]} pending",
             "nobody wished this mode; a reset or reboot would bring it, declare mig to complete it or take it back",
             gpu=gpu.uuid,
         )
-    return dataclasses.replace(idle, actions=tuple(tracker.actions), reset_required=owed)
+    return dataclasses.replace(idle, actions=tuple(tracker.actions), reset_required=_owes_reset(gpu))
+
+
+def _is_pending(gpu: Gpu) -> bool:
+    return gpu.mig.capable and gpu.mig.pending != gpu.mig.current
+
+
+def _owes_reset(gpu: Gpu) -> bool:
+    """A mode waits in the card for the reset that would bring it."""
+    return _is_pending(gpu) and architecture(gpu.architecture).mode_needs_reset
 
 
 class Lines:
@@ -75,11 +82,11 @@ class Lines:
 
     def deferred(self, idle: GpuPlan, why: AccelError) -> GpuPlan:
         self._act("deferred", "GPU", why.message)
-        return dataclasses.replace(idle, actions=self._done(), deferred=True)
+        return dataclasses.replace(idle, actions=self._done(), deferred=True, reset_required=_owes_reset(self.gpu))
 
     def refused(self, idle: GpuPlan, why: AccelError) -> GpuPlan:
         self._act("refused", "GPU", why.message)
-        return dataclasses.replace(idle, actions=self._done(), refusal=why)
+        return dataclasses.replace(idle, actions=self._done(), refusal=why, reset_required=_owes_reset(self.gpu))
 
     def done(self, mode: ModeChange, changes: Changes) -> t.Tuple[Action, ...]:
         """In the order of the steps; what stays comes last."""

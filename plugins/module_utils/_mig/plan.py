@@ -12,7 +12,7 @@ import typing as t
 from .._diff import Tracker
 from .._errors import AccelError, BlockedError, BusyError
 from .._nvml.objects import Gpu, GpuFailure, Snapshot
-from .._select import failure_error, names_failure
+from .._select import failure_error, may_name_failure
 from . import actions
 from .compute import creations
 from .instances import Changes, busy_error, by_place, change_to, destroy_all, guest_error, keep_all, spec_of
@@ -77,19 +77,19 @@ def _lost(wish: NodeWish, snapshot: Snapshot) -> t.List[AccelError]:
     """GPUs that the wish means but that gave no answer: their geometry cannot be said to be there."""
     found = []
     for failure in snapshot.failures:
-        meant = [item.address for item in wish.gpus if _means(item, failure)]
+        meant = [item.address for item in wish.gpus if _means(item, failure, snapshot.gpus)]
         if meant:
             found.append(failure_error(failure, f"{meant[-1]}: GPU {failure.index} is meant too but gives no answer"))
     return found
 
 
-def _means(item: GpuWish, failure: GpuFailure) -> bool:
+def _means(item: GpuWish, failure: GpuFailure, gpus: t.Sequence[Gpu]) -> bool:
     """Only `all` surely does: the model of a lost GPU is not known, and exact selectors have failed before."""
     if item.parted is not None:
-        return not item.parted.filters and item.parted.indexes in (None, (failure.index,))
+        return not item.parted.filters and (item.parted.indexes is None or failure.index in item.parted.indexes)
     if item.selector is None or item.selector.kind != "all":
         return False
-    return not any(names_failure(entry, failure) for entry in item.selector.exclude)
+    return not any(may_name_failure(entry, failure, gpus) for entry in item.selector.exclude)
 
 
 def _whole(

@@ -43,6 +43,8 @@ class Caller:
         self.counts: t.Dict[str, int] = {}
         self.failures: t.List[t.Dict[str, t.Any]] = []
         self.gpu = ""
+        # UUID of the current or last target, None until it is read.
+        self.uuid: t.Optional[str] = None
         self._index: t.Optional[int] = None
         self._beat = beat
 
@@ -50,7 +52,7 @@ class Caller:
     def target(self, gpu: str, index: t.Optional[int] = None) -> t.Iterator[None]:
         """Names the GPU (PCI address, or "index 3" before that is known) in errors and heartbeats."""
         before = self.gpu, self._index
-        self.gpu, self._index, self.failures = gpu, index, []
+        self.gpu, self.uuid, self._index, self.failures = gpu, None, index, []
         try:
             yield
         finally:

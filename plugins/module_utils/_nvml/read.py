@@ -19,14 +19,17 @@ MIB = 1 << 20
 def identity(caller: Caller, handle: t.Any, index: int) -> t.Dict[str, t.Any]:
     """Keyword arguments of `Gpu` that say which card this is. Raises where even UUID or address cannot be read.
 
-    The PCI address comes first, so that every later call and error names the GPU by it.
+    The PCI address comes first, so that every later call and error names the GPU by it, then the UUID, by which
+    people name it.
     """
     info = caller("nvmlDeviceGetPciInfo", handle)
     pci = pci_address(info)
     caller.name_gpu(pci)
+    uuid = text(caller("nvmlDeviceGetUUID", handle))
+    caller.uuid = uuid
     memory = caller.get("nvmlDeviceGetMemoryInfo", handle)
     return {
-        "uuid": text(caller("nvmlDeviceGetUUID", handle)),
+        "uuid": uuid,
         "index": index,
         "name": optional_text(caller.get("nvmlDeviceGetName", handle)) or "",
         "pci": pci,

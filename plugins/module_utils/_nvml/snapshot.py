@@ -28,7 +28,7 @@ def take(caller: Caller, subsets: t.Sequence[str], skip: t.Sequence[int]) -> Sna
         try:
             gpus.append(_gpu(caller, index, subsets))
         except (NotRootError, NvmlError) as error:
-            failures.append(_failure(index, error))
+            failures.append(_failure(index, error, caller.uuid))
     return Snapshot(gpus=tuple(gpus), failures=tuple(failures), **system)
 
 
@@ -58,12 +58,10 @@ def _gpu(caller: Caller, index: int, subsets: t.Sequence[str]) -> Gpu:
         )
 
 
-def _failure(index: int, error: AccelError) -> GpuFailure:
-    """By PCI address where the GPU still told that much."""
+def _failure(index: int, error: AccelError, uuid: t.Optional[str]) -> GpuFailure:
+    """By PCI address and UUID where the GPU still told that much."""
     named = error.facts.get("gpu") or ""
-    if ":" in named:
-        return GpuFailure(index, error.kind, error.message, pci=named)
-    return GpuFailure(index, error.kind, error.message)
+    return GpuFailure(index, error.kind, error.message, pci=named if ":" in named else None, uuid=uuid)
 
 
 def _wants(subsets: t.Sequence[str], *any_of: str) -> bool:

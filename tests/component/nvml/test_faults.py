@@ -97,12 +97,21 @@ def test_a_lost_gpu_hides_no_other(node, session):
         session.mig_state(uuid)
 
 
+@pytest.mark.parametrize("when", ["2", "1"])
+def test_a_lost_gpu_has_its_uuid_as_long_as_it_tells_it(when, node, session):
+    sim = node("a100-80gb,h100-80gb-sxm5")
+    sim.control(f"set 0 lost {when}")
+    (failure,) = session.snapshot().failures
+    assert failure.uuid == (sim.gpu(0)["uuid"] if when == "2" else None)
+
+
 def test_a_gpu_that_is_lost_while_it_is_read_keeps_its_address(node, session):
     sim = node("a100-80gb,h100-80gb-sxm5")
     sim.control("fault nvmlDeviceGetMigMode nth=1 code=NVML_ERROR_GPU_IS_LOST gpu=0")
     snapshot = session.snapshot()
     assert [gpu.index for gpu in snapshot.gpus] == [1]
     assert snapshot.failures[0].pci == pci(sim, 0)
+    assert snapshot.failures[0].uuid == sim.gpu(0)["uuid"]
 
 
 @pytest.mark.parametrize("code", ["UNKNOWN", "TIMEOUT", "CORRUPTED_INFOROM", "NO_PERMISSION"])

@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.accel.gpu.plugins.module_utils._errors import WishError
+from ansible_collections.accel.gpu.plugins.module_utils._errors import (
+    GpuHungError,
+    GpuLostError,
+    WishError,
+)
+from ansible_collections.accel.gpu.plugins.module_utils._nvml.objects import GpuFailure
 from ansible_collections.accel.gpu.plugins.module_utils._select import (
     GPU_KINDS,
     Selection,
@@ -80,6 +85,41 @@ def test_exact_selectors_must_match_one(value, message):
     with pytest.raises(WishError) as caught:
         match(selector(value), NODE)
     assert message in caught.value.message
+
+
+MUTE = GpuFailure(4, "gpu_hung", "nvmlDeviceGetPciInfo did not answer")
+NAMED = GpuFailure(4, "gpu_lost", "it fell off the bus", "0000:99:00.0", "GPU-0dead")
+
+
+@pytest.mark.parametrize("value", [{"uuid": "GPU-0"}, {"pci": "99:00.0"}])
+@pytest.mark.parametrize(
+    ("failure", "kind", "words"),
+    [
+        (MUTE, GpuHungError, "matches no GPU that answers, and may be GPU 4, which gives no answer: nvmlDeviceGet"),
+        (NAMED, GpuLostError, "names a GPU that gives no answer: it fell"),
+    ],
+)
+def test_a_gpu_that_hangs_is_no_mistake_of_the_inventory(value, failure, kind, words):
+    with pytest.raises(kind, match=words):
+        match(selector(value), NODE, (failure,))
+    spared = match(selector("all", exclude=[value]), NODE, (failure,))
+    assert [gpu.index for gpu in spared] == [gpu.index for gpu in NODE]
+
+
+def test_a_gpu_that_answers_in_part_can_be_excepted():
+    """A user who is not root sees GPUs whose MIG state stands among the failures."""
+    half = GpuFailure(0, "permission", "become root", NODE[0].pci, NODE[0].uuid)
+    spared = match(selector("all", exclude=[{"uuid": NODE[0].uuid}]), NODE, (half,))
+    assert [gpu.index for gpu in spared] == [1, 2, 3]
+
+
+def test_a_gpu_that_hangs_is_not_every_gpu():
+    other = GpuFailure(4, "gpu_lost", "it fell off the bus", "0000:98:00.0", "GPU-1")
+    with pytest.raises(WishError, match="matches no GPU of this node"):
+        match(selector({"uuid": "GPU-0"}), NODE, (other,))
+    assert [gpu.index for gpu in match(selector({"index": 0}), NODE, (MUTE,))] == [0]
+    with pytest.raises(WishError, match="matches no GPU of this node"):
+        match(selector({"index": 9}), NODE, (MUTE,))
 
 
 def test_a_node_without_gpus_is_told_so():

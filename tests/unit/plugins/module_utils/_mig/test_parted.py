@@ -13,10 +13,11 @@ import typing as t
 
 import pytest
 
-from ansible_collections.accel.gpu.plugins.module_utils._errors import WishError
+from ansible_collections.accel.gpu.plugins.module_utils._errors import GpuLostError, WishError
 from ansible_collections.accel.gpu.plugins.module_utils._mig import model
 from ansible_collections.accel.gpu.plugins.module_utils._mig.parse import parse
 from ansible_collections.accel.gpu.plugins.module_utils._mig.plan import plan
+from ansible_collections.accel.gpu.plugins.module_utils._nvml.objects import GpuFailure
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils import boards
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._mig import oracle
 
@@ -164,6 +165,15 @@ def test_an_item_that_matches_nothing_is_told():
     made = planned([{"device-filter": "0x20B710DE", "devices": "all", "mig-enabled": False}], boards.gpu(A100))
     assert not made.changed
     assert made.actions[0]["reason"] == 'mig_parted.mig-configs["wish"][0]: matches no GPU of this node'
+
+
+@pytest.mark.parametrize(("devices", "lost"), [("all", True), ([1], True), ([0, 1], True), ([0], False)])
+def test_an_item_that_means_a_gpu_without_an_answer_is_refused(devices, lost):
+    failure = GpuFailure(1, "gpu_lost", "nvmlDeviceGetHandleByIndex failed: GPU_IS_LOST")
+    snapshot = dataclasses.replace(boards.node(boards.gpu(A100)), failures=(failure,))
+    document = {"version": "v1", "mig-configs": {"x": [{"devices": devices, "mig-enabled": False}]}}
+    refusal = plan(parse(mig_parted=document, mig_parted_label="x"), snapshot).refusal
+    assert isinstance(refusal, GpuLostError) if lost else refusal is None
 
 
 def test_zero_counts_beside_others_ask_for_nothing():

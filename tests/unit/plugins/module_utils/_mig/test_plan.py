@@ -159,6 +159,15 @@ def test_a_pending_mode_that_nobody_wished_is_told():
     assert told(made, "note")[0][0] == "mig on pending"
 
 
+@pytest.mark.parametrize("when_busy", ["refuse", "defer"])
+def test_a_pending_mode_that_cannot_be_completed_now_owes_its_reset(when_busy):
+    gpu = boards.gpu(A, mig=False, pending=True, processes=[Process(1, "compute", "x", None, None, None)])
+    made = planned(gpu, wish(), when_busy=when_busy)
+    assert made.result()["reset_required"] == [gpu.uuid]
+    idle = boards.gpu(A, mig=False, processes=[Process(1, "compute", "x", None, None, None)])
+    assert planned(idle, wish(), when_busy=when_busy).result()["reset_required"] == []
+
+
 def test_next_boot_touches_nothing_and_owes_a_reboot():
     gpu = boards.gpu(A, instances=[("1g.10gb", 0)], processes=[Process(1, "compute", "x", None, 1, 0)])
     made = planned(gpu, wish(instances={"7g.80gb": 1}), apply="next_boot")
@@ -311,6 +320,16 @@ def test_a_gpu_without_an_answer_can_be_excepted():
     snapshot = dataclasses.replace(boards.node(boards.gpu(A)), failures=(HUNG,))
     made = plan(parse([{"gpus": "all", "except": [{"uuid": "GPU-dead"}], "mig": True}]), snapshot)
     assert made.refusal is None
+
+
+def test_the_excepted_gpu_may_be_the_one_that_tells_no_uuid():
+    mute = GpuFailure(1, "gpu_hung", "nvmlDeviceGetPciInfo did not answer")
+    snapshot = dataclasses.replace(boards.node(boards.gpu(A)), failures=(mute,))
+    made = plan(parse([{"gpus": "all", "except": [{"uuid": "GPU-dead"}], "mig": True}]), snapshot)
+    assert made.refusal is None
+    assert told(made, "left_alone")[0][0] == "GPU 1"
+    both = dataclasses.replace(snapshot, failures=(mute, dataclasses.replace(HUNG, index=2)))
+    assert plan(parse([{"gpus": "all", "except": [{"uuid": "GPU-dead"}], "mig": True}]), both).refusal is None
 
 
 def test_failed_calls_block_what_cannot_be_judged():
