@@ -92,6 +92,23 @@ def test_guest_cannot_reset_and_is_told_not_supported(node: NodeMaker) -> None:
     assert (reset.returncode, reset.stdout) == (3, f"Resetting GPU {A} is not supported.\n")
 
 
+def test_guest_is_told_when_its_gpu_is_busy(node: NodeMaker) -> None:
+    sim = node("h100-80gb-sxm5", virt="passthrough")
+    sim.occupy(0)
+    said = sim.smi("-mig", "1", "-i", "0", check=True).stdout
+    assert said.startswith("Warning: MIG mode is in pending enable state for GPU 00000000:10:00.0:In use by another")
+    assert "Not Supported" not in said
+
+
+def test_retired_pages_are_counted_where_the_board_retires_pages(node: NodeMaker) -> None:
+    sim = node("t4,a100-80gb")
+    for words in ("retired.single_bit 2", "retired.double_bit 1", "retired.pending 1"):
+        sim.control(f"set 0 {words}")
+    fields = "retired_pages.sbe,retired_pages.dbe,retired_pages.pending"
+    said = sim.smi(f"--query-gpu={fields}", "--format=csv,noheader", check=True).stdout
+    assert said.splitlines() == ["2, 1, Yes", "[N/A], [N/A], [N/A]"]
+
+
 def test_mode_change_of_a_busy_gpu_stays_pending(node: NodeMaker) -> None:
     sim = node("h100-80gb-sxm5")
     sim.occupy(0)

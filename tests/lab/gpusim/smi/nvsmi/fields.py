@@ -111,6 +111,14 @@ def _recovery(handle: t.Any) -> t.Optional[str]:
     return None if number is None else RECOVERY.get(number, "Unknown")
 
 
+def _retired(cause: int) -> Reader:
+    def read(handle: t.Any) -> t.Optional[int]:
+        pages = value(nv.nvmlDeviceGetRetiredPages, handle, cause)
+        return None if pages is None else len(pages)
+
+    return read
+
+
 def _persistence(handle: t.Any) -> t.Any:
     return value(nv.nvmlDeviceGetPersistenceMode, handle)
 
@@ -189,9 +197,12 @@ FIELDS: t.Dict[str, t.Tuple[str, Reader]] = {
     "utilization.decoder": ("%", _part("nvmlDeviceGetDecoderUtilization", 0)),
     "ecc.mode.current": (NO_UNIT, _words(_part("nvmlDeviceGetEccMode", 0), *ON_OFF)),
     "ecc.mode.pending": (NO_UNIT, _words(_part("nvmlDeviceGetEccMode", 1), *ON_OFF)),
-    "retired_pages.single_bit_ecc.count": (NO_UNIT, lambda _handle: None),
-    "retired_pages.double_bit.count": (NO_UNIT, lambda _handle: None),
-    "retired_pages.pending": (NO_UNIT, lambda _handle: None),
+    "retired_pages.single_bit_ecc.count": (
+        NO_UNIT,
+        _retired(nv.NVML_PAGE_RETIREMENT_CAUSE_MULTIPLE_SINGLE_BIT_ECC_ERRORS),
+    ),
+    "retired_pages.double_bit.count": (NO_UNIT, _retired(nv.NVML_PAGE_RETIREMENT_CAUSE_DOUBLE_BIT_ECC_ERROR)),
+    "retired_pages.pending": (NO_UNIT, _words(_call("nvmlDeviceGetRetiredPagesPendingStatus"), "No", "Yes")),
     "temperature.gpu": (NO_UNIT, _call("nvmlDeviceGetTemperature", TEMPERATURE)),
     "temperature.gpu.tlimit": (NO_UNIT, _call("nvmlDeviceGetMarginTemperature")),
     "temperature.memory": (NO_UNIT, lambda handle: sampled(nv.NVML_FI_DEV_MEMORY_TEMP, handle)),

@@ -164,7 +164,8 @@ def _mig(text: str) -> Change:
             print(f"{word.capitalize()}d MIG Mode for GPU {gpu.pci}")
             return
         # A guest without reset is told "Not Supported" although NVML's status is RESET_REQUIRED.
-        why = nv.nvmlErrorString(nv.NVML_ERROR_NOT_SUPPORTED if _is_guest(gpu) else status)
+        hidden = status == nv.NVML_ERROR_RESET_REQUIRED and _is_guest(gpu)
+        why = nv.nvmlErrorString(nv.NVML_ERROR_NOT_SUPPORTED if hidden else status)
         print(f"Warning: MIG mode is in pending {word} state for GPU {gpu.pci}:{why}")
         if status == nv.NVML_ERROR_IN_USE:
             print(
