@@ -170,7 +170,8 @@ def _planned(wish: Wish, state: State, snapshot: Snapshot) -> t.Tuple[MigPlan, t
 
 def _deferred(state: State) -> t.Tuple[Action, ...]:
     tracker = Tracker()
-    tracker.act("deferred", "MIG geometry", f"needs gpu_driver: {state.missing_driver}")
+    if state.missing_driver:
+        tracker.act("deferred", "MIG geometry", f"needs gpu_driver: {state.missing_driver}")
     return tuple(tracker.actions)
 
 
