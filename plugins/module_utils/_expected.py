@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from ._errors import WishError
 from ._problems import Problems
 from ._select import is_model
-from ._shape import integer, keys, mapping, number, sequence, shown, text
+from ._shape import date, integer, keys, mapping, number, sequence, shown, text
 
 EXPECTED = "accel_gpu_expected"
 EXCEPTIONS = "accel_gpu_exceptions"
@@ -99,21 +99,6 @@ def _parse_exception(value: t.Any, address: str) -> KnownFault:
         until=date(given["until"], f"{address}.until"),
         address=address,
     )
-
-
-def date(value: t.Any, address: str) -> datetime.date:
-    """YAML makes a date of 2026-12-01 by itself; JSON brings text."""
-    if isinstance(value, datetime.datetime):
-        return value.date()
-    if isinstance(value, datetime.date):
-        return value
-    given = text(value, address, "a date such as 2026-12-01")
-    try:
-        return datetime.datetime.strptime(given, "%Y-%m-%d").date()
-    except ValueError:
-        raise WishError(
-            f"{address}: {shown(given)} is not a date; give one such as 2026-12-01", address=address
-        ) from None
 
 
 def missing(

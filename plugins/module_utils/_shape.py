@@ -10,6 +10,7 @@ allowed. Values come from YAML, so a wrong type is nearly always a missing or a 
 
 from __future__ import annotations
 
+import datetime
 import json
 import typing as t
 
@@ -95,3 +96,18 @@ def number(value: t.Any, address: str, wanted: str) -> float:
     if not 0 < value < float("inf"):
         raise WishError(f"{address}: {value} is out of range; give {wanted}", address=address)
     return float(value)
+
+
+def date(value: t.Any, address: str) -> datetime.date:
+    """YAML makes a date of 2026-12-01 by itself; JSON brings text."""
+    if isinstance(value, datetime.datetime):
+        return value.date()
+    if isinstance(value, datetime.date):
+        return value
+    given = text(value, address, "a date such as 2026-12-01")
+    try:
+        return datetime.datetime.strptime(given, "%Y-%m-%d").date()
+    except ValueError:
+        raise WishError(
+            f"{address}: {shown(given)} is not a date; give one such as 2026-12-01", address=address
+        ) from None

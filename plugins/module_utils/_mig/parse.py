@@ -6,13 +6,12 @@
 
 from __future__ import annotations
 
-import datetime
 import typing as t
 
 from .._errors import WishError
 from .._problems import Problems
 from .._select import GPU_KINDS, Selection, parse_selector, static_conflicts
-from .._shape import boolean, integer, keys, mapping, number, sequence, shown, text
+from .._shape import boolean, date, integer, keys, mapping, number, sequence, shown, text
 from . import document, parted
 from .model import ComputeWish, GpuWish, InstanceWish, NodeWish
 from .names import compute_slices, parse_name
@@ -91,7 +90,7 @@ def _parse_item(value: t.Any, address: str, layer: int) -> GpuWish:
         selector=selector,
         layer=layer,
         reason=None if given.get("reason") is None else text(given["reason"], f"{address}.reason"),
-        until=_parse_until(given.get("until"), f"{address}.until"),
+        until=None if given.get("until") is None else date(given["until"], f"{address}.until"),
     )
 
 
@@ -104,18 +103,6 @@ def _parse_mode(given: t.Mapping[str, t.Any], instances: t.Optional[t.Tuple[t.An
     if not mig and instances:
         raise WishError(f"{address}: mig is false but instances are given; remove one of them")
     return mig
-
-
-def _parse_until(value: t.Any, address: str) -> t.Optional[datetime.date]:
-    if isinstance(value, datetime.datetime):
-        return value.date()
-    if value is None or isinstance(value, datetime.date):
-        return value
-    given = text(value, address, "a date such as 2026-12-01")
-    try:
-        return datetime.date(*(int(part) for part in given.split("-")))
-    except (ValueError, TypeError):
-        raise WishError(f"{address}: {shown(given)} is not a date; give one such as 2026-12-01") from None
 
 
 # --- instances -----------------------------------------------------------------------------------------------------

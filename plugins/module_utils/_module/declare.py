@@ -58,8 +58,8 @@ def declare(core: Core, params: t.Mapping[str, t.Any], ports: Ports, result: Res
     result.update(plan.result(), diff=dict(plan.diff), actions=list(plan.actions))
     if plan.refusal is not None:
         if not ports.check and hasattr(core, "before_refusal"):
-            # An interrupted earlier run is settled although this wish is refused.
-            core.before_refusal(plan, ports)
+            # An interrupted earlier run is settled although this wish is refused; true where that changed something.
+            result["changed"] = bool(core.before_refusal(plan, ports))
         raise plan.refusal
     result["changed"] = plan.changed
     if plan.changed and not ports.check:
@@ -70,7 +70,7 @@ def _apply(core: Core, plan: Plan, ports: Ports, result: Result) -> None:
     try:
         outcome: Outcome = core.apply(plan, ports)
     except AccelError as error:
-        # A failed step that was taken back leaves the node as it was.
-        result["changed"] = not error.facts.get("restored", False)
+        # A failed step that was taken back leaves the node as it was, unless the core says that a part was done.
+        result["changed"] = bool(error.facts.get("changed", not error.facts.get("restored", False)))
         raise
     result.update(outcome.result())

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._errors import AccelError, BindingWantedError, PayloadWantedError
+from .._errors import AccelError, BindingWantedError, NotRootError, PayloadWantedError
 from .._ports import Ports
 from .ports import module_ports
 
@@ -41,9 +41,20 @@ def run_flow(module: AnsibleModule, flow: Flow) -> None:
         module.exit_json(changed=False, payload_wanted=True)
     except AccelError as error:
         _fail(module, error, result)
+    except OSError as error:
+        # A file of the node that cannot be read or written: full, read-only, not ours.
+        _fail(module, _of_file(error), result)
     for warning in result.pop("warnings", ()):
         module.warn(warning)
     module.exit_json(**result)
+
+
+def _of_file(error: OSError) -> AccelError:
+    path = error.filename or "a file of the node"
+    if isinstance(error, PermissionError):
+        return NotRootError(f"{path}: {error.strerror}; become root (become: true)", path=error.filename)
+    text = f"{path}: {error.strerror or error}; mend the file or its file system and run again"
+    return AccelError(text, path=error.filename)
 
 
 def _fail(module: AnsibleModule, error: AccelError, result: Result) -> None:

@@ -70,9 +70,13 @@ class NvmlSession:
                 if index is None or index in hung:
                     raise next(iter(hung.values()), error) from None
                 hung[index] = error
-        self._pci.update((gpu.uuid, gpu.pci) for gpu in seen.gpus)
+        self.know(seen)
         failures = seen.failures + tuple(_failure(index, error) for index, error in hung.items())
         return dataclasses.replace(seen, failures=tuple(sorted(failures, key=lambda failure: failure.index)))
+
+    def know(self, snapshot: Snapshot) -> None:
+        """Takes the PCI addresses from an earlier session's snapshot: by UUID a look-up can take seconds."""
+        self._pci.update((gpu.uuid, gpu.pci) for gpu in snapshot.gpus)
 
     def mig_state(self, uuid: str) -> MigState:
         """MIG mode, profiles and instances (with their processes) of one GPU, read now."""

@@ -10,6 +10,7 @@ import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._errors import NotRootError, NvmlError
 from ansible_collections.accel.gpu.plugins.module_utils._nvml.objects import Placement
+from ansible_collections.accel.gpu.plugins.module_utils._nvml.session import open_session
 
 
 def profile(session, uuid, name):
@@ -146,3 +147,14 @@ def test_after_a_release_everything_is_looked_up_again(hopper, session):
     session.release()
     sim.control("reboot")
     assert session.mig_state(uuid).current is False
+
+
+def test_a_new_session_needs_no_look_up_by_uuid(node, session):
+    """By UUID it can take seconds on a loaded node, at every step of a change."""
+    node("h100-80gb-sxm5")
+    seen = session.snapshot()
+    with open_session() as other:
+        other.know(seen)
+        other.mig_state(seen.gpus[0].uuid)
+        assert "nvmlDeviceGetHandleByUUID" not in other.calls
+        assert other.calls["nvmlDeviceGetHandleByPciBusId"] == 1

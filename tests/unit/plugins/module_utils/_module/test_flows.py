@@ -153,6 +153,38 @@ def test_a_failed_step_says_whether_the_node_differs_now(restored, changed):
     assert ended.result["actions"] == ["create"]
 
 
+def test_a_part_that_was_done_counts_although_the_rest_was_taken_back():
+    ended = declared(Core(Plan(), ApplyError("step 3 failed", restored=True, changed=True)))
+    assert ended.failed
+    assert ended.result["changed"] is True
+
+
+@pytest.mark.parametrize("settled", [True, False, None])
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_what_an_interrupted_run_left_is_settled_before_the_refusal(settled, check_mode):
+    core = Core(Plan(refusal=BusyError("geometry[0]: PID 7 runs there")))
+    core.before_refusal = lambda plan, ports: settled
+    ended = declared(core, Module(check_mode=check_mode))
+    assert ended.failed
+    assert ended.result["changed"] is (bool(settled) and not check_mode)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    [
+        (OSError(28, "No space left on device", "/var/lib/x"), "error", "/var/lib/x: No space left on device; mend"),
+        (PermissionError(13, "Permission denied", "/etc/x"), "permission", "/etc/x: Permission denied; become root"),
+        (OSError("odd"), "error", "a file of the node: odd; mend"),
+    ],
+)
+@pytest.mark.parametrize("where", ["read", "apply"])
+def test_a_file_that_cannot_be_written_is_one_clear_error(error, kind, words, where):
+    ended = declared(Core(Plan(), error, where))
+    assert ended.failed
+    assert ended.result["msg"].startswith(f"mig_geometry: {words}")
+    assert ended.result["error"]["kind"] == kind
+
+
 @pytest.mark.parametrize("where", ["parse", "read", "plan"])
 def test_an_early_error_is_told_before_anything_is_touched(where):
     core = Core(Plan(), WishError("geometry[1]: wrong"), where)
