@@ -309,7 +309,9 @@ def _strength(selection: Selection[t.Any]) -> t.Tuple[int, int]:
 
 def _tie(claims: t.Sequence[Selection[t.Any]], where: str) -> str:
     named = " and ".join(f"{claim.address} (gpus: {claim.selector})" for claim in claims)
-    return f"{named} claim {where} with equal rank; keep one, or name the GPU by uuid, pci or index in the other"
+    exact = all(claim.selector.kind in _EXACT for claim in claims)
+    way_out = "" if exact else ", or name the GPU by uuid, pci or index in the other"
+    return f"{named} claim {where} with equal rank; keep one{way_out}"
 
 
 def static_conflicts(selections: t.Sequence[Selection[t.Any]]) -> t.List[str]:

@@ -22,6 +22,8 @@ if t.TYPE_CHECKING:
     from .._ports import Ports
 
 _NAME = "container engine"
+# So many processes are named that cannot be looked at.
+_NAMED = 3
 _VARIABLE = "NVIDIA_VISIBLE_DEVICES"
 _GPU = re.compile(r"^nvidia(\d+)$")
 _CAP = re.compile(r"^nvidia-cap(\d+)$")
@@ -34,9 +36,10 @@ def probe(ports: Ports, found: t.Sequence[Process]) -> Owners:
     capabilities = _capabilities(ports.root)
     seen: t.Set[str] = set()
     claims: t.List[Allocation] = []
-    refused = 0
+    refused: t.List[str] = []
     for process in found:
-        if process.of_kubelet:
+        # The first process has the node's own view by definition.
+        if process.of_kubelet or process.pid == 1:
             continue
         try:
             namespace = os.readlink(os.path.join(process.path, "ns", "mnt"))
@@ -51,11 +54,13 @@ def probe(ports: Ports, found: t.Sequence[Process]) -> Owners:
             owner = f"container {process.container} (PID {process.pid}, {process.program})"
             claims.extend(Allocation(owner, name, process.pid) for name in wanted)
         except PermissionError:
-            refused += 1
+            refused.append(f"PID {process.pid} ({process.program})")
         except OSError:
             continue  # the process ended while it was read
     if refused:
-        return Owners((Owner(_NAME, asked=False, why=f"{refused} processes cannot be looked at without root"),))
+        more = f" and {len(refused) - _NAMED} more" if len(refused) > _NAMED else ""
+        why = f"{', '.join(refused[:_NAMED])}{more} cannot be looked at with the rights of this user"
+        return Owners((Owner(_NAME, asked=False, why=why),), tuple(claims))
     return Owners((Owner(_NAME),) if claims else (), tuple(claims))
 
 

@@ -31,6 +31,7 @@ def probe(ports: Ports, found: t.Sequence[Process] = ()) -> Owners:
     silent. A socket on which nobody listens is left over from an earlier boot: nodes boot before their kubelet does."""
     path = os.path.join(ports.root, _root(found).lstrip("/"), SOCKET)
     try:
+        os.stat(path)
         return Owners((Owner(_NAME),), allocations(unary(path, LIST, timeout=TIMEOUT)))
     except (FileNotFoundError, ConnectionRefusedError) as error:
         if not any(process.of_kubelet or process.program in _PROGRAMS for process in found):

@@ -95,6 +95,11 @@ def test_without_a_socket_there_is_no_kubelet(tmp_path):
     assert probe_kubelet.probe(SimpleNamespace(root=str(tmp_path)), [process("/sbin/init")]).present == ()
 
 
+def test_a_tree_deeper_than_a_socket_may_lie_has_no_kubelet(tmp_path):
+    deep = tmp_path / ("d" * 100)
+    assert probe_kubelet.probe(SimpleNamespace(root=str(deep)), [process("/sbin/init")]).present == ()
+
+
 def test_a_socket_of_an_earlier_boot_is_no_kubelet(kubelet):
     """It lies in /var/lib, and the node agent acts at boot before the kubelet."""
     with socket.socket(socket.AF_UNIX) as peer:

@@ -56,7 +56,7 @@ def test_a_sound_fleet_has_no_problems():
         (
             {"mig_geometry": [{"gpus": {"index": 0}, "mig": True}, {"gpus": {"index": 0}, "mig": False}]},
             "node-1: mig_geometry[0] (gpus: index 0) and mig_geometry[1] (gpus: index 0) claim the same GPUs with "
-            "equal rank; keep one, or name the GPU by uuid, pci or index in the other",
+            "equal rank; keep one",
         ),
         (
             {"mig_geometry": [SEVEN, {"gpus": "all", "mig": "yes"}]},

@@ -121,6 +121,29 @@ class TestContainers:
         )  # fmt: skip
         assert devices(probe_containers.probe(node.ports, node.processes)) == ["cap:gpu0/gi9/ci0", "minor:1"]
 
+    @pytest.mark.parametrize(
+        ("pids", "why"),
+        [
+            ((1,), None),
+            ((1, 7), "PID 7 (x) cannot be looked at with the rights of this user"),
+            (
+                (4, 5, 6, 7, 8),
+                "PID 4 (x), PID 5 (x), PID 6 (x) and 2 more cannot be looked at with the rights of this user",
+            ),
+        ],
+    )
+    def test_who_cannot_be_looked_at_is_named_and_init_is_no_container(self, node, monkeypatch, pids, why):
+        for pid in pids:
+            node.process(pid, "/usr/bin/x")
+
+        def denied(path):
+            raise PermissionError(13, "Permission denied", path)
+
+        monkeypatch.setattr(probe_containers.os, "readlink", denied)
+        assert [owner.why for owner in probe_containers.probe(node.ports, node.processes).silent] == (
+            [why] if why else []
+        )
+
     def test_pods_are_left_to_the_kubelet(self, node):
         node.process(100, "dcgm-exporter", cgroup=POD, namespace=2, dev=["nvidia0"])
         assert probe_containers.probe(node.ports, node.processes).allocations == ()
