@@ -7,6 +7,7 @@
 #include "check.h"
 
 #include <fcntl.h>
+#include <signal.h>
 
 /* init with a word that cannot be: no new file, and an old node stays what it was. */
 static void failed_init(void)
@@ -76,6 +77,49 @@ static void damaged_file(void)
     CHECK(control("init h100-80gb-sxm5") == GPUSIM_OK);
 }
 
+static void init_for_ever(void)
+{
+    for (;;) {
+        unlink(check_state);
+        gpusim_control("init t4*16", check_output, sizeof(check_output));
+        gpusim_control("init h100-80gb-sxm5*16", check_output, sizeof(check_output));
+    }
+}
+
+static unsigned int count_of(const char *word)
+{
+    unsigned int count = 0;
+
+    for (const char *found = strstr(check_output, word); found; found = strstr(found + 1, word))
+        count++;
+    return count;
+}
+
+/* init is killed: no file, a whole node, or a file that is told to be damaged; never some of the boards. */
+static void killed_init(void)
+{
+    char half_made[128];
+
+    for (int i = 0; i < 60; i++) {
+        pid_t child = fork();
+
+        if (child == 0)
+            init_for_ever();
+        usleep((useconds_t)(500 + i * 211 % 2000));
+        kill(child, SIGKILL);
+        waitpid(child, NULL, 0);
+        snprintf(half_made, sizeof(half_made), "%s.%d.new", check_state, (int)child);
+        unlink(half_made);
+        if (control("reboot") == GPUSIM_OK) {
+            CHECK(control("show") == GPUSIM_OK);
+            CHECK(count_of("\"board\": \"t4\"") == 16 || count_of("\"board\": \"h100-80gb-sxm5\"") == 16);
+        } else {
+            CHECK(strstr(check_output, "damaged") || strstr(check_output, "no state file"));
+        }
+    }
+    CHECK(control("init h100-80gb-sxm5") == GPUSIM_OK);
+}
+
 #define LONG "a-node-with-a-rather-long-name.row-12.rack-07.example.org-"
 
 static void identity(const char *seed, char *uuid, size_t size, nvmlGpuFabricInfoV_t *fabric)
@@ -122,6 +166,7 @@ int main(void)
     start("init h100-80gb-sxm5,a30-24gb");
     failed_init();
     damaged_file();
+    killed_init();
     nodes_differ();
     before_init();
     return finish("state");

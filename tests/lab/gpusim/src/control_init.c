@@ -203,15 +203,17 @@ static int describe_node(struct gs_command *command)
     return result;
 }
 
-/* Put all but lock and head of a state in place of the old one. Until the end the driver counts as not loaded, so that
- * the death of the caller leaves no half of a node that answers. */
+/* Put all but lock and head of a state in place of the old one. Until the end the state is not ready: the death of the
+ * caller leaves a file that is told to be damaged, not a node with half of its boards. */
 static void replace_state(struct gs_state *st, const struct gs_state *wanted)
 {
     size_t start = offsetof(struct gs_state, virt);
 
+    __atomic_store_n(&st->ready, 0, __ATOMIC_SEQ_CST);
     __atomic_store_n(&st->loaded, 0, __ATOMIC_SEQ_CST);
     memcpy((char *)st + start, (const char *)wanted + start, sizeof(*st) - start);
     __atomic_store_n(&st->loaded, 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&st->ready, 1, __ATOMIC_SEQ_CST);
 }
 
 /* The new node is made aside: a command that cannot be fulfilled touches no file. */

@@ -105,7 +105,7 @@ int gs_attach(int recheck)
     }
     error = map_file(fd, path);
     close(fd);
-    if (error == 0 && (mapped->magic != GS_MAGIC || mapped->layout != sizeof(struct gs_state) || !mapped->ready))
+    if (error == 0 && (mapped->magic != GS_MAGIC || mapped->layout != sizeof(struct gs_state)))
         error = EPROTO;
     if (error)
         unmap();
@@ -199,7 +199,6 @@ static int create_file(const char *path)
         prepare_lock(st);
         st->magic = GS_MAGIC;
         st->layout = sizeof(*st);
-        st->ready = 1;
         munmap(st, sizeof(*st));
         if (rename(temporary, path) != 0)
             error = errno;
@@ -228,5 +227,6 @@ struct gs_state *gs_create(void)
         errno = error;
         return NULL;
     }
+    checked = 1; /* it is not ready yet: init makes it so */
     return gs_lock();
 }

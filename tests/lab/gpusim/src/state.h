@@ -85,7 +85,7 @@ struct gs_event {
 struct gs_state {
     uint64_t magic;
     uint32_t layout; /* size of this struct: another build does not touch the file */
-    uint32_t ready;
+    uint32_t ready; /* 0 until init has come to its end */
     pthread_mutex_t lock;
     uint32_t loaded, virt, guest_reset, ampere_immediate;
     uint32_t gpu_count, boot_count, boards_known;

@@ -40,7 +40,7 @@ static int is_gpu_sound(const struct gs_gpu *gpu)
 
 int gs_is_sound(const struct gs_state *st)
 {
-    int sound = st->gpu_count <= GS_MAX_GPUS && st->undo_index < GS_MAX_GPUS && st->virt <= GS_VIRT_VGPU &&
+    int sound = st->ready && st->gpu_count <= GS_MAX_GPUS && st->undo_index < GS_MAX_GPUS && st->virt <= GS_VIRT_VGPU &&
                 ends(st->driver, sizeof(st->driver)) && ends(st->kernel_driver, sizeof(st->kernel_driver)) &&
                 ends(st->nvml, sizeof(st->nvml)) && ends(st->seed, sizeof(st->seed));
 

@@ -68,11 +68,12 @@ def test_spawned_process_occupies_until_release_and_then_is_gone(node: NodeMaker
 
 def test_refused_occupy_leaves_no_process_behind(node: NodeMaker) -> None:
     sim = node("a100-80gb")
-    before = _spawned()
     done = sim.gpusim("occupy", "--gpu", "0", "--gi", "5", "--spawn")
     assert done.returncode == 1
     assert done.stdout.startswith("gpusim: ") and done.stdout.count("\n") == 1
-    assert _spawned() <= before
+    assert _spawned(sim) == set()
+    kept = sim.gpusim("occupy", "--gpu", "0", "--spawn", check=True).stdout.strip()
+    assert _spawned(sim) == {kept}
 
 
 def test_release_never_ends_a_process_that_gpusim_did_not_start(node: NodeMaker) -> None:
@@ -221,11 +222,14 @@ def _runs(pid: int) -> bool:
         return False
 
 
-def _spawned() -> t.Set[str]:
+def _spawned(sim: Sim) -> t.Set[str]:
+    """The processes that were spawned on this node; other test runs on the machine have theirs."""
+    mark = f"GPUSIM_STATE={sim.state}".encode()
     found = set()
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            if entry.read_bytes().startswith(b"gpusim-spawned"):
+            spawned = entry.read_bytes().startswith(b"gpusim-spawned")
+            if spawned and mark in (entry.parent / "environ").read_bytes().split(b"\0"):
                 found.add(entry.parent.name)
         except OSError:
             continue
