@@ -30,6 +30,9 @@ from .processes import running
 
 # A bound for the walk over profile enums, should a driver never say INVALID_ARGUMENT.
 ENUM_LIMIT = 64
+# An instance that goes while it is read answers so (facts/mig.md, 2.2); it is looked at this often.
+_VANISHED = ("NOT_FOUND", "INVALID_ARGUMENT")
+_LOOKS = 3
 # NVML_COMPUTE_INSTANCE_ENGINE_PROFILE_SHARED, the only one there is.
 SHARED_ENGINES = 0
 
@@ -56,7 +59,7 @@ def state(caller: Caller, handle: t.Any, processes: t.Sequence[Process] = ()) ->
         return MigState()
     current, pending = bool(modes[0]), bool(modes[1])
     profiles = gpu_profiles(caller, handle)
-    instances = gpu_instances(caller, handle, profiles, processes) if current else ()
+    instances = _seen_whole(caller, handle, profiles, processes) if current else ()
     return MigState(
         current=current,
         pending=pending,
@@ -64,6 +67,19 @@ def state(caller: Caller, handle: t.Any, processes: t.Sequence[Process] = ()) ->
         profiles=profiles,
         instances=instances,
     )
+
+
+def _seen_whole(
+    caller: Caller, handle: t.Any, profiles: t.Sequence[GpuInstanceProfile], processes: t.Sequence[Process]
+) -> t.Tuple[GpuInstance, ...]:
+    """The instances, read again where somebody destroyed one between its listing and the look at it."""
+    for _attempt in range(_LOOKS - 1):
+        try:
+            return gpu_instances(caller, handle, profiles, processes)
+        except NvmlError as error:
+            if error.facts.get("code_name") not in _VANISHED:
+                raise
+    return gpu_instances(caller, handle, profiles, processes)
 
 
 def gpu_profiles(caller: Caller, handle: t.Any) -> t.Tuple[GpuInstanceProfile, ...]:

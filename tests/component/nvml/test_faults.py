@@ -145,6 +145,19 @@ def test_a_mig_state_that_cannot_be_read_is_not_an_empty_one(call, node, session
     assert [(failure.index, failure.kind) for failure in snapshot.failures] == [(0, "nvml")]
 
 
+@pytest.mark.parametrize("call", ["nvmlGpuInstanceGetInfo", "nvmlComputeInstanceGetInfo_v2"])
+@pytest.mark.parametrize(("times", "seen"), [(1, [0]), (9, [])])
+def test_an_instance_that_goes_while_it_is_read_is_no_dead_gpu(call, times, seen, node, session):
+    sim = node("h100-80gb-sxm5")
+    sim.smi("-mig", "1", check=True)
+    sim.smi("mig", "-cgi", "19,19", "-C", check=True)
+    sim.control(f"fault {call} nth=2 times={times} code=NVML_ERROR_NOT_FOUND")
+    snapshot = session.snapshot()
+    assert [gpu.index for gpu in snapshot.gpus] == seen
+    assert all(len(gpu.mig.instances) == 2 for gpu in snapshot.gpus)
+    assert len(snapshot.failures) == 1 - len(seen)
+
+
 def test_older_forms_are_used_where_the_newest_is_missing(node, session):
     sim = node("h100-80gb-sxm5")
     pid = sim.occupy(0, kind="graphics", mem=64)
