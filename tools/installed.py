@@ -7,7 +7,7 @@
 check, run, run, check; the judge of the scenarios then says whether the first check foretold the run and whether the
 later steps were quiet. `make package` has installed the archive in .build/package/installed.
 
-Last comes the oldest ansible-core that meta/runtime.yml allows: it resolves templates in another way than its successors.
+Last comes the oldest ansible-core that meta/runtime.yml allows: it resolves templates in another way than later ones.
 """
 
 from __future__ import annotations
