@@ -12,10 +12,9 @@ import os
 import pickle
 
 import pytest
-import yaml
 
-from ansible_collections.accel.gpu.plugins.doc_fragments.gpu_info import ModuleDocFragment
 from ansible_collections.accel.gpu.plugins.module_utils._nvml.session import MIG_SUBSETS, SUBSETS, open_session
+from ansible_collections.accel.gpu.tests.unit.plugins.documentation import returned
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils import boards
 
 BOARDS = tuple(boards.rows())
@@ -41,7 +40,7 @@ def test_settings_and_health_have_the_documented_keys(key, node, session):
     """The same keys on every board; None where a board does not have it."""
     node(key)
     (gpu,) = session.snapshot(("settings", "health")).gpus
-    documented = yaml.safe_load(ModuleDocFragment.RETURN)["gpus"]["contains"]
+    documented = returned("gpu_info")["gpus"]["contains"]
     assert set(gpu.settings) == set(documented["settings"]["sample"])
     assert set(gpu.health) == set(documented["health"]["contains"])
     for part, sample in documented["settings"]["sample"].items():

@@ -12,9 +12,7 @@ import os
 import pathlib
 
 import pytest
-import yaml
 
-from ansible_collections.accel.gpu.plugins.doc_fragments.gpu_info import ModuleDocFragment
 from ansible_collections.accel.gpu.plugins.module_utils._errors import MissingGpuError, WishError
 from ansible_collections.accel.gpu.plugins.module_utils._files import Files
 from ansible_collections.accel.gpu.plugins.module_utils._info import core, probe
@@ -22,6 +20,7 @@ from ansible_collections.accel.gpu.plugins.module_utils._info.objects import SUB
 from ansible_collections.accel.gpu.plugins.module_utils._nvml.objects import GpuFailure, Process
 from ansible_collections.accel.gpu.plugins.module_utils._owners.objects import Allocation, Owners
 from ansible_collections.accel.gpu.plugins.module_utils._owners.objects import Owner as NodeOwner
+from ansible_collections.accel.gpu.tests.unit.plugins.documentation import returned
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils.boards import gpu as board
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils.boards import node as snapshot
 
@@ -68,7 +67,7 @@ def test_identity_is_always_read():
 
 
 def test_the_keys_of_the_answer_are_those_of_the_documentation():
-    documented = yaml.safe_load(ModuleDocFragment.RETURN)
+    documented = returned("gpu_info")
     wish = core.parse(params(expected={"count": 1}))
     result = answered(wish, state(board("a100-80gb"), owners=Owners()))
     del result["warnings"]
