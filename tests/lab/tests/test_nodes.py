@@ -239,8 +239,12 @@ def test_unknown_host_is_named(started: dict[str, nodes.Started]) -> None:
 def test_unknown_board_stops_the_start_with_the_reason(tag: str) -> None:
     scenario = f"{SCENARIO}-bad"
     try:
-        with pytest.raises(LabError, match=r"(?s)its simulated boards could not be set up:.*no-such-board"):
+        told = r'could not be set up:(\ninit: unknown board "no-such-board"; the command boards lists them)+$'
+        with pytest.raises(LabError, match=told):
             nodes.up(scenario, [NodeSpec("n", ("no-such-board",))], tag)
+        # a second start is no node without GPUs either
+        with pytest.raises(LabError, match=told):
+            nodes.restart(scenario, "n")
     finally:
         assert nodes.down(scenario) == [f"accel-{scenario}-n"]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import typing as t
 import uuid
 from pathlib import Path
@@ -98,4 +99,8 @@ def index_modules() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except sim.SimError as error:
+        # the journal's last words are what `up` shows: the sentence, not where it was raised
+        sys.exit(str(error))
