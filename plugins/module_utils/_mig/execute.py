@@ -44,7 +44,7 @@ class StepError(Exception):
 
 
 class Walker:
-    """Knows the numbers of GPU instances that exist or were made on the way; `stopped` holds units to be started."""
+    """Knows the GPU instances that exist or were made on the way; `stopped` holds units to be started."""
 
     def __init__(self, ports: Ports, session: NvmlSession, snapshot: Snapshot) -> None:
         self.ports = ports
@@ -52,8 +52,8 @@ class Walker:
         self.stopped: t.List[str] = []
         self.done = 0
         self._active: t.Set[str] = set()
-        self._gi_ids = {
-            (gpu.uuid, instance.placement): instance.id for gpu in snapshot.gpus for instance in gpu.mig.instances
+        self._alive = {
+            (gpu.uuid, instance.placement): instance for gpu in snapshot.gpus for instance in gpu.mig.instances
         }
 
     def walk(self, steps: t.Sequence[Step]) -> None:
@@ -108,34 +108,35 @@ class Walker:
     def _instance(self, step: t.Union[DestroyComputeInstance, DestroyGpuInstance, CreateGpuInstance]) -> None:
         if isinstance(step, CreateGpuInstance):
             made = self.session.create_gpu_instance(step.gpu, step.profile_id, step.placement)
-            self._gi_ids[step.gpu, step.placement] = made
+            self._alive[step.gpu, step.placement] = GpuInstance(made, step.profile_id, step.profile, step.placement)
             return
         try:
             if isinstance(step, DestroyGpuInstance):
                 self.session.destroy_gpu_instance(step.gpu, step.gi_id)
             else:
                 self.session.destroy_compute_instance(step.gpu, step.gi_id, step.compute_id)
+                self._forget(step)
         except NvmlError as error:
             raise _as_busy(error) from error
 
+    def _forget(self, step: DestroyComputeInstance) -> None:
+        instance = self._alive[step.gpu, step.placement]
+        left = tuple(one for one in instance.compute_instances if one.id != step.compute_id)
+        self._alive[step.gpu, step.placement] = dataclasses.replace(instance, compute_instances=left)
+
     def _create_compute(self, group: t.Sequence[CreateComputeInstance]) -> None:
-        gi_id = self._gi_ids.get((group[0].gpu, group[0].gi_placement))
-        if gi_id is None:
-            raise ApplyError(f"there is no GPU instance at {group[0].gi_placement}")
+        uuid, place = group[0].gpu, group[0].gi_placement
+        instance = self._alive.get((uuid, place))
+        if instance is None:
+            raise ApplyError(f"there is no GPU instance at {place}")
         if any(step.profile_id is None for step in group):
-            group = compute.arrange(self._alive(group[0], gi_id), group)
+            profiles = self.session.compute_profiles(uuid, instance.id)
+            group = compute.arrange(dataclasses.replace(instance, compute_profiles=profiles), group)
         for step in group:
             if step.profile_id is None:
                 raise ApplyError(f"no compute instance profile was found for {step.profile}")
-            self.session.create_compute_instance(step.gpu, gi_id, step.profile_id, step.placement)
+            self.session.create_compute_instance(uuid, instance.id, step.profile_id, step.placement)
             self.done += 1
-
-    def _alive(self, step: CreateComputeInstance, gi_id: int) -> GpuInstance:
-        for instance in self.session.mig_state(step.gpu).instances:
-            if instance.id == gi_id:
-                profiles = instance.compute_profiles or self.session.compute_profiles(step.gpu, gi_id)
-                return dataclasses.replace(instance, compute_profiles=profiles)
-        raise ApplyError(f"the GPU instance at {step.gi_placement} vanished after it was created")
 
     def _set_mode(self, step: SetMigMode, reset_follows: bool) -> None:
         status = self.session.set_mig_mode(step.gpu, step.enabled)
