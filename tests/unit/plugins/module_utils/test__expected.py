@@ -99,6 +99,13 @@ def test_an_exception_excuses_one_gpu():
     assert told is not None and "excused: GPU-5c1e is missing: RMA 4711" in told
 
 
+@pytest.mark.parametrize("names", [("GPU-5c1e", "GPU-5C1E-aa"), ("GPU-5c1e-aa", "GPU-5c1e"), ("GPU-5c1e", "GPU-5c1e")])
+def test_two_exceptions_for_one_gpu_excuse_one(names):
+    faults = parse_exceptions([{**FAULT, "gpu": name} for name in names])
+    assert missing(Expected(3), faults, gpus(H100, H100)) is None
+    assert "1 missing" in str(missing(Expected(4), faults, gpus(H100, H100)))
+
+
 def test_an_exception_for_a_gpu_that_answers_excuses_no_other():
     faults = parse_exceptions([{**FAULT, "gpu": "GPU-1"}])
     assert missing(Expected(3), faults, gpus(H100, H100)) is not None
