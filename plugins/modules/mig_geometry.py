@@ -45,8 +45,8 @@ attributes:
 options:
   geometry:
     description:
-      - A list of what is wanted for which GPUs. An item has C(gpus) (the selector), C(mig) (boolean, default true) and
-        C(instances), and may have C(except), C(reason) and C(until).
+      - A list of what is wanted for which GPUs. An item has C(gpus) (the selector), C(mig) (a boolean; true where
+        C(instances) is given) and C(instances), and may have C(except), C(reason) and C(until).
       - >-
         C(gpus) is V(all) or a dictionary with exactly one of C(uuid) (in full or its beginning), C(pci), C(index),
         C(model) (a glob over the name) and C(device_id) (such as V(10de:20b5)). The most specific selector wins; a tie

@@ -16,10 +16,11 @@ import typing as t
 # (unit, why it holds a GPU and where that is said), in the order of stopping: who uses another service goes first.
 STOPPABLE: t.Tuple[t.Tuple[str, str], ...] = (
     ("dcgm-exporter.service", "client of DCGM; mig-parted deployments/systemd/hooks.sh stops it, k8s_services"),
-    ("nvidia-dcgm-exporter.service", "unit name of NVIDIA's package of DCGM exporter 4"),
+    # Not verified against a package: the name of GPU Operator's DaemonSet, which units written by hand carry too.
+    ("nvidia-dcgm-exporter.service", "client of DCGM"),
     ("nvsm.service", "DGX system management; mig-parted deployments/systemd/hooks.sh stops it, driver_services"),
     ("nvidia-dcgm.service", "MIG user guide: daemons with handles, DCGM by name; mig-parted hooks.sh driver_services"),
-    ("dcgm.service", "unit name of DCGM before version 2"),
+    ("dcgm.service", "older name of the same: DCGM's unit nvidia-dcgm.service says Conflicts=dcgm.service"),
     ("nvidia-persistenced.service", "keeps every GPU open by its purpose; NVIDIA/gpu-operator issue 118"),
 )
 

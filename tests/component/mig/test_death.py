@@ -26,7 +26,7 @@ from ansible_collections.accel.gpu.tests.component.mig.node import Json, Layout,
 
 # The same points each time, so that a failure can be repeated; another seed looks elsewhere.
 SEED = os.environ.get("ACCEL_TEST_SEED", "1")
-SAMPLE = 3
+SAMPLE = 2
 WRITES = ("Create", "Destroy", "SetMigMode")
 # What a driver can answer although the plan was right, and what is not in its header.
 CODES = ("INSUFFICIENT_RESOURCES", "IN_USE", "UNKNOWN", "NOT_FOUND", "GPU_IS_LOST")
