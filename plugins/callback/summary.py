@@ -16,12 +16,15 @@ author:
 description:
   - Reads the results of M(accel.gpu.mig_geometry) and M(accel.gpu.node_agent) as they come and prints one table at the
     end of the run, with what is still owed.
+  - In check mode it shows the geometry as it is, and what would change.
 requirements:
-  - Enabled by name, such as C(ANSIBLE_CALLBACKS_ENABLED=accel.gpu.summary).
+  - Enabled by name, such as C(ANSIBLE_CALLBACKS_ENABLED=accel.gpu.summary), or in C(ansible.cfg) as
+    C(callbacks_enabled=accel.gpu.summary) below C([defaults]).
 """
 
 import typing as t
 
+from ansible import context
 from ansible.plugins.callback import CallbackBase
 
 from ..module_utils._fleet import owed_states
@@ -31,6 +34,8 @@ Result = t.Mapping[str, t.Any]
 # Actions that tell of something left as it is.
 _STILL = ("keep", "left_alone", "note", "deferred", "refused")
 _HEADINGS = ("HOST", "GPU", "GEOMETRY", "CHANGED", "WHY")
+# In check mode nothing has changed yet.
+_CHECK_HEADINGS = ("HOST", "GPU", "GEOMETRY NOW", "WOULD CHANGE", "WHY")
 
 
 class CallbackModule(CallbackBase):
@@ -53,18 +58,17 @@ class CallbackModule(CallbackBase):
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
         self._take(result)
         if not ignore_errors:
-            self._failed[_part(result, "host").get_name()] = str(
-                _part(result, "result").get("msg") or _part(result, "task").get_name()
-            )
+            self._failed[_part(result, "host").get_name()] = message(_part(result, "result"), _part(result, "task"))
 
     def v2_runner_on_unreachable(self, result: t.Any) -> None:
-        self._failed[_part(result, "host").get_name()] = str(_part(result, "result").get("msg") or "unreachable")
+        self._failed[_part(result, "host").get_name()] = message(_part(result, "result"), "unreachable")
 
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
         hosts = sorted(set(stats.processed) | set(self._geometry) | set(self._failed))
         if not self._geometry and not self._agent:
             return  # another playbook: nothing here to tell
-        for line in table([row for host in hosts for row in self._rows(host)]):
+        headings = _CHECK_HEADINGS if context.CLIARGS.get("check") else _HEADINGS
+        for line in table([row for host in hosts for row in self._rows(host)], headings):
             self._display.display(line)
         for host in hosts:
             for line in owed_states([self._agent.get(host) or {}, self._geometry.get(host) or {}]):
@@ -78,20 +82,35 @@ class CallbackModule(CallbackBase):
             self._agent[_part(result, "host").get_name()] = _part(result, "result")
 
     def _rows(self, host: str) -> list[tuple[str, ...]]:
-        if host in self._failed:
-            return [(host, "-", "-", "failed", self._failed[host].splitlines()[0])]
+        failed: list[tuple[str, ...]] = [(host, "-", "-", "failed", self._failed[host])] if host in self._failed else []
         geometry, agent = self._geometry.get(host), self._agent.get(host)
+        if failed and (geometry is None or geometry.get("failed")):
+            return failed
         if geometry is None and agent is None:
             return [(host, "-", "-", "skipped", "declares no GPU")]
-        rows = gpu_rows(host, geometry or {})
+        rows = [*gpu_rows(host, geometry or {}), *wish_rows(host, geometry or {})]
         if agent is not None and agent.get("changed"):
             rows.append((host, "node agent", "-", "yes", why(agent.get("actions") or ())))
-        return rows
+        return rows + failed
 
 
 def _part(result: t.Any, name: str) -> t.Any:
     """ansible-core 2.18 knows these attributes with an underscore only."""
     return getattr(result, name) if hasattr(result, name) else getattr(result, f"_{name}")
+
+
+def message(result: Result, otherwise: t.Any) -> str:
+    """The first line of what a failed task says; several sentences come as a list."""
+    told = result.get("msg") or str(otherwise)
+    return str(told if isinstance(told, str) else "; ".join(map(str, told))).splitlines()[0]
+
+
+def wish_rows(host: str, result: Result) -> list[tuple[str, ...]]:
+    """One row where the stored wish is all that changed, so that no change of the recap stays unexplained."""
+    done = [action for action in result.get("actions") or () if action["action"] not in _STILL]
+    if not done or any(action.get("gpu") for action in done) or not result.get("gpus"):
+        return []
+    return [(host, "stored wish", "-", "yes", why(done))]
 
 
 def gpu_rows(host: str, result: Result) -> list[tuple[str, ...]]:
@@ -138,8 +157,8 @@ def _reason(actions: t.Sequence[Result]) -> str:
     return str((wished or actions)[0].get("reason", "")).splitlines()[0]
 
 
-def table(rows: t.Sequence[tuple[str, ...]]) -> list[str]:
+def table(rows: t.Sequence[tuple[str, ...]], headings: tuple[str, ...] = _HEADINGS) -> list[str]:
     """Columns as wide as their longest cell; the last one is free."""
-    all_rows = [_HEADINGS, *rows]
-    widths = [max(len(row[column]) for row in all_rows) for column in range(len(_HEADINGS) - 1)]
+    all_rows = [headings, *rows]
+    widths = [max(len(row[column]) for row in all_rows) for column in range(len(headings) - 1)]
     return ["", *("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths)), row[-1]]) for row in all_rows)]

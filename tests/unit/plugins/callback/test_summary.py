@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.accel.gpu.plugins.callback.summary import geometry, gpu_rows, table, why
+from ansible_collections.accel.gpu.plugins.callback.summary import geometry, gpu_rows, message, table, why, wish_rows
 from ansible_collections.accel.gpu.plugins.module_utils._fleet import owed_states
 
 GPU = {"uuid": "GPU-1", "pci": "0000:10:00.0", "name": "NVIDIA A30", "mig": True}
@@ -52,6 +52,27 @@ def test_what_is_left_alone_is_no_change():
     rows = gpu_rows("node-1", {"gpus": [{**GPU, "instances": []}], "actions": actions})
     assert rows[0][3:] == ("no", "keep: is as geometry[0] wishes")
     assert why([]) == "nothing is wished here"
+
+
+def test_a_wish_that_is_only_stored_is_told():
+    stored = {"action": "write_wish", "object": "mig.json", "reason": "it differs"}
+    kept = {"action": "keep", "gpu": "GPU-1", "reason": "is as geometry[0] wishes"}
+    made = {"action": "create_gpu_instance", "gpu": "GPU-1", "reason": "wished by geometry[0]"}
+    result = {"gpus": [{**GPU, "instances": []}], "actions": [stored, kept]}
+    assert wish_rows("node-1", result) == [("node-1", "stored wish", "-", "yes", "write_wish: it differs")]
+    assert wish_rows("node-1", {**result, "actions": [stored, made]}) == []
+    assert wish_rows("node-1", {**result, "actions": [kept]}) == []
+
+
+def test_sentences_of_a_failed_task_are_one_line():
+    assert message({"msg": ["one", "two"]}, "task") == "one; two"
+    assert message({"msg": "one\ntwo"}, "task") == "one"
+    assert message({}, "unreachable") == "unreachable"
+
+
+def test_check_mode_has_its_own_headings():
+    lines = table([("n", "a", "b", "yes", "w")], ("HOST", "GPU", "GEOMETRY NOW", "WOULD CHANGE", "WHY"))
+    assert lines[1].split() == ["HOST", "GPU", "GEOMETRY", "NOW", "WOULD", "CHANGE", "WHY"]
 
 
 def test_columns_are_as_wide_as_their_cells():
