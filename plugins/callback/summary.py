@@ -51,6 +51,8 @@ class CallbackModule(CallbackBase):
         self._geometry: dict[str, Result] = {}
         self._agent: dict[str, Result] = {}
         self._failed: dict[str, str] = {}
+        # Hosts whose geometry itself failed: its actions are a plan that was not followed.
+        self._refused: set[str] = set()
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
         self._take(result)
@@ -58,7 +60,10 @@ class CallbackModule(CallbackBase):
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
         self._take(result)
         if not ignore_errors:
-            self._failed[_part(result, "host").get_name()] = message(_part(result, "result"), _part(result, "task"))
+            host = _part(result, "host").get_name()
+            self._failed[host] = message(_part(result, "result"), _part(result, "task"))
+            if _part(result, "task").action.rsplit(".", 1)[-1] == "mig_geometry":
+                self._refused.add(host)
 
     def v2_runner_on_unreachable(self, result: t.Any) -> None:
         self._failed[_part(result, "host").get_name()] = message(_part(result, "result"), "unreachable")
@@ -84,7 +89,7 @@ class CallbackModule(CallbackBase):
     def _rows(self, host: str) -> list[tuple[str, ...]]:
         failed: list[tuple[str, ...]] = [(host, "-", "-", "failed", self._failed[host])] if host in self._failed else []
         geometry, agent = self._geometry.get(host), self._agent.get(host)
-        if failed and (geometry is None or geometry.get("failed")):
+        if failed and (geometry is None or host in self._refused):
             return failed
         if geometry is None and agent is None:
             return [(host, "-", "-", "skipped", "declares no GPU")]

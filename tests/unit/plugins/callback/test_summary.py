@@ -6,7 +6,19 @@
 
 from __future__ import annotations
 
-from ansible_collections.accel.gpu.plugins.callback.summary import geometry, gpu_rows, message, table, why, wish_rows
+from types import SimpleNamespace
+
+import pytest
+
+from ansible_collections.accel.gpu.plugins.callback.summary import (
+    CallbackModule,
+    geometry,
+    gpu_rows,
+    message,
+    table,
+    why,
+    wish_rows,
+)
 from ansible_collections.accel.gpu.plugins.module_utils._fleet import owed_states
 
 GPU = {"uuid": "GPU-1", "pci": "0000:10:00.0", "name": "NVIDIA A30", "mig": True}
@@ -62,6 +74,42 @@ def test_a_wish_that_is_only_stored_is_told():
     assert wish_rows("node-1", result) == [("node-1", "stored wish", "-", "yes", "write_wish: it differs")]
     assert wish_rows("node-1", {**result, "actions": [stored, made]}) == []
     assert wish_rows("node-1", {**result, "actions": [kept]}) == []
+
+
+def ended(action, **result):
+    """What ansible-core hands to a callback, in the names of 2.18."""
+    return SimpleNamespace(
+        _host=SimpleNamespace(get_name=lambda: "node-1"), _task=SimpleNamespace(action=action), _result=result
+    )
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """A callback and the lines that it shows at the end."""
+    lines = []
+    callback = CallbackModule()
+    monkeypatch.setattr(callback, "_display", SimpleNamespace(display=lambda line, **_: lines.append(line)))
+    monkeypatch.setattr("ansible.context.CLIARGS", {"check": False})
+    return callback, lines
+
+
+def test_a_refused_geometry_shows_no_plan(shown):
+    callback, lines = shown
+    planned = [{"action": "write_wish", "reason": "it differs"}]
+    gpus = [{**GPU, "instances": []}]
+    callback.v2_runner_on_failed(ended("accel.gpu.mig_geometry", msg="does not fit", gpus=gpus, actions=planned))
+    callback.v2_playbook_on_stats(SimpleNamespace(processed={"node-1": 1}))
+    assert [line.split() for line in lines[2:]] == [["node-1", "-", "-", "failed", "does", "not", "fit"]]
+
+
+def test_what_was_done_is_shown_where_a_later_task_fails(shown):
+    callback, lines = shown
+    made = [{"action": "create_gpu_instance", "gpu": "GPU-1", "reason": "wished"}]
+    callback.v2_runner_on_ok(ended("accel.gpu.mig_geometry", gpus=[{**GPU, "instances": []}], actions=made))
+    callback.v2_runner_on_failed(ended("ansible.builtin.debug", msg=["a reset is owed"]))
+    callback.v2_playbook_on_stats(SimpleNamespace(processed={"node-1": 1}))
+    assert "create_gpu_instance: wished" in lines[2]
+    assert lines[3].split() == ["node-1", "-", "-", "failed", "a", "reset", "is", "owed"]
 
 
 def test_sentences_of_a_failed_task_are_one_line():
