@@ -35,10 +35,11 @@ EXAMPLES = r"""
   accel.gpu.mig_geometry:
     mig_parted: "{{ lookup('accel.gpu.mig_parted', 'mig-parted-config.yaml') }}"
     mig_parted_label: all-balanced
+  become: true
 
-- name: Show the labels of a file
+- name: Show the labels of a file that lies beside the inventory
   ansible.builtin.debug:
-    msg: "{{ lookup('accel.gpu.mig_parted', '/etc/nvidia-mig-manager/config.yaml')['mig-configs'] | list }}"
+    msg: "{{ lookup('accel.gpu.mig_parted', inventory_dir ~ '/mig-parted-config.yaml')['mig-configs'] | list }}"
 """
 
 RETURN = r"""
