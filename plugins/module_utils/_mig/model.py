@@ -324,7 +324,7 @@ class MigPlan:
 
     @property
     def diff(self) -> t.Dict[str, t.Dict[str, t.List[str]]]:
-        changed = [gpu for gpu in self.gpus if gpu.changed]
+        changed = [gpu for gpu in self.gpus if gpu.changed and self.refusal is None]
         return {
             "before": {gpu.key: gpu.before.lines() for gpu in changed},
             "after": {gpu.key: gpu.after.lines() for gpu in changed},

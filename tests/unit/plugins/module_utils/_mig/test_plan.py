@@ -220,6 +220,17 @@ def test_refusal_names_owner_process_and_instance():
     assert made.refusal.facts["owners"] == ["process 4711 (python)", "slurm job 42"]
 
 
+def test_what_is_refused_makes_no_difference_on_any_gpu():
+    busy = boards.gpu(H, instances=[("1g.10gb", 0)], processes=[Process(7, "compute", "x", None, 1, 0)])
+    idle = boards.gpu(H, index=1, instances=[("1g.10gb", 0)])
+    wished = wish(instances={"7g.80gb": 1})
+    refused = plan(wished, boards.node(busy, idle))
+    assert isinstance(refused.refusal, BusyError)
+    assert refused.diff == {"before": {}, "after": {}}
+    deferred = plan(wished, boards.node(busy, idle), options=model.Options(when_busy="defer"))
+    assert len(deferred.diff["after"]) == 1
+
+
 def test_defer_leaves_the_gpu_and_does_the_others():
     gpus = [dataclasses.replace(two(), processes=(Process(9, "compute", "x", 1, 1, 0),)), boards.gpu(A, index=1)]
     made = plan(wish(instances={"7g.80gb": 1}), boards.node(*gpus), options=model.Options(when_busy="defer"))
