@@ -12,7 +12,8 @@ import shutil
 import time
 import typing as t
 
-from .._data.holders import IGNORED, STOPPABLE
+from .._data.architectures import architecture
+from .._data.holders import IGNORED, KERNEL_MODULES, STOPPABLE
 from .._nvml.objects import Snapshot
 from .model import Holder, Holders
 
@@ -53,11 +54,21 @@ def probe(ports: Ports, snapshot: Snapshot) -> Holders:
         unknown = [opener for opener in unknown if opener.pid in still]
     return Holders(
         known=known,
-        unknown=tuple(
-            Holder(opener.name, pid=opener.pid, devices=_uuids(opener.minors, snapshot)) for opener in unknown
+        unknown=(
+            *(Holder(opener.name, pid=opener.pid, devices=_uuids(opener.minors, snapshot)) for opener in unknown),
+            *_kernel_modules(ports.root, snapshot),
         ),
         reset_reachable=_reset_reachable(ports.root),
     )
+
+
+def _kernel_modules(root: str, snapshot: Snapshot) -> t.Iterator[Holder]:
+    """Modules that block the reset of GPUs whose mode needs one."""
+    devices = tuple(gpu.uuid for gpu in snapshot.gpus if architecture(gpu.architecture).mode_needs_reset)
+    for module, parameter, value in KERNEL_MODULES:
+        path = os.path.join(root, "sys/module", module, "parameters", parameter)
+        if devices and _read(path).strip() == value:
+            yield Holder(f"kernel module {module} ({parameter}={value})", devices=devices)
 
 
 def active_units(ports: Ports) -> t.Dict[str, t.Optional[int]]:
