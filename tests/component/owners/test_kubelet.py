@@ -6,12 +6,18 @@
 
 from __future__ import annotations
 
+import os
+import pathlib
 import socket
+import tempfile
 from concurrent import futures
 from types import SimpleNamespace
 
-import grpc
 import pytest
+
+# Other tests of this process fork; the library's own handlers abort such a child.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+import grpc  # reads the variable when it is loaded
 
 from ansible_collections.accel.gpu.plugins.module_utils._owners import probe_kubelet
 from ansible_collections.accel.gpu.plugins.module_utils._owners.probe_processes import Process
@@ -53,9 +59,16 @@ def pod(namespace, name, *containers):
 
 
 @pytest.fixture
-def kubelet(tmp_path):
+def short_path():
+    """A socket's path may have 107 characters, and pytest's own folders are deep."""
+    with tempfile.TemporaryDirectory(prefix="k") as name:
+        yield pathlib.Path(name)
+
+
+@pytest.fixture
+def kubelet(short_path):
     """serve(answer) starts the service; answer is bytes, or a status code to refuse with."""
-    path = tmp_path / probe_kubelet.ROOT.lstrip("/") / probe_kubelet.SOCKET
+    path = short_path / probe_kubelet.ROOT.lstrip("/") / probe_kubelet.SOCKET
     path.parent.mkdir(parents=True)
     servers = []
 
@@ -74,7 +87,7 @@ def kubelet(tmp_path):
         server.start()
         servers.append(server)
 
-    yield SimpleNamespace(serve=serve, path=path, ports=SimpleNamespace(root=str(tmp_path)))
+    yield SimpleNamespace(serve=serve, path=path, ports=SimpleNamespace(root=str(short_path)))
     for server in servers:
         server.stop(None)
 
