@@ -16,7 +16,7 @@ from .._errors import AccelError
 from .._nvml.objects import Gpu
 from .instances import Changes, Kept, makes_room_for, spec_of
 from .judge import ModeChange
-from .model import Action, GpuPlan, ResetGpu, SetMigMode
+from .model import OR_DEFER, Action, GpuPlan, ResetGpu, SetMigMode
 from .targets import GpuTarget
 from .usage import Usage
 
@@ -81,7 +81,7 @@ class Lines:
         return dataclasses.replace(idle, actions=self._done(), deferred=True, reboot_required=True)
 
     def deferred(self, idle: GpuPlan, why: AccelError) -> GpuPlan:
-        self._act("deferred", "GPU", why.message)
+        self._act("deferred", "GPU", why.message.replace(OR_DEFER, ""))
         return dataclasses.replace(idle, actions=self._done(), deferred=True, reset_required=_owes_reset(self.gpu))
 
     def refused(self, idle: GpuPlan, why: AccelError) -> GpuPlan:

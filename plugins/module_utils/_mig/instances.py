@@ -20,7 +20,7 @@ from .._select import label
 from . import compute
 from .assign import Request, Solution, Standing, solve
 from .layout import Grid, gpu_grid, mask_of
-from .model import Claim, ComputeSpec, InstanceSpec, Layout
+from .model import OR_DEFER, Claim, ComputeSpec, InstanceSpec, Layout
 from .targets import Wanted
 from .usage import Usage
 
@@ -189,8 +189,7 @@ def busy_error(changes: Changes, where: str, uuid: str, allowed: bool) -> BusyEr
     idle = not allowed and any(not claim.has_process for hurt in changes.hurt for claim in hurt[1])
     hint = ", or give allow_destroy_allocated: true for allocations without a process" if idle else ""
     return BusyError(
-        f"{where}: the wish needs GPU instances that are in use: {named}; drain them first, or give when_busy: defer"
-        f"{hint}",
+        f"{where}: the wish needs GPU instances that are in use: {named}; drain them first{OR_DEFER}{hint}",
         gpu=uuid,
         instances=[hurt[0] for hurt in changes.hurt],
         owners=[str(claim) for hurt in changes.hurt for claim in hurt[1]],

@@ -16,7 +16,7 @@ from .._data.architectures import architecture
 from .._errors import AccelError, BlockedError, BusyError
 from .._nvml.objects import Gpu
 from .._select import label
-from .model import Claim, Holder, Holders, ResetGpu, SetMigMode, Step
+from .model import OR_DEFER, Claim, Holder, Holders, ResetGpu, SetMigMode, Step
 
 _WORD = {True: "on", False: "off"}
 
@@ -85,7 +85,7 @@ def _not_now(
         )
     if claims:
         return BusyError(
-            f"{begin}: the GPU is in use by {', '.join(map(str, claims))}; drain it first, or give when_busy: defer",
+            f"{begin}: the GPU is in use by {', '.join(map(str, claims))}; drain it first{OR_DEFER}",
             gpu=gpu.uuid,
             owners=[str(claim) for claim in claims],
         )

@@ -18,6 +18,9 @@ from .._errors import AccelError
 from .._nvml.objects import Placement
 from .._select import Selector
 
+# The remedy of a refusal that is left out where it is what happens already.
+OR_DEFER = ", or give when_busy: defer"
+
 # --- the wish, as written ------------------------------------------------------------------------------------------
 
 

@@ -238,6 +238,8 @@ def test_defer_leaves_the_gpu_and_does_the_others():
     assert {getattr(step, "gpu", None) for step in made.steps} == {gpus[1].uuid}
     assert made.result()["deferred"] == [gpus[0].uuid]
     assert "process 9 (x)" in told(made, "deferred")[0][1]
+    # What happens already is no remedy.
+    assert told(made, "deferred")[0][1].endswith("; drain them first")
 
 
 def test_allow_destroy_allocated_overrides_allocations_only():
