@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 import time
 import typing as t
@@ -33,6 +34,10 @@ class Files:
 
     def exists(self, path: str) -> bool:
         return os.path.lexists(self.path(path))
+
+    def mode(self, path: str) -> int:
+        """Permission bits of a file that is there."""
+        return stat.S_IMODE(os.stat(self.path(path)).st_mode)
 
     def names(self, path: str) -> t.List[str]:
         """The sorted names in a directory; none if there is no such directory."""

@@ -24,6 +24,10 @@ STOPPABLE: t.Tuple[t.Tuple[str, str], ...] = (
     ("nvidia-persistenced.service", "keeps every GPU open by its purpose; NVIDIA/gpu-operator issue 118"),
 )
 
+# (module, its parameter, the value with which it keeps every GPU open in the kernel). Such a GPU cannot be reset, and
+# no process shows it. Source: NVIDIA/mig-parted README, known issues, and its issue 181.
+KERNEL_MODULES: t.Tuple[t.Tuple[str, str, str], ...] = (("nvidia_drm", "modeset", "Y"),)
+
 # Opens of these units are neither work nor in the way.
 IGNORED: t.Tuple[str, ...] = (
     "nvidia-fabricmanager.service",

@@ -10,6 +10,7 @@ what is missing, and the journal stays so that the next run of this boot tries a
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 from dataclasses import dataclass
 
@@ -41,17 +42,33 @@ def apply(change: Change, ports: Ports) -> Done:
     record = _record(change, ports)
     journal.write(ports.files, record)
     with ports.open_nvml() as session:
+        session.know(change.snapshot)
         walker = Walker(ports, session, change.snapshot)
         try:
             done = _do(change, record, walker)
         except BaseException as error:
             raise give_up(error, change, record, walker) from error
         late = walker.start_holders(record.holders)
-    journal.remove(ports.files)
+    _settle(change, record, done.snapshot, tuple(late), ports)
     if late:
         remedy = "the geometry is as wished; see journalctl -u for the unit and start it"
-        raise ApplyError(f"{'; '.join(late)}; {remedy}", step="starting units", restored=False, cause="apply")
+        raise ApplyError(
+            f"{'; '.join(late.values())}; {remedy}", step="starting units", restored=False, changed=True, cause="apply"
+        )
     return done
+
+
+def _settle(change: Change, record: Record, seen: Snapshot, late: t.Sequence[str], ports: Ports) -> None:
+    """What is still owed stays in the journal: units that did not start, GPUs that had to be left half-way."""
+    owed = []
+    for entry in record.gpus:
+        gpu = seen.by_uuid(entry.uuid)
+        if entry.uuid not in change.ours and (gpu is None or restore.half_way(gpu, entry.before, entry.after)):
+            owed.append(entry)
+    if owed or late:
+        journal.write(ports.files, dataclasses.replace(record, gpus=tuple(owed), holders=tuple(late)))
+    else:
+        journal.remove(ports.files)
 
 
 def _record(change: Change, ports: Ports) -> Record:
@@ -78,7 +95,9 @@ def _do(change: Change, record: Record, walker: Walker) -> Done:
     wanted = {planned.uuid: planned.after for planned in change.plan.gpus if planned.steps}
     for _round in range(_REPLANS):
         again = [planned for planned in change.plan.gpus if planned.replan]
-        if not again or not owed.changed or owed.refusal:
+        if again and owed.refusal:
+            raise owed.refusal  # the instances cannot be planned any more: MIG without them is not what was wished
+        if not again or not owed.changed:
             break
         # The driver listed no profiles before MIG was on, so the instances are planned only now.
         ours = {planned.uuid for planned in again}

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import typing as t
 from dataclasses import dataclass
 
@@ -89,11 +90,15 @@ def give_up(error: BaseException, change: Change, record: Record, walker: Walker
     """Restores what is half-way, starts the holders, and words the failure."""
     after = give_back(change, record, walker)
     late = walker.start_holders(record.holders)
-    if not after.missing:
+    if late and not after.missing:
+        journal.write(walker.ports.files, dataclasses.replace(record, gpus=(), holders=tuple(late)))
+    elif not after.missing:
         journal.remove(walker.ports.files)
+    if isinstance(error, OSError):
+        error = AccelError(str(error))
     if not isinstance(error, (StepError, AccelError)):
         return error
-    return _worded(error, change, after, late)
+    return _worded(error, change, after, tuple(late.values()))
 
 
 def give_back(change: Change, record: Record, walker: Walker) -> Aftermath:
@@ -203,7 +208,8 @@ def _worded(
         end = "nothing was changed"
     if after.complete:
         end += f"; as wished already: {', '.join(after.complete)}"
-    facts.update(restored=not after.missing, uuid_map=list(after.uuid_map))
+    changed = bool(after.missing or after.complete)
+    facts.update(restored=not after.missing, changed=changed, uuid_map=list(after.uuid_map))
     kind = type(cause) if isinstance(cause, _TELLING) else ApplyError
     return kind("; ".join([what, end, *late]), **facts)
 

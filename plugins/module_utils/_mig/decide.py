@@ -25,6 +25,7 @@ from .model import (
     Claim,
     DestroyComputeInstance,
     DestroyGpuInstance,
+    GpuPlan,
     Holders,
     MigPlan,
     NodeWish,
@@ -34,10 +35,11 @@ from .model import (
     Step,
 )
 from .plan import plan as plan_node
-from .targets import resolve
+from .targets import GpuTarget, resolve
 from .usage import usage_of
 
 WISH_FILE = "/etc/accel-gpu/wish.d/mig.json"
+WISH_MODE = 0o644
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,10 @@ class State:
 
 @dataclass(frozen=True)
 class Plan:
-    """The whole plan. `back` are GPUs of the interrupted run `record` that get their old layout."""
+    """The whole plan. `back` are GPUs of the interrupted run `record` that get their old layout.
+
+    `settles`: something of that run can be settled now. What only waits for running work does not count as a change.
+    """
 
     wish: Wish
     state: State
@@ -77,13 +82,14 @@ class Plan:
     refusal: t.Optional[AccelError] = None
     back: t.Tuple[GpuRecord, ...] = ()
     record: t.Optional[Record] = None
+    settles: bool = False
     write_wish: bool = False
     extra: t.Tuple[Action, ...] = ()
 
     @property
     def touches(self) -> bool:
         """Something of the node's GPUs or services would be changed."""
-        return bool(self.mig.steps or self.back or self.record)
+        return bool(self.mig.steps or self.back or self.settles)
 
     @property
     def changed(self) -> bool:
@@ -92,14 +98,15 @@ class Plan:
     @property
     def diff(self) -> t.Dict[str, t.Dict[str, t.Any]]:
         sides: t.Dict[str, t.Dict[str, t.Any]] = {"before": {}, "after": {}}
-        for side, found in self.mig.diff.items():
-            sides[side].update(found)
+        if self.refusal is None:  # else nothing of the wish is done
+            for side, found in self.mig.diff.items():
+                sides[side].update(found)
         for entry in self.back:
             gpu = self.state.snapshot.by_uuid(entry.uuid) if self.state.snapshot else None
             key = f"{entry.pci} {entry.name} {entry.uuid}"
             sides["before"][key] = live.layout_of(gpu).lines() if gpu else []
             sides["after"][key] = entry.before.lines()
-        if self.write_wish:
+        if self.write_wish and self.refusal is None:
             sides["before"][WISH_FILE] = self.state.stored
             sides["after"][WISH_FILE] = self.wish.document
         return sides
@@ -120,15 +127,17 @@ def decide(wish: Wish, state: State) -> Plan:
         return Plan(wish, state, MigPlan(), extra=_deferred(state), write_wish=write_wish)
     mig, refusal = _planned(wish, state, state.snapshot)
     back, left = _back(wish, state, mig, refusal)
-    touches = bool(mig.steps or back or state.record)
-    denied = touches if refusal is None else refusal.kind == NotRootError.kind
+    settles = _settles(state.record, left)
+    denied = bool(mig.steps or back or settles or write_wish)
+    if refusal is not None:
+        denied = refusal.kind == NotRootError.kind
     if denied and not state.root:
         refusal = NotRootError("changing MIG needs root, this runs as another user; set become: true")
     tracker = Tracker()
-    _tell_interrupted(tracker, state.record, back, left)
-    if write_wish:
+    _tell_interrupted(tracker, state.record if settles else None, back, left)
+    if write_wish and refusal is None:
         tracker.act("write_wish", WISH_FILE, "the wish that the node agent brings back at boot differs")
-    return Plan(wish, state, mig, refusal, back, state.record, write_wish, tuple(tracker.actions))
+    return Plan(wish, state, mig, refusal, back, state.record, settles, write_wish, tuple(tracker.actions))
 
 
 def replan(wish: Wish, state: State, snapshot: Snapshot) -> MigPlan:
@@ -184,26 +193,39 @@ def _back(
     """GPUs of the journal that are half-way and that this plan will not finish; and (UUID, why) of those left so."""
     if state.record is None or state.snapshot is None:
         return (), ()
-    wished: t.Collection[str] = ()
+    wished: t.Mapping[str, GpuTarget] = {}
     if refusal is None:
         wished = resolve(wish.node, state.snapshot, wish.options.headroom_percent)
     back, left = [], []
     for entry in state.record.gpus:
         gpu, planned = state.snapshot.by_uuid(entry.uuid), mig.by_uuid(entry.uuid)
-        if gpu is None or not _half_way(gpu, entry):
+        if gpu is None:
+            left.append((entry.uuid, "it gives no answer"))
             continue
-        if refusal is None and planned is not None and entry.uuid in wished and not planned.deferred:
+        if not restore.half_way(gpu, entry.before, entry.after):
+            continue
+        if planned is not None and not planned.deferred and _finishes(wished.get(entry.uuid), planned):
             continue
         users = _users(gpu, entry, state.busy)
         if users:
-            left.append((entry.uuid, users))
+            left.append((entry.uuid, f"it is in use by {users}"))
         else:
             back.append(entry)
     return tuple(back), tuple(left)
 
 
-def _half_way(gpu: Gpu, entry: GpuRecord) -> bool:
-    return not restore.same(live.layout_of(gpu), entry.before) and not live.reached(gpu, entry.after)
+def _finishes(target: t.Optional[GpuTarget], planned: GpuPlan) -> bool:
+    """Does the wish say what becomes of the instances? One that only wants MIG on leaves them to the old layout."""
+    if target is None:
+        return False
+    return bool(planned.steps) or not target.mig or target.wanted is not None or target.unresolved
+
+
+def _settles(record: t.Optional[Record], left: t.Sequence[t.Tuple[str, str]]) -> bool:
+    """Is there more in the journal than GPUs that have to be left as they are?"""
+    if record is None:
+        return False
+    return bool(record.holders) or not record.gpus or len(left) < len(record.gpus)
 
 
 def _users(gpu: Gpu, entry: GpuRecord, busy: Busy) -> str:
@@ -227,14 +249,12 @@ def _tell_interrupted(
     back: t.Sequence[GpuRecord],
     left: t.Sequence[t.Tuple[str, str]],
 ) -> None:
-    if record is None:
-        return
-    tracker.act("finish_interrupted", "journal", f"a run of {record.since} was interrupted before it was done")
-    for unit in reversed(record.holders):
-        tracker.act("start_holder", unit, "the interrupted run may have left it stopped")
+    if record is not None:
+        tracker.act("finish_interrupted", "journal", f"a run of {record.since} was interrupted before it was done")
+        for unit in reversed(record.holders):
+            tracker.act("start_holder", unit, "the interrupted run may have left it stopped")
     for entry in back:
         reason = "the interrupted run left this GPU half-way, and this run does not change it"
         tracker.act("restore_layout", "; ".join(entry.before.lines()), reason, gpu=entry.uuid)
-    for uuid, users in left:
-        reason = f"the interrupted run left this GPU half-way, yet it is in use by {users}"
-        tracker.act("left_alone", "GPU", reason, gpu=uuid)
+    for uuid, why in left:
+        tracker.act("left_alone", "GPU", f"an interrupted run left this GPU half-way, yet {why}", gpu=uuid)

@@ -67,18 +67,18 @@ class Walker:
             except AccelError as error:
                 raise StepError(step, error) from error
 
-    def start_holders(self, units: t.Iterable[str] = ()) -> t.List[str]:
-        """Starts what was stopped, the last one first, and `units`; one sentence for each that did not start."""
+    def start_holders(self, units: t.Iterable[str] = ()) -> t.Dict[str, str]:
+        """Starts what was stopped, the last one first, and `units`; a sentence for each unit that did not start."""
         wanted = list(dict.fromkeys([*units, *self.stopped]))
         self.stopped = []
         if not wanted:
-            return []
+            return {}
         flags = ["--no-block"] if self._starting() else []
-        failed = []
+        failed = {}
         for unit in reversed(wanted):
             code, _out, err = self.ports.run(["systemctl", "start", *flags, unit], timeout=UNIT_SECONDS)
             if code != 0:
-                failed.append(f"{unit} was stopped for this change and did not start again ({err.strip()})")
+                failed[unit] = f"{unit} was stopped for this change and did not start again ({err.strip()})"
         return failed
 
     def _starting(self) -> bool:

@@ -15,7 +15,7 @@ import datetime
 import typing as t
 from dataclasses import dataclass
 
-from .._errors import AccelError
+from .._errors import AccelError, NotRootError
 from .._files import Files
 from .._nvml.objects import Placement
 from .live import Device
@@ -64,12 +64,17 @@ def boot_id(files: Files) -> str:
 
 def read(files: Files) -> t.Optional[Record]:
     """The journal of an interrupted run of this boot, or None."""
-    document = files.read_json(PATH)
+    try:
+        document = files.read_json(PATH)
+    except PermissionError as error:
+        raise NotRootError(f"{PATH} of an interrupted run is there for root alone; set become: true") from error
     if document is None:
         return None
     try:
-        if document["version"] != VERSION or document["boot_id"] != boot_id(files):
+        if document["boot_id"] != boot_id(files):
             return None
+        if document["version"] != VERSION:
+            raise ValueError(f"version {document['version']}, this collection knows {VERSION}")
         return Record(
             document["boot_id"],
             document["since"],

@@ -10,10 +10,12 @@ A run that changes nothing makes one snapshot, asks no owner and takes no lock.
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import typing as t
 
 from .._errors import DriverMissingError
+from .._files import Files
 from .._lock import Lock
 from .._nvml.objects import Snapshot
 from .._owners.objects import Owners
@@ -21,7 +23,7 @@ from .._owners.probe import probe as probe_owners
 from .._owners.resolve import resolve as resolve_owners
 from .._ports import Ports
 from . import journal, managers, probe_holders
-from .decide import WISH_FILE, State, Wish, changes_mode, decide, hurts_owners
+from .decide import WISH_FILE, WISH_MODE, State, Wish, changes_mode, decide, hurts_owners
 from .model import Busy, Claim, Holders
 
 # Owners whose allocation is running work; the others only reserve.
@@ -30,7 +32,7 @@ _WORKING = ("MPS daemon", "vGPU")
 
 def read(wish: Wish, ports: Ports) -> State:
     """The state. Outside check mode the node's lock is taken as soon as something would be changed; it stays ours."""
-    stored = ports.files.read_json(WISH_FILE) if wish.document is not None else None
+    stored = _stored(ports.files) if wish.document is not None else None
     state = State(None, managers=managers.probe(ports.files), stored=stored, root=os.geteuid() == 0)
     try:
         with ports.open_nvml() as session:
@@ -50,6 +52,19 @@ def read(wish: Wish, ports: Ports) -> State:
         # An earlier role of the same run would have brought the driver: neither failed nor guessed.
         return dataclasses.replace(state, missing_driver=error.message)
     return _with_users(wish, state, ports)
+
+
+def _stored(files: Files) -> t.Any:
+    """The wish file's document; whatever else it is differs from every document and so is written anew."""
+    text = files.read_text(WISH_FILE)
+    if text is None:
+        return None
+    mode = files.mode(WISH_FILE)
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return text
+    return document if mode == WISH_MODE else {"mode": f"{mode:04o}", "document": document}
 
 
 def _with_users(wish: Wish, state: State, ports: Ports) -> State:

@@ -21,7 +21,7 @@ from .._shape import number, shown
 from . import apply as applying
 from . import live, probe
 from .apply_back import Change, Replan
-from .decide import WISH_FILE, Plan, State, Wish, decide, replan
+from .decide import WISH_FILE, WISH_MODE, Plan, State, Wish, decide, replan
 from .model import MigPlan, Options
 from .parse import parse as parse_node
 
@@ -101,10 +101,13 @@ def plan(wish: Wish, state: State) -> Plan:
     return decide(wish, state)
 
 
-def before_refusal(plan: Plan, ports: Ports) -> None:
-    """Settles an interrupted run although the new wish is refused. To be called before the refusal is raised."""
-    if plan.record is not None and plan.state.root and not ports.check:
+def before_refusal(plan: Plan, ports: Ports) -> bool:
+    """Settles an interrupted run although the new wish is refused. To be called before the refusal is raised; the
+    answer is whether GPUs were changed."""
+    if (plan.settles or plan.back) and plan.state.root and not ports.check:
         _change(plan, MigPlan(), ports, lambda seen: MigPlan())
+        return bool(plan.back)
+    return False
 
 
 def apply(plan: Plan, ports: Ports) -> Outcome:
@@ -113,7 +116,7 @@ def apply(plan: Plan, ports: Ports) -> Outcome:
     if plan.touches:
         done = _change(plan, plan.mig, ports, lambda seen: replan(plan.wish, plan.state, seen))
     if plan.write_wish:
-        ports.files.write_json(WISH_FILE, plan.wish.document)
+        ports.files.write_json(WISH_FILE, plan.wish.document, mode=WISH_MODE)
     return Outcome(done)
 
 

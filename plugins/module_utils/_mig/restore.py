@@ -14,7 +14,7 @@ import typing as t
 
 from .._data.architectures import architecture
 from .._nvml.objects import Gpu, GpuInstance
-from .live import computes_of, instances_of, layout_of
+from .live import computes_of, instances_of, layout_of, reached
 from .model import (
     ComputeSpec,
     CreateComputeInstance,
@@ -32,6 +32,11 @@ from .model import (
 def same(live: GpuLayout, old: GpuLayout) -> bool:
     """Mode and instances are the old ones, nothing else is pending. A mode that was pending before is not missed."""
     return live.mode == old.mode and live.pending == live.mode and live.layout == old.layout
+
+
+def half_way(gpu: Gpu, before: GpuLayout, after: GpuLayout) -> bool:
+    """Neither what an interrupted run found nor what it wanted."""
+    return not same(layout_of(gpu), before) and not reached(gpu, after)
 
 
 def steps_back(gpu: Gpu, old: GpuLayout) -> t.Tuple[Step, ...]:

@@ -62,9 +62,10 @@ class Services:
         self._switch(words[0], verb == "start")
         return 0, "", ""
 
-    def make_stubborn(self, unit: str) -> None:
+    def make_stubborn(self, unit: str, stubborn: bool = True) -> None:
+        """From now on systemctl fails to start and stop it."""
         units = self._read()
-        units[unit]["stubborn"] = True
+        units[unit]["stubborn"] = stubborn
         self._path.write_text(json.dumps(units), encoding="utf-8")
 
     def _show(self, unit: str) -> str:

@@ -21,7 +21,6 @@ import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._lock import Lock
 from ansible_collections.accel.gpu.plugins.module_utils._mig import journal, probe, probe_holders
-from ansible_collections.accel.gpu.plugins.module_utils._mig.decide import WISH_FILE
 from ansible_collections.accel.gpu.tests.component.mig.changes import A30, A100, H100, off, on
 from ansible_collections.accel.gpu.tests.component.mig.node import Node
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._mig import test_bad_input as pure
@@ -512,16 +511,6 @@ CASES = [
         (
             "/var/lib/accel-gpu/mig/journal.json is no journal of accel.gpu (TypeError('list indices must "
             "be integers or slices, not str')); compare the GPUs with the wish by hand, then remove the file"
-        ),
-    ),
-    case(
-        "broken wish file",
-        g(off(), persist=True),
-        H100,
-        file(WISH_FILE, b"{"),
-        (
-            "/etc/accel-gpu/wish.d/mig.json is not JSON: Expecting property name enclosed in double quotes: "
-            "line 1 column 2 (char 1); restore it from a backup or remove it"
         ),
     ),
     case(

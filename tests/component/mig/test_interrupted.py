@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.accel.gpu.plugins.module_utils._mig import resident
+from ansible_collections.accel.gpu.plugins.module_utils._mig import journal, resident
 from ansible_collections.accel.gpu.tests.component.mig.changes import A100, DCGM, H100, PERSISTENCED, off, on, one
 from ansible_collections.accel.gpu.tests.component.mig.node import in_child
 
@@ -115,9 +115,60 @@ def test_what_came_into_use_half_way_is_left_and_told(node):
     half = made.layouts()
     result = made.apply({"geometry": []})
     assert [entry["reason"] for entry in result["actions"] if entry["action"] == "left_alone"][0] == (
-        f"the interrupted run left this GPU half-way, yet it is in use by process {pid} (sleep)"
+        f"an interrupted run left this GPU half-way, yet it is in use by process {pid} (sleep)"
     )
     assert (made.layouts(), made.workers()) == (half, workers)
+
+
+def test_what_was_left_is_owed_until_it_can_be_settled(node):
+    """It is told at each run and is no change; once its work has ended it gets its old layout."""
+    made = node(f"{H100},{H100}")
+    made.make([on([one("3g.40gb", 4)])])
+    old = made.layouts()
+    kill_at(made, [on([one("2g.20gb", 0), one("2g.20gb", 4)], {"index": 1})], f"{CREATE} nth=2")
+    pid = made.occupy(1, 0)
+    other = [on({"1g.10gb": 1}, {"index": 0})]
+    assert made.make(other)["changed"]
+    again = made.make(other)
+    told = [line["reason"] for line in again["actions"] if "left this GPU half-way" in line["reason"]]
+    assert (again["changed"], len(told), made.has_journal) == (False, 1, True)
+    made.sim.control(f"release 1 pid={pid}")
+    assert made.make(other)["changed"]
+    assert (made.layouts()[1], made.has_journal) == (old[1], False)
+
+
+def test_a_wish_without_instances_does_not_leave_a_gpu_empty(node):
+    made = node(H100)
+    made.make([on({"1g.10gb": 7})])
+    old = made.layouts()
+    kill_at(made, [on({"3g.40gb": 2})], f"{CREATE} nth=1")
+    assert made.layouts() == [(True, True, ())]
+    made.make([{"gpus": "all", "mig": True}])
+    assert (made.layouts(), made.has_journal) == (old, False)
+
+
+def test_a_refused_wish_does_not_stop_the_way_back_which_is_told_as_a_change(node):
+    made = node(H100)
+    made.make([on({"1g.10gb": 7})])
+    old = made.layouts()
+    kill_at(made, [on({"3g.40gb": 2})], f"{CREATE} nth=1")
+    result = made.apply({"geometry": [on({"9g.99gb": 1})]})
+    assert (result["failed"], result["changed"], made.layouts()) == (True, True, old)
+    result = made.apply({"geometry": [on({"9g.99gb": 1})]})
+    assert (result["failed"], result["changed"], result["diff"]) == (True, False, {"before": {}, "after": {}})
+
+
+def test_a_journal_of_another_version_is_not_overlooked(node):
+    made = node(H100)
+    made.make([on({"1g.10gb": 7})])
+    kill_at(made, [on({"3g.40gb": 2})], f"{CREATE} nth=1")
+    document = made.files.read_json(journal.PATH)
+    made.files.write_json(journal.PATH, {**document, "version": 9})
+    result = made.apply({"geometry": [on({"1g.10gb": 7})]})
+    assert result["msg"] == (
+        f"{journal.PATH} is no journal of accel.gpu (ValueError('version 9, this collection knows 1')); compare the "
+        "GPUs with the wish by hand, then remove the file"
+    )
 
 
 def test_a_journal_is_void_after_a_reboot(node):

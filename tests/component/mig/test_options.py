@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import time
 
 import pytest
@@ -202,3 +203,29 @@ def test_what_a_run_without_change_costs(node, capsys):
         plan = f"{planning * 1000:.1f} ms to plan"
         print(f"\nno-change run, 8 GPUs: {calls} NVML calls, {wall * 1000:.0f} ms, of that {plan}")
     assert [(session.snapshots, session.write_calls) for session in made.sessions][:1] == [(1, {})]
+
+
+@pytest.mark.parametrize("damage", ["{", "mode", "other"])
+def test_a_stored_wish_that_somebody_changed_is_written_anew(node, damage):
+    made = node(H100)
+    params = {"geometry": [off()], "persist": True}
+    made.apply(params)
+    wanted = made.files.read(WISH_FILE)
+    if damage == "mode":
+        os.chmod(made.files.path(WISH_FILE), 0o600)
+    else:
+        made.files.write(WISH_FILE, damage.encode())
+    predicted, result = made.apply(params, check=True), made.apply(params)
+    assert (predicted["changed"], [line["action"] for line in result["actions"]][0]) == (True, "write_wish")
+    assert (result["diff"], result["actions"]) == (predicted["diff"], predicted["actions"])
+    assert (made.files.read(WISH_FILE), made.files.mode(WISH_FILE)) == (wanted, 0o644)
+    assert not made.apply(params)["changed"]
+
+
+def test_only_root_may_store_a_wish(node, monkeypatch):
+    made = node(H100)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    for check in (True, False):
+        result = made.apply({"geometry": [off()], "persist": True}, check=check)
+        assert (result["error"]["kind"], result["changed"]) == ("permission", False)
+    assert not made.files.exists(WISH_FILE)

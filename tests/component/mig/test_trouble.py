@@ -50,8 +50,8 @@ def test_an_instance_that_came_into_use(node):
     )
     assert error.message == (
         f"{named(made)}: destroying compute instance 0 in the GPU instance at 3:1 failed: it came into use after it "
-        f"was looked at (nvmlComputeInstanceDestroy on GPU {made.sim.gpu(0)['uuid']} failed: IN_USE (the object is in "
-        "use)); drain it and run again; the old layout is back, with new MIG UUIDs (see uuid_map)"
+        "was looked at (nvmlComputeInstanceDestroy on GPU 0000:10:00.0 failed: "
+        "IN_USE (the object is in use)); drain it and run again; the old layout is back, with new MIG UUIDs (see uuid_map)"
     )
     assert made.layouts() == old
     assert [worker[2] for worker in made.workers()] == started
@@ -155,6 +155,22 @@ def test_a_service_that_does_not_start_again(node):
         "geometry is as wished; see journalctl -u for the unit and start it"
     )
     assert len(made.layouts()[0][2]) == 1
+    # It is owed until it runs: the next run tries again.
+    assert made.apply({"geometry": [on({"1g.10gb": 1})]})["failed"]
+    made.services.make_stubborn(PERSISTENCED, False)
+    assert made.make([on({"1g.10gb": 1})])["changed"]
+    assert (made.services.active(), made.has_journal) == ({PERSISTENCED: True}, False)
+    assert not made.make([on({"1g.10gb": 1})])["changed"]
+
+
+def test_a_kernel_module_that_blocks_the_reset_is_seen_before_anything_is_touched(node):
+    made = node(f"{A100},{H100}")
+    made.files.write("/sys/module/nvidia_drm/parameters/modeset", b"Y\n")
+    result = made.apply({"geometry": [on({"1g.10gb": 1}, {"index": 0})]})
+    assert result["error"]["kind"] == "blocked"
+    assert "it is held open by kernel module nvidia_drm (modeset=Y), which is not known to be safe" in result["msg"]
+    assert made.layouts()[0] == (False, False, ())
+    made.make([on({"1g.10gb": 1}, {"index": 1})])  # Hopper needs no reset
 
 
 def test_what_cannot_be_restored_is_named_and_tried_again(node):
@@ -184,6 +200,7 @@ def test_a_failure_on_one_gpu_leaves_the_finished_one(node):
     result = made.apply({"geometry": [on({"3g.40gb": 1})]})
     assert (result["failed"], result["error"]["kind"], result["error"]["cause"]) == (True, "apply", "nvml")
     assert result["msg"].endswith(f"as wished already: {made.sim.gpu(0)['uuid']}")
+    assert result["changed"]
     assert [entry[0] for entry in made.layouts()[0][2]] == ["3g.40gb"]
     assert made.layouts()[1] == old[1]
 
