@@ -51,7 +51,8 @@ def test_an_instance_that_came_into_use(node):
     assert error.message == (
         f"{named(made)}: destroying compute instance 0 in the GPU instance at 3:1 failed: it came into use after it "
         "was looked at (nvmlComputeInstanceDestroy on GPU 0000:10:00.0 failed: "
-        "IN_USE (the object is in use)); drain it and run again; the old layout is back, with new MIG UUIDs (see uuid_map)"
+        "IN_USE (the object is in use)); drain it and run again; the old layout is back, with new MIG UUIDs "
+        "(see uuid_map)"
     )
     assert made.layouts() == old
     assert [worker[2] for worker in made.workers()] == started
