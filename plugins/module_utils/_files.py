@@ -7,15 +7,20 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import json
 import os
+import re
 import shutil
 import stat
 import tempfile
-import time
 import typing as t
 
 from ._errors import AccelError
+
+# Copies of replaced files, by the path of the original. Never beside it: systemd, cron and the like read whole folders.
+BACKUPS = "/var/lib/accel-gpu/backup"
+KEPT = 3  # copies of each file; the oldest goes
 
 
 class Files:
@@ -78,8 +83,8 @@ class Files:
     ) -> t.Optional[str]:
         """Replaces the whole file; missing directories are made (0755).
 
-        `owner` is (uid, gid). `backup` keeps what was there beside it; the answer is the backup's path as the node
-        names it. A reader sees the old or the new file, also after a power cut.
+        `owner` is (uid, gid). `backup` keeps what was there below BACKUPS, the last KEPT of each file; the answer is
+        the copy's path as the node names it. A reader sees the old or the new file, also after a power cut.
         """
         directory = os.path.dirname(self.path(path))
         os.makedirs(directory, mode=0o755, exist_ok=True)
@@ -114,11 +119,32 @@ class Files:
         _sync_directory(os.path.dirname(self.path(path)))
         return True
 
+    def backups(self, path: str) -> t.List[str]:
+        """The copies that `write` kept of a file, the oldest first."""
+        folder, name = os.path.split(f"{BACKUPS}{path}")
+        stamp = re.compile(re.escape(name) + r"\.\d{8}T\d{6}\.\d{6}Z")
+        return [f"{folder}/{one}" for one in self.names(folder) if stamp.fullmatch(one)]
+
+    def prune(self, directory: str, top: t.Optional[str] = None) -> None:
+        """Removes a directory if it is empty, and then those above it, up to `top` (itself by default)."""
+        top = top or directory
+        while directory == top or directory.startswith(f"{top}/"):
+            try:
+                os.rmdir(self.path(directory))
+            except FileNotFoundError:
+                pass
+            except OSError:
+                return  # something is in it, or it is not ours to remove
+            directory = os.path.dirname(directory)
+
     def _keep(self, path: str) -> t.Optional[str]:
         if not os.path.exists(self.path(path)):
             return None
-        kept = f"{path}.{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}~"
+        kept = f"{BACKUPS}{path}.{datetime.datetime.now(datetime.timezone.utc).strftime('%Y%m%dT%H%M%S.%fZ')}"
+        os.makedirs(os.path.dirname(self.path(kept)), mode=0o755, exist_ok=True)
         shutil.copy2(self.path(path), self.path(kept))
+        for old in self.backups(path)[:-KEPT]:
+            self.remove(old)
         return kept
 
 

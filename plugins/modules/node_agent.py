@@ -111,7 +111,7 @@ boot:
   returned: success
   type: dict
 backups:
-  description: Copies of replaced files.
+  description: Copies of replaced files, below C(/var/lib/accel-gpu/backup). The last three of each file are kept.
   returned: when files were written
   type: list
   elements: str

@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._errors import ApplyError, PayloadWantedError
-from .._files import Files
+from .._files import BACKUPS, Files
 from .._ports import Ports
 from .plan import BACKED_UP, InstallPlan
 from .unit import ARCHIVE, UNIT, UNIT_NAME
@@ -58,9 +58,10 @@ def _drop_empty_folders(plan: InstallPlan, files: Files) -> None:
     """Folders that exist for our files alone."""
     folders = {os.path.dirname(path) for path in plan.unlink + plan.remove}
     for folder in sorted(folders, reverse=True):
-        ours = folder.endswith((".wants", ".requires")) or folder.startswith(os.path.dirname(ARCHIVE))
-        if ours and files.exists(folder) and not files.names(folder):
-            os.rmdir(files.path(folder))
+        if folder.startswith(BACKUPS):
+            files.prune(folder, top=os.path.dirname(BACKUPS))
+        elif folder.endswith((".wants", ".requires")) or folder.startswith(os.path.dirname(ARCHIVE)):
+            files.prune(folder)
 
 
 def _systemctl(ports: Ports, *words: str) -> None:

@@ -12,7 +12,7 @@ import typing as t
 
 from .._errors import BlockedError
 from .._ports import Ports
-from .plan import FoundFile, InstallState, InstallWish, sha256
+from .plan import BACKED_UP, FoundFile, InstallState, InstallWish, sha256
 from .probe_reload import containers_at_risk
 from .unit import ARCHIVE, BINDING, LAUNCHER, UNIT, UNIT_NAME, WISHES
 
@@ -50,18 +50,12 @@ def _links(ports: Ports) -> t.Iterator[str]:
 
 
 def _leftovers(ports: Ports) -> t.Tuple[str, ...]:
-    """What Python and our own backups put beside the files."""
-    folders = {os.path.dirname(path) for path in (ARCHIVE, LAUNCHER, UNIT)}
-    names = {os.path.basename(path) for path in (ARCHIVE, BINDING, LAUNCHER, UNIT)}
+    """What Python put beside the files, and our own backups of them."""
     cache = f"{os.path.dirname(BINDING)}/__pycache__"
     found = [f"{cache}/{name}" for name in ports.files.names(cache)]
-    for folder in sorted(folders):
-        found += [f"{folder}/{name}" for name in ports.files.names(folder) if _is_backup(name, names)]
+    for path in BACKED_UP:
+        found += ports.files.backups(path)
     return tuple(found)
-
-
-def _is_backup(name: str, originals: t.Set[str]) -> bool:
-    return name.endswith("~") and name.rsplit(".", 1)[0] in originals
 
 
 def _unit(ports: Ports) -> t.Dict[str, str]:

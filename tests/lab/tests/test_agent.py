@@ -208,11 +208,16 @@ def test_a_layout_goes_out_and_comes_back(node: AgentNode) -> None:
 
 def test_absent_leaves_nothing_behind(node: AgentNode) -> None:
     node.wish(SEVEN)
-    node.module(boot_timeout=100)  # leaves a backup of the unit
+    backups = node.module(boot_timeout=100)["backups"]
+    assert [path.startswith("/var/lib/accel-gpu/backup/etc/systemd/system/accel-gpu.service.") for path in backups] == [
+        True
+    ]
+    assert node.out("ls -A /etc/systemd/system | grep '^accel-gpu'") == "accel-gpu.service"
     foretold = node.module("--check", state="absent")
     done = node.module(state="absent")
     assert foretold["actions"] == done["actions"]
     assert [action["object"] for action in done["actions"] if action["action"] == "left_alone"] == ["wish of mig"]
+    assert node.run("test -e /var/lib/accel-gpu/backup").returncode == 1
     assert node.out("find /etc/systemd /usr/lib/accel-gpu /usr/sbin -name '*accel-gpu*' 2>/dev/null; true") == ""
     assert node.run("test -e /usr/lib/accel-gpu").returncode == 1
     assert node.out("systemctl show --value -p LoadState accel-gpu.service") == "not-found"

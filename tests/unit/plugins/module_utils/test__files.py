@@ -32,11 +32,35 @@ def test_the_new_file_has_the_asked_owner(files, tmp_path, monkeypatch):
     assert asked == [(12, 34)]
 
 
-def test_what_was_there_is_kept_beside_it_on_demand(files):
-    files.write("/x", b"one")
-    kept = files.write("/x", b"two", backup=True)
-    assert kept is not None and kept.startswith("/x.") and kept.endswith("~")
-    assert (files.read(kept), files.read("/x")) == (b"one", b"two")
+def test_what_was_there_is_kept_on_demand_and_not_beside_it(files):
+    files.write("/etc/systemd/system/x.service", b"one")
+    kept = files.write("/etc/systemd/system/x.service", b"two", backup=True)
+    assert kept.startswith("/var/lib/accel-gpu/backup/etc/systemd/system/x.service.2")
+    assert (files.read(kept), files.read("/etc/systemd/system/x.service")) == (b"one", b"two")
+    assert files.names("/etc/systemd/system") == ["x.service"]
+    assert files.backups("/etc/systemd/system/x.service") == [kept]
+
+
+def test_the_last_three_copies_are_kept_and_other_files_have_their_own(files):
+    files.write("/etc/x", b"0")
+    files.write("/etc/x.conf", b"another")
+    files.write("/etc/x.conf", b"another one", backup=True)
+    for number in range(1, 6):
+        files.write("/etc/x", str(number).encode(), backup=True)
+    assert [files.read(path) for path in files.backups("/etc/x")] == [b"2", b"3", b"4"]
+    assert [files.read(path) for path in files.backups("/etc/x.conf")] == [b"another"]
+
+
+def test_empty_folders_go_and_others_stay(files):
+    files.write("/a/b/c/x", b"")
+    files.prune("/a/b/c", top="/a")
+    assert files.names("/a/b/c") == ["x"]
+    files.remove("/a/b/c/x")
+    files.prune("/a/b/c", top="/a/b")
+    assert files.exists("/a") and not files.exists("/a/b")
+    files.prune("/a/b/c", top="/a/b")  # and once more
+    files.prune("/a")
+    assert not files.exists("/a")
 
 
 def test_a_failure_leaves_the_old_file_and_nothing_else(files, monkeypatch):
