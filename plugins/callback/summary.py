@@ -50,6 +50,7 @@ class CallbackModule(CallbackBase):
         super().__init__(*args, **kwargs)
         self._geometry: dict[str, Result] = {}
         self._agent: dict[str, Result] = {}
+        self._restarts: dict[str, list[Result]] = {}
         self._failed: dict[str, str] = {}
         # Hosts whose geometry itself failed: its actions are a plan that was not followed.
         self._refused: set[str] = set()
@@ -76,13 +77,16 @@ class CallbackModule(CallbackBase):
         for line in table([row for host in hosts for row in self._rows(host)], headings):
             self._display.display(line)
         for host in hosts:
-            for line in owed_states([self._agent.get(host) or {}, self._geometry.get(host) or {}]):
+            owing = (self._agent.get(host) or {}, self._geometry.get(host) or {})
+            for line in owed_states([*owing, *self._restarts.get(host, ())]):
                 self._display.display(f"owed to {host}: {line}", color="yellow")
 
     def _take(self, result: t.Any) -> None:
         name = _part(result, "task").action.rsplit(".", 1)[-1]
         if name == "mig_geometry":
             self._geometry[_part(result, "host").get_name()] = _part(result, "result")
+        elif name == "systemd_service":
+            self._restarts.setdefault(_part(result, "host").get_name(), []).append(_part(result, "result"))
         elif name == "node_agent":
             self._agent[_part(result, "host").get_name()] = _part(result, "result")
 

@@ -7,11 +7,11 @@
 from __future__ import annotations
 
 import datetime
-import re
 import typing as t
 
 from ._errors import WishError
 from ._expected import KnownFault, parse_exceptions, parse_expected
+from ._mig import restarts
 from ._mig.model import GpuWish, NodeWish
 from ._mig.parse import conflicts, parse
 
@@ -19,10 +19,6 @@ USES = ("compute", "passthrough", "vgpu", "none")
 LAYERS = ("mig_geometry", "mig_geometry_group", "mig_geometry_host")
 # With these, no GPU of the host is there for MIG.
 _WITHOUT_MIG = ("passthrough", "none")
-# Rule 6: jobs are aborted when one of these ends, so no change of MIG restarts it. Role mig refuses them as well.
-_NEVER_NOTIFIED = ("nvidia-fabricmanager", "nvidia-imex", "nvlsm")
-# The parser names its own parameters; a person reads the variables of role mig.
-_PARAMETER = re.compile(r"(?<![\w.])geometry(_group|_host)?(?=[\[:.])")
 
 Variables = t.Mapping[str, t.Any]
 
@@ -49,7 +45,7 @@ class _Host:
         self._declaration()
         self._notified()
         if wish is not None:
-            self.errors += [_in_variables(line) for line in conflicts(wish)]
+            self.errors += conflicts(wish)
             self._use(wish)
             self._expiry(wish)
 
@@ -65,9 +61,10 @@ class _Host:
                 self.errors.append("mig_parted_label is missing; give the label of mig_parted that the host gets")
             return None  # the document is a file of the control node; the lookup of role mig reads and judges it
         try:
-            return parse(*(self._get(name) for name in LAYERS))
+            everybody, group, host = (self._get(name) for name in LAYERS)
+            return parse(everybody, group, host, prefix="mig_")
         except WishError as error:
-            self.errors += [_in_variables(line) for line in error.message.splitlines()]
+            self.errors += error.message.splitlines()
             return None
 
     def _declaration(self) -> None:
@@ -86,25 +83,24 @@ class _Host:
                 self.warnings.append(expired(fault))
 
     def _notified(self) -> None:
-        for number, unit in enumerate(self._get("mig_notify") or ()):
-            if str(unit).partition(".")[0] in _NEVER_NOTIFIED:
-                self.errors.append(
-                    f"mig_notify[{number}]: {unit} ends running jobs when it stops; remove it from the list"
-                )
+        try:
+            restarts.parse(self._get("mig_notify"), "mig_notify")
+        except WishError as error:
+            self.errors += error.message.splitlines()
 
     def _use(self, wish: NodeWish) -> None:
         use = self._get("accel_gpu_use")
         for item in wish.gpus:
             if use in _WITHOUT_MIG and item.mig:
                 self.errors.append(
-                    f"{_in_variables(item.address + ':')} wishes MIG, but accel_gpu_use is {use}; "
+                    f"{item.address}: wishes MIG, but accel_gpu_use is {use}; "
                     "remove the item for this host, or set accel_gpu_use: compute"
                 )
 
     def _expiry(self, wish: NodeWish) -> None:
         for item in wish.gpus:
             if item.until is not None and item.until < self._today:
-                self.warnings.append(f"{_in_variables(item.address + ':')} expired on {item.until}{_because(item)}")
+                self.warnings.append(f"{item.address}: expired on {item.until}{_because(item)}")
 
 
 def expired(fault: KnownFault) -> str:
@@ -116,22 +112,26 @@ def _because(item: GpuWish) -> str:
     return f" (reason: {item.reason}); remove or extend it" if item.reason else "; remove or extend it"
 
 
-def _in_variables(line: str) -> str:
-    return _PARAMETER.sub(lambda match: f"mig_geometry{match.group(1) or ''}", line)
-
-
 def owed_states(results: t.Sequence[t.Mapping[str, t.Any]]) -> t.List[str]:
-    """What is still owed to a host after these results of modules, one sentence each (rule 25)."""
-    return [line for result in results for line in _owed(result)]
+    """What is still owed to a host after these results of tasks, one sentence each (rule 25).
+
+    A unit that a task among them has restarted owes nothing any more.
+    """
+    tasks = [task for result in results for task in (result, *(result.get("results") or ()))]
+    restarted = {str(task.get("name")) for task in tasks if task.get("changed") and task.get("name")}
+    return [line for result in results for line in _owed(result, restarted)]
 
 
-def _owed(result: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+def _owed(result: t.Mapping[str, t.Any], restarted: t.Collection[str]) -> t.Iterator[str]:
     for uuid in result.get("reset_required") or ():
         yield f"reset of {uuid}: its pending MIG mode waits for it"
     if result.get("reboot_required"):
         yield "reboot: the stored wish is applied at the next boot"
     for uuid in result.get("deferred") or ():
         yield f"geometry of {uuid}: deferred while it is busy"
+    for unit in result.get("restart_required") or ():
+        if unit not in restarted:
+            yield f"restart of {unit}: it was started before the MIG devices changed"
     if result.get("daemon_reload_required"):
         yield "systemctl daemon-reload: a running container would lose its GPU"
     for entry in result.get("owed") or ():

@@ -43,6 +43,15 @@ attributes:
     support: full
     platforms: linux
 options:
+  state:
+    description:
+      - V(present) makes what is declared.
+      - V(absent) switches MIG off on every GPU; all options that declare something are not read then. With O(persist)
+        the stored wish is removed as soon as MIG is off everywhere; until then (a busy GPU, a reset or reboot that is
+        owed) the wish to switch it off is stored for the node agent.
+    type: str
+    choices: [present, absent]
+    default: present
   geometry:
     description:
       - A list of what is wanted for which GPUs. An item has C(gpus) (the selector), C(mig) (a boolean; true where
@@ -111,6 +120,22 @@ options:
       - Also write the wish to C(/etc/accel-gpu/wish.d/mig.json), from which the node agent makes it again at boot.
     type: bool
     default: false
+  notify:
+    description:
+      - Systemd units that name MIG devices, such as DCGM, an exporter, a device plugin or slurmd. A name without a type
+        means a service.
+      - Those that were started before the MIG devices of this boot changed last are listed in RV(restart_required), at
+        each run, until somebody restarts them. The module itself restarts nothing.
+      - Fabric manager, nvlsm and imex are refused, because running jobs end with them.
+    type: list
+    elements: str
+    default: []
+  address_prefix:
+    description:
+      - Put in front of the names of options in messages and in RV(actions). Role P(accel.gpu.mig#role) gives V(mig_),
+        so that messages name its variables.
+    type: str
+    default: ""
   lock_timeout:
     description: Seconds to wait for another run that changes GPUs on the same node.
     type: float
@@ -196,6 +221,12 @@ EXAMPLES = r"""
     persist: true
   become: true
 
+- name: Switch MIG off, and forget what was wished
+  accel.gpu.mig_geometry:
+    state: absent
+    persist: true
+  become: true
+
 - name: Restore a layout that was saved
   accel.gpu.mig_geometry:
     geometry: "{{ lookup('ansible.builtin.file', 'h100-017.json') | from_json }}"
@@ -255,6 +286,14 @@ reboot_required:
   returned: always
   type: bool
   sample: false
+restart_required:
+  description:
+    - Units of O(notify) that run with MIG devices of before, in check mode those that would. Read from the node at each
+      run; never counts as changed.
+  returned: always
+  type: list
+  elements: str
+  sample: [nvidia-dcgm.service]
 deferred:
   description: UUIDs of the GPUs that differ from the wish and were left as they are, see O(when_busy) and O(mig_apply).
   returned: always
@@ -282,6 +321,7 @@ from ..module_utils._module.declare import run_declare
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "geometry": {"type": "raw"},
             "geometry_group": {"type": "raw"},
             "geometry_host": {"type": "raw"},
@@ -293,6 +333,8 @@ def main() -> None:
             "takeover": {"type": "bool", "default": False},
             "headroom_percent": {"type": "float", "default": 0},
             "persist": {"type": "bool", "default": False},
+            "notify": {"type": "list", "elements": "str", "default": []},
+            "address_prefix": {"type": "str", "default": ""},
             "lock_timeout": {"type": "float", "default": 300},
             **EXPECTED_ARGUMENTS,
             **NVML_ARGUMENTS,

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from .._errors import ApplyError, VerifyError
 from .._nvml.objects import Snapshot
 from . import journal, live, restore
-from .apply_back import Change, give_up, map_uuids
+from .apply_back import Change, give_up, map_uuids, note_devices
 from .execute import Walker, gpu_of, words
 from .journal import GpuRecord, Record
 from .model import GpuLayout, MigPlan, StopHolder
@@ -48,6 +48,7 @@ def apply(change: Change, ports: Ports) -> Done:
             done = _do(change, record, walker)
         except BaseException as error:
             raise give_up(error, change, record, walker) from error
+        note_devices(walker, done.uuid_map)
         late = walker.start_holders(record.holders)
     _settle(change, record, done.snapshot, tuple(late), ports)
     if late:

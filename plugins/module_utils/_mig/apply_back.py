@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import time
 import typing as t
 from dataclasses import dataclass
 
@@ -22,7 +23,7 @@ from .._errors import (
     VerifyError,
 )
 from .._nvml.objects import Gpu, Snapshot
-from . import journal, live, restore
+from . import journal, live, restarts, restore
 from .execute import StepError, Walker, gpu_of, words
 from .journal import GpuRecord, Record
 from .model import MigPlan, ResetGpu, SetMigMode, Step, StopHolder
@@ -86,9 +87,17 @@ class Aftermath:
     complete: t.Tuple[str, ...]
 
 
+def note_devices(walker: Walker, uuid_map: t.Sequence[t.Any]) -> None:
+    """Lets later runs see which units still name the devices of before. To be called before holders are started again,
+    so that they are not among them, and before the journal goes, so that a killed run cannot forget it."""
+    if walker.moved or uuid_map:
+        restarts.remember(walker.ports.files, time.monotonic_ns() // 1000)
+
+
 def give_up(error: BaseException, change: Change, record: Record, walker: Walker) -> BaseException:
     """Restores what is half-way, starts the holders, and words the failure."""
     after = give_back(change, record, walker)
+    note_devices(walker, after.uuid_map)
     late = walker.start_holders(record.holders)
     if late and not after.missing:
         journal.write(walker.ports.files, dataclasses.replace(record, gpus=(), holders=tuple(late)))

@@ -16,7 +16,7 @@ from .._diff import Tracker
 from .._errors import AccelError, MissingGpuError, NotRootError
 from .._expected import Expected, KnownFault, missing
 from .._nvml.objects import Gpu, Snapshot
-from . import live, managers, restore
+from . import live, managers, restarts, restore
 from .journal import GpuRecord, Record
 from .managers import Manager
 from .model import (
@@ -33,8 +33,10 @@ from .model import (
     ResetGpu,
     SetMigMode,
     Step,
+    StopHolder,
 )
 from .plan import plan as plan_node
+from .restarts import Notified
 from .targets import GpuTarget, resolve
 from .usage import usage_of
 
@@ -44,7 +46,8 @@ WISH_MODE = 0o644
 
 @dataclass(frozen=True)
 class Wish:
-    """The parsed options. `document` is the wish file that `persist` asks for, None without it."""
+    """The parsed options. `document` is the wish file that `persist` asks for, None without it; with `removes` it is
+    there only as long as MIG is still on somewhere. `notify` are units that name MIG devices."""
 
     node: NodeWish
     options: Options
@@ -53,6 +56,8 @@ class Wish:
     expected: t.Optional[Expected] = None
     faults: t.Tuple[KnownFault, ...] = ()
     document: t.Optional[t.Mapping[str, t.Any]] = None
+    removes: bool = False
+    notify: t.Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,7 @@ class State:
     managers: t.Tuple[Manager, ...] = ()
     record: t.Optional[Record] = None
     stored: t.Any = None
+    notified: Notified = field(default_factory=Notified)
     root: bool = True
     missing_driver: str = ""
 
@@ -84,6 +90,7 @@ class Plan:
     record: t.Optional[Record] = None
     settles: bool = False
     write_wish: bool = False
+    remove_wish: bool = False
     extra: t.Tuple[Action, ...] = ()
 
     @property
@@ -93,7 +100,38 @@ class Plan:
 
     @property
     def changed(self) -> bool:
-        return self.touches or self.write_wish or bool(self.state.missing_driver)
+        return self.touches or self.stores or bool(self.state.missing_driver)
+
+    @property
+    def stores(self) -> bool:
+        """The wish file would be changed."""
+        return self.write_wish or self.remove_wish
+
+    @property
+    def steps(self) -> t.List[Step]:
+        """All that is done to GPUs and services, the way back of an interrupted run included."""
+        back: t.List[Step] = []
+        for entry in self.back:
+            gpu = self.state.snapshot.by_uuid(entry.uuid) if self.state.snapshot else None
+            back += restore.steps_back(gpu, entry.before) if gpu else ()
+        if any(map(_is_mode, back)):
+            back += [StopHolder(holder.unit) for holder in self.state.holders.known if holder.unit]
+        return [*self.mig.steps, *back]
+
+    @property
+    def restarts(self) -> t.List[str]:
+        """Units whose restart is owed afterwards."""
+        if self.refusal is not None:
+            return restarts.required(self.state.notified)
+        return restarts.required(self.state.notified, self.steps, self._moved())
+
+    def _moved(self) -> bool:
+        """An interrupted run has changed MIG devices."""
+        for entry in self.record.gpus if self.record else ():
+            gpu = self.state.snapshot.by_uuid(entry.uuid) if self.state.snapshot else None
+            if gpu is not None and live.uuid_map(entry.uuid, entry.devices, live.devices_of(gpu)):
+                return True
+        return False
 
     @property
     def diff(self) -> t.Dict[str, t.Dict[str, t.Any]]:
@@ -106,9 +144,9 @@ class Plan:
             key = f"{entry.pci} {entry.name} {entry.uuid}"
             sides["before"][key] = live.layout_of(gpu).lines() if gpu else []
             sides["after"][key] = entry.before.lines()
-        if self.write_wish and self.refusal is None:
+        if self.stores and self.refusal is None:
             sides["before"][WISH_FILE] = self.state.stored
-            sides["after"][WISH_FILE] = self.wish.document
+            sides["after"][WISH_FILE] = self.wish.document if self.write_wish else None
         return sides
 
     @property
@@ -117,18 +155,21 @@ class Plan:
 
     def result(self) -> t.Dict[str, t.Any]:
         gpus = self.state.snapshot.gpus if self.state.snapshot else ()
-        return {"gpus": [live.summary(gpu) for gpu in gpus], "uuid_map": [], **self.mig.result()}
+        summaries = [live.summary(gpu) for gpu in gpus]
+        return {"gpus": summaries, "uuid_map": [], "restart_required": self.restarts, **self.mig.result()}
 
 
 def decide(wish: Wish, state: State) -> Plan:
     """The plan for what was read. Wrong wishes become its refusal, for an interrupted run is settled all the same."""
-    write_wish = wish.document is not None and wish.document != state.stored
     if state.snapshot is None:
-        return Plan(wish, state, MigPlan(), extra=_deferred(state), write_wish=write_wish)
+        write_wish, remove_wish = _storing(wish, state, MigPlan())
+        extra = _deferred(state)
+        return Plan(wish, state, MigPlan(), write_wish=write_wish, remove_wish=remove_wish, extra=extra)
     mig, refusal = _planned(wish, state, state.snapshot)
+    write_wish, remove_wish = _storing(wish, state, mig)
     back, left = _back(wish, state, mig, refusal)
     settles = _settles(state.record, left)
-    denied = bool(mig.steps or back or settles or write_wish)
+    denied = bool(mig.steps or back or settles or write_wish or remove_wish)
     if refusal is not None:
         denied = refusal.kind == NotRootError.kind
     if denied and not state.root:
@@ -137,7 +178,18 @@ def decide(wish: Wish, state: State) -> Plan:
     _tell_interrupted(tracker, state.record if settles else None, back, left)
     if write_wish and refusal is None:
         tracker.act("write_wish", WISH_FILE, "the wish that the node agent brings back at boot differs")
-    return Plan(wish, state, mig, refusal, back, state.record, settles, write_wish, tuple(tracker.actions))
+    if remove_wish and refusal is None:
+        tracker.act("remove_wish", WISH_FILE, "MIG is off on every GPU, nothing is to be brought back at boot")
+    extra = tuple(tracker.actions)
+    return Plan(wish, state, mig, refusal, back, state.record, settles, write_wish, remove_wish, extra)
+
+
+def _storing(wish: Wish, state: State, mig: MigPlan) -> t.Tuple[bool, bool]:
+    """Whether the wish file is written, and whether it is removed."""
+    left = any(gpu.deferred or gpu.reset_required or gpu.reboot_required for gpu in mig.gpus)
+    if wish.removes and not left:
+        return False, state.stored is not None
+    return wish.document is not None and wish.document != state.stored, False
 
 
 def replan(wish: Wish, state: State, snapshot: Snapshot) -> MigPlan:
@@ -147,11 +199,11 @@ def replan(wish: Wish, state: State, snapshot: Snapshot) -> MigPlan:
 
 def changes_mode(plan: Plan) -> bool:
     """Holders matter only then."""
-    steps: t.List[Step] = list(plan.mig.steps)
-    for entry in plan.back:
-        gpu = plan.state.snapshot.by_uuid(entry.uuid) if plan.state.snapshot else None
-        steps += restore.steps_back(gpu, entry.before) if gpu else ()
-    return any(isinstance(step, (SetMigMode, ResetGpu)) for step in steps)
+    return any(map(_is_mode, plan.steps))
+
+
+def _is_mode(step: Step) -> bool:
+    return isinstance(step, (SetMigMode, ResetGpu))
 
 
 def hurts_owners(plan: Plan) -> bool:
@@ -179,6 +231,8 @@ def _planned(wish: Wish, state: State, snapshot: Snapshot) -> t.Tuple[MigPlan, t
 
 def _deferred(state: State) -> t.Tuple[Action, ...]:
     tracker = Tracker()
+    if not state.missing_driver:
+        return ()  # nothing is wished of a node that has nothing
     if state.missing_driver:
         tracker.act("deferred", "MIG geometry", f"needs gpu_driver: {state.missing_driver}")
     return tuple(tracker.actions)
@@ -232,7 +286,7 @@ def _users(gpu: Gpu, entry: GpuRecord, busy: Busy) -> str:
     """Who would be hurt by the way back."""
     usage = usage_of(gpu, busy, allow_destroy_allocated=False)
     steps = restore.steps_back(gpu, entry.before)
-    if any(isinstance(step, (SetMigMode, ResetGpu)) for step in steps):
+    if any(map(_is_mode, steps)):
         return ", ".join(map(str, usage.gpu()))
     claims: t.List[Claim] = []
     for step in steps:

@@ -24,6 +24,7 @@ from .model import (
     Step,
     StopHolder,
 )
+from .restarts import changes_devices
 
 if t.TYPE_CHECKING:
     from .._nvml.session import NvmlSession
@@ -51,6 +52,7 @@ class Walker:
         self.session = session
         self.stopped: t.List[str] = []
         self.done = 0
+        self.moved = False  # MIG devices may be others than before
         self._active: t.Set[str] = set()
         self._alive = {
             (gpu.uuid, instance.placement): instance for gpu in snapshot.gpus for instance in gpu.mig.instances
@@ -90,6 +92,7 @@ class Walker:
 
     def _take(self, step: Step, following: t.Sequence[Step]) -> int:
         """Does one step, or the group that belongs together; answers how many steps that were."""
+        self.moved = self.moved or changes_devices(step)
         if isinstance(step, CreateComputeInstance):
             group = [step, *_same_instance(step, following)]
             self._create_compute(group)

@@ -32,12 +32,14 @@ def parse(
     geometry_host: t.Any = None,
     mig_parted: t.Any = None,
     mig_parted_label: t.Any = None,
+    prefix: str = "",
 ) -> NodeWish:
     """The wish of one node. Each `geometry*` is a list of items or a layout document (see document.py).
 
-    Raises WishError that names every wrong place, e.g. `geometry[1].instances[0].count`.
+    Raises WishError that names every wrong place, e.g. `geometry[1].instances[0].count`, with `prefix` in front.
     """
-    layers = dict(zip(LAYERS, (geometry, geometry_group, geometry_host)))
+    names = [f"{prefix}{name}" for name in LAYERS]
+    layers = dict(zip(names, (geometry, geometry_group, geometry_host)))
     if mig_parted is not None or mig_parted_label is not None:
         given = [name for name, value in layers.items() if value]
         if given:

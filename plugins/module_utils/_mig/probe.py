@@ -22,7 +22,7 @@ from .._owners.objects import Owners
 from .._owners.probe import probe as probe_owners
 from .._owners.resolve import resolve as resolve_owners
 from .._ports import Ports
-from . import journal, managers, probe_holders
+from . import journal, managers, probe_holders, probe_restarts
 from .decide import WISH_FILE, WISH_MODE, State, Wish, changes_mode, decide, hurts_owners
 from .model import Busy, Claim, Holders
 
@@ -32,13 +32,18 @@ _WORKING = ("MPS daemon", "vGPU")
 
 def read(wish: Wish, ports: Ports) -> State:
     """The state. Outside check mode the node's lock is taken as soon as something would be changed; it stays ours."""
+    state = _read(wish, ports)
+    return dataclasses.replace(state, notified=probe_restarts.probe(ports, wish.notify))
+
+
+def _read(wish: Wish, ports: Ports) -> State:
     stored = _stored(ports.files) if wish.document is not None else None
     state = State(None, managers=managers.probe(ports.files), stored=stored, root=os.geteuid() == 0)
     try:
         with ports.open_nvml() as session:
             state = dataclasses.replace(state, snapshot=session.snapshot(), record=journal.read(ports.files))
             plan = decide(wish, state)
-            if not plan.touches and not plan.write_wish:
+            if not plan.touches and not plan.stores:
                 return state
             if state.root and not ports.check:
                 Lock(ports.files).acquire(wish.lock_timeout)

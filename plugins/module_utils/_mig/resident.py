@@ -9,27 +9,30 @@ parse (options to wish) -> read (one snapshot) -> plan (pure) -> apply (verified
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
+import posixpath
 import typing as t
 from dataclasses import dataclass
 
 from .._errors import WishError
 from .._expected import parse_exceptions, parse_expected
+from .._files import Files
 from .._lock import Lock
 from .._ports import Ports
 from .._shape import number, shown
 from . import apply as applying
-from . import live, probe
+from . import journal, live, probe, probe_restarts, restarts
 from .apply_back import Change, Replan
 from .decide import WISH_FILE, WISH_MODE, Plan, State, Wish, decide, replan
-from .model import MigPlan, Options
+from .model import MigPlan, NodeWish, Options
 from .parse import parse as parse_node
 
 WISH_VERSION = 1
 _FORMS = ("geometry", "geometry_group", "geometry_host", "mig_parted", "mig_parted_label")
 # What the node agent needs to bring the geometry back; all else belongs to one run.
 _LASTING = (*_FORMS, "mig_apply", "when_busy", "allow_destroy_allocated", "takeover", "headroom_percent")
-_CHOICES = {"mig_apply": ("now", "next_boot"), "when_busy": ("refuse", "defer")}
+_CHOICES = {"state": ("present", "absent"), "mig_apply": ("now", "next_boot"), "when_busy": ("refuse", "defer")}
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Outcome:
     """What was done; `result` is laid over the plan's."""
 
     done: t.Optional[applying.Done]
+    restarts: t.Sequence[str] = ()
 
     def result(self) -> t.Dict[str, t.Any]:
         if self.done is None:
@@ -44,6 +48,7 @@ class Outcome:
         return {
             "gpus": [live.summary(gpu) for gpu in self.done.snapshot.gpus],
             "uuid_map": [dict(row) for row in self.done.uuid_map],
+            "restart_required": list(self.restarts),
             **self.done.owed.result(),
         }
 
@@ -53,12 +58,14 @@ def parse(params: t.Mapping[str, t.Any]) -> Wish:
     for name, allowed in _CHOICES.items():
         if params.get(name) not in (None, *allowed):
             raise WishError(f"{name}: {shown(params[name])} is unknown; allowed is {', '.join(allowed)}")
-    node = parse_node(**{name: params.get(name) for name in _FORMS})
+    prefix = str(params.get("address_prefix") or "")
+    absent = params.get("state") == "absent"
+    node = _off(prefix) if absent else parse_node(**{name: params.get(name) for name in _FORMS}, prefix=prefix)
     options = Options(
         when_busy=params.get("when_busy") or "refuse",
         allow_destroy_allocated=bool(params.get("allow_destroy_allocated")),
         apply=params.get("mig_apply") or "now",
-        headroom_percent=_bounded(params, "headroom_percent", 0, 100),
+        headroom_percent=_bounded(params, "headroom_percent", 0, 100, prefix),
         today=datetime.date.today(),
     )
     # Suboptions that were not given are None.
@@ -67,15 +74,26 @@ def parse(params: t.Mapping[str, t.Any]) -> Wish:
         node,
         options,
         takeover=bool(params.get("takeover")),
-        lock_timeout=_bounded(params, "lock_timeout", 300, 86400),
-        expected=parse_expected(expected, "expected") if expected else None,
-        faults=parse_exceptions(params.get("exceptions"), "exceptions"),
-        document=_document(params) if params.get("persist") else None,
+        lock_timeout=_bounded(params, "lock_timeout", 300, 86400, prefix),
+        expected=parse_expected(expected, f"{prefix}expected") if expected else None,
+        faults=parse_exceptions(params.get("exceptions"), f"{prefix}exceptions"),
+        document=_document(params, absent) if params.get("persist") else None,
+        removes=absent and bool(params.get("persist")),
+        notify=restarts.parse(params.get("notify"), f"{prefix}notify"),
     )
 
 
-def _bounded(params: t.Mapping[str, t.Any], name: str, default: float, limit: float) -> float:
-    value = params.get(name)
+def _off(prefix: str) -> NodeWish:
+    """MIG off on every GPU, whatever the lists say."""
+    off = parse_node([{"gpus": "all", "mig": False}])
+    return dataclasses.replace(
+        off, gpus=tuple(dataclasses.replace(item, address=f"{prefix}state: absent") for item in off.gpus)
+    )
+
+
+def _bounded(params: t.Mapping[str, t.Any], option: str, default: float, limit: float, prefix: str) -> float:
+    value = params.get(option)
+    name = f"{prefix}{option}"
     if value is None:
         return default
     if value == 0 and not isinstance(value, bool):
@@ -86,8 +104,11 @@ def _bounded(params: t.Mapping[str, t.Any], name: str, default: float, limit: fl
     return given
 
 
-def _document(params: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
-    options = {name: params[name] for name in _LASTING if params.get(name) not in (None, [], {})}
+def _document(params: t.Mapping[str, t.Any], absent: bool) -> t.Dict[str, t.Any]:
+    names = [name for name in _LASTING if not (absent and name in _FORMS)]
+    options = {name: params[name] for name in names if params.get(name) not in (None, [], {})}
+    if absent:
+        options["state"] = "absent"
     return {"version": WISH_VERSION, "options": options}
 
 
@@ -117,7 +138,16 @@ def apply(plan: Plan, ports: Ports) -> Outcome:
         done = _change(plan, plan.mig, ports, lambda seen: replan(plan.wish, plan.state, seen))
     if plan.write_wish:
         ports.files.write_json(WISH_FILE, plan.wish.document, mode=WISH_MODE)
-    return Outcome(done)
+    elif plan.wish.removes:
+        _remove(ports.files)
+    return Outcome(done, restarts.required(probe_restarts.probe(ports, plan.wish.notify)) if done else ())
+
+
+def _remove(files: Files) -> None:
+    """All that a wish with `persist` left on the node."""
+    files.remove(WISH_FILE)
+    files.prune(posixpath.dirname(WISH_FILE), top=posixpath.dirname(posixpath.dirname(WISH_FILE)))
+    files.prune(posixpath.dirname(journal.PATH), top=posixpath.dirname(posixpath.dirname(journal.PATH)))
 
 
 def release(ports: Ports) -> None:

@@ -153,6 +153,7 @@ def test_a_node_without_driver_and_without_wish(node):
         "actions": [],
         "gpus": [],
         "uuid_map": [],
+        "restart_required": [],
         "reset_required": [],
         "reboot_required": False,
         "deferred": [],

@@ -88,6 +88,11 @@ def changed(told: str) -> int:
     return int(recap.split("changed=")[1].split()[0])
 
 
+def difference(told: str) -> str:
+    """What --diff printed."""
+    return "\n".join(line for line in told.splitlines() if line[:1] in "+-@ " and line.strip())
+
+
 def test_check_mode_changes_as_many_tasks_as_the_run_and_the_next_run_none(node: PlayedNode) -> None:
     foretold = node.play("site.yml", "--check", mig_geometry=WISH)
     assert node.run("test -e /etc/accel-gpu").returncode == 1
@@ -157,18 +162,56 @@ def storage() -> t.Iterator[tuple[str, dict[str, bytes]]]:
 
 
 def test_notified_units_are_restarted_once_and_only_after_a_change(node: PlayedNode) -> None:
-    node.play("mig.yml", mig_geometry=WISH)
-    slurmd = node.pid("slurmd")
-    node.play("mig.yml", mig_geometry=WISH, mig_notify=["slurmd.service"])
-    assert node.pid("slurmd") == slurmd
+    notify = {"mig_notify": ["slurmd"]}
+    node.play("mig.yml", mig_geometry=WISH, **notify)
+    slurmd, dcgm = node.pid("slurmd"), node.pid("nvidia-dcgm")
+    node.play("mig.yml", mig_geometry=WISH, **notify)
     explained = [{**WISH[0], "reason": "a stored wish that differs and the same devices"}]
-    assert changed(node.play("mig.yml", mig_geometry=explained, mig_notify=["slurmd.service"])) == 1
+    assert changed(node.play("mig.yml", mig_geometry=explained, **notify)) == 1
     assert node.pid("slurmd") == slurmd
-    told = node.play("mig.yml", mig_geometry=OTHER, mig_notify=["slurmd.service"], mig_restart="never")
+    foretold = node.play("mig.yml", "--check", mig_geometry=OTHER, **notify)
     assert node.pid("slurmd") == slurmd
-    assert "restart owed on node: slurmd.service still names the old MIG devices" in told
-    node.play("mig.yml", mig_geometry=WISH, mig_notify=["slurmd.service"])
+    done = node.play("mig.yml", mig_geometry=OTHER, **notify)
     assert node.pid("slurmd") != slurmd
+    assert node.pid("nvidia-dcgm") == dcgm  # nobody asked for it
+    assert changed(foretold) == changed(done) == 3  # geometry, device specification, slurmd
+    assert "restart of" not in foretold + done
+    assert changed(node.play("mig.yml", mig_geometry=OTHER, **notify)) == 0
+
+
+def test_an_owed_restart_is_told_until_somebody_restarts_the_unit(node: PlayedNode) -> None:
+    never = {"mig_geometry": WISH, "mig_notify": ["slurmd", "nvidia-dcgm"], "mig_restart": "never"}
+    owed = "restart of slurmd.service: it was started before the MIG devices changed"
+    node.play("mig.yml", mig_geometry=OTHER)
+    node.out("systemctl restart slurmd; systemctl stop nvidia-dcgm")
+    slurmd = node.pid("slurmd")
+    for flags in (("--check",), ()):
+        told = node.play("mig.yml", *flags, **never)
+        assert owed in told and "restart of nvidia-dcgm" not in told  # what does not run owes nothing
+    for flags in ((), ("--check",)):
+        told = node.play("mig.yml", *flags, **never)
+        assert owed in told
+        assert changed(told) == 0
+    node.play("mig.yml", fails=True, accel_gpu_pending="fail", **never)
+    assert node.pid("slurmd") == slurmd
+    node.out("systemctl restart slurmd; systemctl start nvidia-dcgm")
+    told = node.play("mig.yml", accel_gpu_pending="fail", **never)
+    assert "restart of" not in told
+
+
+def test_a_run_that_died_before_its_restarts_forgets_none(node: PlayedNode) -> None:
+    node.play("mig.yml", mig_geometry=OTHER)
+    node.out("systemctl restart slurmd")
+    slurmd = node.pid("slurmd")
+    # the module alone, as a run leaves the node that is interrupted right after it; then a change at the console
+    node.play("mig.yml", mig_geometry=WISH)
+    node.out("nvidia-smi mig -i 0 -dci -gi 2 >/dev/null; accel-gpu mig apply")
+    assert node.pid("slurmd") == slurmd
+    foretold = node.play("mig.yml", "--check", mig_geometry=WISH, mig_notify=["slurmd"])
+    assert node.pid("slurmd") == slurmd
+    done = node.play("mig.yml", mig_geometry=WISH, mig_notify=["slurmd"])
+    assert node.pid("slurmd") != slurmd
+    assert changed(foretold) == changed(done) == 1
 
 
 def test_fabric_manager_is_never_notified(node: PlayedNode) -> None:
@@ -190,19 +233,56 @@ def test_what_is_owed_is_told_at_every_run_and_fails_where_that_is_wanted(node: 
     assert changed(told) == 0
 
 
-def test_absent_switches_mig_off_and_keeps_it_off(node: PlayedNode) -> None:
+def test_absent_switches_mig_off_and_leaves_nothing_behind(node: PlayedNode) -> None:
     node.play("mig.yml", mig_geometry=WISH)
-    node.play("mig.yml", mig_geometry=WISH, mig_state="absent")
+    foretold = node.play("mig.yml", "--check", "--diff", mig_geometry=WISH, mig_state="absent")
+    assert node.layout()["gpus"][0]["mig"] is True
+    assert node.run("test -e /etc/accel-gpu/wish.d/mig.json").returncode == 0
+    done = node.play("mig.yml", "--diff", mig_geometry=WISH, mig_state="absent")
+    assert changed(foretold) == changed(done) > 0
+    assert difference(foretold) == difference(done) != ""
     assert node.layout()["gpus"][0]["mig"] is False
-    assert changed(node.play("mig.yml", mig_geometry=WISH, mig_state="absent")) == 0
-    nodes.restart(SCENARIO, SPEC.host)
+    assert node.run("test -e /etc/accel-gpu -o -e /var/lib/accel-gpu/mig").returncode == 1
+    for flags in ((), ("--check",)):
+        assert changed(node.play("mig.yml", *flags, mig_geometry=WISH, mig_state="absent")) == 0
+    assert nodes.restart(SCENARIO, SPEC.host).failed_units == ()
     assert node.layout()["gpus"][0]["mig"] is False
+
+
+def test_absent_waits_for_a_busy_gpu_until_the_next_boot(node: PlayedNode) -> None:
+    node.play("mig.yml", mig_geometry=OTHER)
+    (gpu,) = node.show()["gpus"]
+    pid = node.out(f"gpusim occupy 0 --gi {gpu['instances'][0]['id']} --ci 0 --spawn")
+    told = node.play("mig.yml", mig_state="absent")
+    assert "deferred while it is busy" in told
+    assert json.loads(node.out("cat /etc/accel-gpu/wish.d/mig.json"))["options"]["state"] == "absent"
+    told = node.play("mig.yml", fails=True, mig_state="absent", mig_when_busy="refuse")
+    assert f"mig_geometry: mig_state: absent ({gpu['uuid']}, {gpu['name']}): MIG cannot be switched off now" in told
+    assert changed(node.play("mig.yml", mig_state="absent")) == 0
+    assert node.out(f"ps -o pid= -p {pid}").split() == pid.split()
+    assert nodes.restart(SCENARIO, SPEC.host).failed_units == ()
+    assert node.layout()["gpus"][0]["mig"] is False
+    assert changed(node.play("mig.yml", mig_state="absent")) == 1  # the stored wish has done its work
+    assert node.run("test -e /etc/accel-gpu").returncode == 1
+    assert changed(node.play("mig.yml", mig_state="absent")) == 0
+
+
+def test_errors_name_the_variable_of_the_role(node: PlayedNode) -> None:
+    wrong = [{"gpus": "all", "instances": {"9g.90gb": 1}}]
+    told = node.play("mig.yml", fails=True, mig_geometry_group=wrong)
+    assert "mig_geometry: mig_geometry_group[0]" in told
 
 
 def test_a_host_that_declares_no_gpu_is_skipped_visibly(node: PlayedNode) -> None:
     told = node.play("site.yml", accel_gpu_expected={"count": 0}, mig_geometry=WISH)
     assert "node declares no GPU and is skipped" in told
     assert changed(told) == 0
+    assert "node declares no GPU and is skipped" in node.play("mig_backup.yml", accel_gpu_expected={})
+    # a declaration that says no number is no declaration of none
+    for playbook in ("site.yml", "mig_backup.yml"):
+        told = node.play(playbook, fails=True, accel_gpu_expected={"model": "*H100*"})
+        assert "expected: count is missing; give the number of GPUs" in told
+    assert "eight" in node.play("mig_backup.yml", fails=True, accel_gpu_expected={"count": "eight"})
     told = node.play("site.yml", fails=True, accel_gpu_expected={"count": 2}, mig_geometry=WISH)
     assert "accel_gpu_expected.count: 2 GPUs are declared, 1 answer" in told
     known = {"gpu": "GPU-5c1e", "state": "missing", "reason": "RMA 4711", "until": "2026-01-01"}

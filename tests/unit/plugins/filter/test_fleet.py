@@ -38,6 +38,15 @@ def test_owed_states_are_sentences():
     ]
 
 
+def test_a_restart_is_owed_until_a_task_has_done_it():
+    geometry = {"changed": True, "restart_required": ["slurmd.service", "nvidia-dcgm.service"]}
+    restarted = {"changed": True, "results": [{"name": "slurmd.service", "changed": True, "item": "slurmd.service"}]}
+    failed = {"results": [{"name": "nvidia-dcgm.service", "failed": True, "changed": False}]}
+    owed = "restart of nvidia-dcgm.service: it was started before the MIG devices changed"
+    assert FILTERS["owed_states"]([geometry, restarted, failed]) == [owed]
+    assert len(FILTERS["owed_states"]([geometry, {"results": [], "skipped": True}])) == 2
+
+
 def test_every_filter_is_documented(request):
     folder = request.path.parents[4] / "plugins" / "filter"
     assert {path.stem for path in folder.glob("*.yml")} == set(FILTERS)
