@@ -43,6 +43,7 @@ class _Host:
         self._today = today
         wish = self._wish()
         self._declaration()
+        self._undeclared()
         self._notified()
         if wish is not None:
             self.errors += conflicts(wish)
@@ -76,6 +77,14 @@ class _Host:
                 read()
             except WishError as error:
                 self.errors += error.message.splitlines()
+
+    def _undeclared(self) -> None:
+        wishes = [name for name in (*LAYERS, "mig_parted") if self._get(name)]
+        if wishes and not self._get("accel_gpu_expected") and self._get("accel_gpu_use") != "none":
+            self.warnings.append(
+                f"{', '.join(wishes)}: MIG is wished, but the host declares no GPU and is skipped; "
+                "declare its GPUs, as accel_gpu_expected: {count: 8}, or that it has none, as accel_gpu_use: none"
+            )
 
     def _exceptions(self) -> None:
         for fault in parse_exceptions(self._get("accel_gpu_exceptions")):

@@ -114,6 +114,7 @@ def test_a_fleet_wide_list_for_models_is_no_tie():
 
 def test_expired_exceptions_are_warnings():
     told = judged(
+        accel_gpu_expected={"count": 8},
         accel_gpu_exceptions=[{**FAULT, "until": "2026-11-21"}],
         mig_geometry_host=[{"gpus": {"uuid": "GPU-9d02"}, "mig": False, "reason": "debug", "until": "2026-11-01"}],
     )
@@ -122,6 +123,25 @@ def test_expired_exceptions_are_warnings():
         "node-1: accel_gpu_exceptions[0]: expired on 2026-11-21 (GPU-5c1e missing: RMA 4711); repair or extend it",
         "node-1: mig_geometry_host[0]: expired on 2026-11-01 (reason: debug); remove or extend it",
     ]
+
+
+@pytest.mark.parametrize(
+    ("variables", "warned"),
+    [
+        ({"mig_geometry_host": [SEVEN]}, True),
+        ({"mig_parted": "mig.yml", "mig_parted_label": "x", "accel_gpu_expected": {}}, True),
+        ({"mig_geometry": [SEVEN], "accel_gpu_expected": {"count": 1}}, False),
+        ({"mig_geometry": [{"gpus": "all", "mig": False}], "accel_gpu_use": "none"}, False),
+        ({}, False),
+    ],
+)
+def test_a_host_that_wishes_mig_and_declares_no_gpu_is_not_skipped_in_silence(variables, warned):
+    name = next(iter(variables), "")
+    warning = (
+        f"node-1: {name}: MIG is wished, but the host declares no GPU and is skipped; declare its GPUs, as "
+        "accel_gpu_expected: {count: 8}, or that it has none, as accel_gpu_use: none"
+    )
+    assert judged(**variables)["warnings"] == ([warning] if warned else [])
 
 
 def test_the_last_day_is_still_valid():
