@@ -6,29 +6,41 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
 
-DEFAULT_ARCHIVE = "http://deb.debian.org/debian"
-DEFAULT_SECURITY = "http://deb.debian.org/debian-security"
+from labctl.common import LabError
+
+# The address of a Debian archive, for a machine whose own sources name none.
+VARIABLE = "ACCEL_DEBIAN_ARCHIVE"
 APT = Path("/etc/apt")
 
 
 def source_lines(suite: str, components: tuple[str, ...], apt: Path = APT) -> list[str]:
     """One-line sources for `suite`, its updates and its security archive, from the mirrors that this machine uses.
 
-    The archive's address is that of the same suite, else of another one, else Debian's own.
+    The archive's address is that of the same suite, else of another one. A machine without a security archive gives
+    its nodes none.
     """
     known = _known(apt)
-    archive = _archive(known, suite) or DEFAULT_ARCHIVE
-    security = next((one for one, name in known if name == f"{suite}-security"), DEFAULT_SECURITY)
+    archive = os.environ.get(VARIABLE) or _archive(known, suite)
+    if not archive:
+        raise LabError(
+            f"no Debian archive is among the package sources in {apt}; set {VARIABLE} to the address of one, "
+            "the lab's nodes are made from it"
+        )
     words = " ".join(components)
-    return [
-        f"deb {archive} {suite} {words}",
-        f"deb {archive} {suite}-updates {words}",
-        f"deb {security} {suite}-security {words}",
-    ]
+    lines = [f"deb {archive} {suite} {words}", f"deb {archive} {suite}-updates {words}"]
+    security = _security(known, suite)
+    return [*lines, f"deb {security} {suite}-security {words}"] if security else lines
+
+
+def _security(known: list[tuple[str, str]], suite: str) -> str | None:
+    """One security archive serves all suites."""
+    found = {name: address for address, name in known if name.endswith("-security") and "ubuntu" not in address}
+    return found.get(f"{suite}-security") or next(iter(found.values()), None)
 
 
 def proxy_options() -> list[str]:

@@ -140,24 +140,34 @@ def test_mirror_of_the_machine_is_taken_over(tmp_path: Path) -> None:
         "deb http://mirror.example/debian/ bookworm-updates main contrib",
         "deb http://mirror.example/sec/ bookworm-security main contrib",
     ]
-    # another suite: the same archive, its security archive from Debian's own address
+    # another suite: the same archives
     assert mirror.source_lines("trixie", ("main",), tmp_path) == [
         "deb http://mirror.example/debian/ trixie main",
         "deb http://mirror.example/debian/ trixie-updates main",
-        "deb http://deb.debian.org/debian-security trixie-security main",
+        "deb http://mirror.example/sec/ trixie-security main",
     ]
 
 
-def test_one_line_sources_and_a_machine_without_any(tmp_path: Path) -> None:
+def test_one_line_sources_and_a_machine_without_any(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "sources.list").write_text(
         "deb https://vendor.example/debian bookworm main\n"
         "deb [arch=amd64 signed-by=/k.asc] https://m.example/debian bookworm main\n"
         "deb https://m.example/debian bookworm-updates main\n"
         "deb-src https://src.example/debian bookworm main\n"
     )
-    assert mirror.source_lines("bookworm", ("main",), tmp_path)[0] == "deb https://m.example/debian bookworm main"
+    assert mirror.source_lines("bookworm", ("main",), tmp_path) == [
+        "deb https://m.example/debian bookworm main",
+        "deb https://m.example/debian bookworm-updates main",
+    ]
+    with pytest.raises(LabError) as caught:
+        mirror.source_lines("bookworm", ("main",), tmp_path / "none")
+    assert str(caught.value) == (
+        f"no Debian archive is among the package sources in {tmp_path}/none; set ACCEL_DEBIAN_ARCHIVE to the address "
+        "of one, the lab's nodes are made from it"
+    )
+    monkeypatch.setenv("ACCEL_DEBIAN_ARCHIVE", "http://own.example/debian")
     assert mirror.source_lines("bookworm", ("main",), tmp_path / "none")[0] == (
-        "deb http://deb.debian.org/debian bookworm main"
+        "deb http://own.example/debian bookworm main"
     )
 
 
