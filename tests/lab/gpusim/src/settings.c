@@ -42,9 +42,15 @@ static nvmlReturn_t set_mode(struct gs_call *call, enum gs_value value, nvmlEnab
 GS_GET_MODE(nvmlDeviceGetPersistenceMode, V_PERSISTENCE)
 GS_SET_MODE(nvmlDeviceSetPersistenceMode, V_PERSISTENCE)
 GS_GET_MODE(nvmlDeviceGetAccountingMode, V_ACCOUNTING)
-GS_SET_MODE(nvmlDeviceSetAccountingMode, V_ACCOUNTING)
 GS_SET_MODE(nvmlDeviceSetEccMode, V_ECC_PENDING)
 GS_SET_MODE(nvmlDeviceSetAutoBoostedClocksEnabled, V_AUTO_BOOST)
+
+/* The header: not supported on MIG-enabled GPUs. */
+nvmlReturn_t nvmlDeviceSetAccountingMode(nvmlDevice_t device, nvmlEnableState_t mode)
+{
+    GS_ENTER_DEVICE(c, device, mode <= NVML_FEATURE_ENABLED, GS_GPU_ONLY);
+    return gs_leave(&c, c.gpu->mig_current ? NVML_ERROR_NOT_SUPPORTED : set_mode(&c, V_ACCOUNTING, mode));
+}
 
 nvmlReturn_t nvmlDeviceGetComputeMode(nvmlDevice_t device, nvmlComputeMode_t *mode)
 {
@@ -57,11 +63,12 @@ nvmlReturn_t nvmlDeviceGetComputeMode(nvmlDevice_t device, nvmlComputeMode_t *mo
     return gs_leave(&c, result);
 }
 
-/* EXCLUSIVE_THREAD is history: the header tells to use EXCLUSIVE_PROCESS. */
+/* EXCLUSIVE_THREAD is history: the header tells to use EXCLUSIVE_PROCESS. While MIG is on, it wants the handle of a MIG
+ * device, which has nothing but the default here. */
 nvmlReturn_t nvmlDeviceSetComputeMode(nvmlDevice_t device, nvmlComputeMode_t mode)
 {
     GS_ENTER_DEVICE(c, device, mode < NVML_COMPUTEMODE_COUNT, GS_GPU_ONLY);
-    if (mode == NVML_COMPUTEMODE_EXCLUSIVE_THREAD)
+    if (mode == NVML_COMPUTEMODE_EXCLUSIVE_THREAD || c.gpu->mig_current)
         return gs_leave(&c, NVML_ERROR_NOT_SUPPORTED);
     c.gpu->values[V_COMPUTE_MODE] = mode;
     return gs_leave(&c, NVML_SUCCESS);
