@@ -261,6 +261,15 @@ gpus:
         - profile: 3g.40gb
           placement: "4:4"
           compute: [{profile: 3g.40gb, uuid: MIG-815231b2-db1f-5daa-a538-09a79f8d9313}]
+settings_reapplied:
+  description:
+    - A sentence for each setting of a GPU, such as its power limit, that a reset took away and that was set again.
+      What could not be set again, or not exactly, is a warning.
+  returned: when something was changed
+  type: list
+  elements: str
+  sample:
+    - "GPU-5d1375ee-f433-5a9f-9bdd-61dd6dd57a97: power limit is 250.0 again"
 uuid_map:
   description:
     - MIG devices whose UUID differs from before, with C(gpu), C(profile), C(placement), C(compute), C(old) and C(new).

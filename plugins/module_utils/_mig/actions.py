@@ -20,6 +20,7 @@ from .model import OR_DEFER, Action, GpuPlan, ResetGpu, SetMigMode
 from .targets import GpuTarget
 from .usage import Usage
 
+SETTINGS = "persistence, power limit, compute mode, application clocks, auto boost, accounting"
 _WORD = {True: "on", False: "off", None: "unknown"}
 
 
@@ -95,7 +96,7 @@ class Lines:
             if isinstance(step, SetMigMode):
                 self._act("set_mig_mode", f"mig {_WORD[step.enabled]}", f"{mode.reason}: {self.wish}")
             elif isinstance(step, ResetGpu):
-                self._act("reset_gpu", step.pci, f"the mode of {self.gpu.architecture} GPUs changes by a reset")
+                self._reset(step)
         for kept in changes.kept:
             for spec in kept.mending.created:
                 self._inside("create_compute_instance", spec, kept, f"wished by {self.wish}")
@@ -111,6 +112,12 @@ class Lines:
         if self.target.unresolved:
             self._act("deferred", "instances", "the driver lists profiles only when MIG is on; planned again then")
         return self._done()
+
+    def _reset(self, step: ResetGpu) -> None:
+        self._act("reset_gpu", step.pci, f"the mode of {self.gpu.architecture} GPUs changes by a reset")
+        self._act("reapply_settings", SETTINGS, "those that the reset takes away are set again as they are before it")
+        reason = "the reset releases them and NVML reads none back; lock them again, or declare them for gpu_settings"
+        self._note("locked clocks", reason)
 
     def _destroyed(self, changes: Changes) -> None:
         for one in changes.destroyed:

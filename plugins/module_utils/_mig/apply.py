@@ -30,11 +30,14 @@ _REPLANS = 2
 
 @dataclass(frozen=True)
 class Done:
-    """The node afterwards. `owed` is a fresh plan: what is still required or deferred."""
+    """The node afterwards. `owed` is a fresh plan: what is still required or deferred. `reapplied` and `lost` are
+    sentences about settings that fell back with a reset."""
 
     snapshot: Snapshot
     owed: MigPlan
     uuid_map: t.Tuple[t.Mapping[str, t.Any], ...] = ()
+    reapplied: t.Tuple[str, ...] = ()
+    lost: t.Tuple[str, ...] = ()
 
 
 def apply(change: Change, ports: Ports) -> Done:
@@ -56,7 +59,8 @@ def apply(change: Change, ports: Ports) -> Done:
         raise ApplyError(
             f"{'; '.join(late.values())}; {remedy}", step="starting units", restored=False, changed=True, cause="apply"
         )
-    return done
+    settings = walker.settings
+    return dataclasses.replace(done, reapplied=tuple(settings.told), lost=tuple(settings.lost))
 
 
 def _settle(change: Change, record: Record, seen: Snapshot, late: t.Sequence[str], ports: Ports) -> None:

@@ -13,6 +13,7 @@ from .._errors import AccelError, ApplyError, BlockedError, BusyError, GpuHungEr
 from .._nvml.objects import GpuInstance, Snapshot
 from .._run import TIMED_OUT
 from . import compute
+from .kept_settings import KeptSettings
 from .model import (
     CreateComputeInstance,
     CreateGpuInstance,
@@ -54,12 +55,15 @@ class Walker:
         self.done = 0
         self.moved = False  # MIG devices may be others than before
         self._active: t.Set[str] = set()
+        self.settings = KeptSettings(ports, session)
         self._alive = {
             (gpu.uuid, instance.placement): instance for gpu in snapshot.gpus for instance in gpu.mig.instances
         }
 
     def walk(self, steps: t.Sequence[Step]) -> None:
         """Raises StepError at the first step that fails. StartHolder steps are left to `start_holders`."""
+        self.settings.finish_earlier()
+        self._take_down(steps)
         position = 0
         while position < len(steps):
             step = steps[position]
@@ -68,6 +72,16 @@ class Walker:
                 position += self._take(step, following)
             except AccelError as error:
                 raise StepError(step, error) from error
+
+    def _take_down(self, steps: t.Sequence[Step]) -> None:
+        """The settings of all GPUs whose mode changes, before the first holder is stopped."""
+        stopped = [step.unit for step in steps if isinstance(step, StopHolder)]
+        for step in steps:
+            if isinstance(step, (SetMigMode, ResetGpu)):
+                try:
+                    self.settings.read(step.gpu, stopped)
+                except AccelError as error:
+                    raise StepError(step, error) from error
 
     def start_holders(self, units: t.Iterable[str] = ()) -> t.Dict[str, str]:
         """Starts what was stopped, the last one first, and `units`; a sentence for each unit that did not start."""
@@ -97,12 +111,10 @@ class Walker:
             group = [step, *_same_instance(step, following)]
             self._create_compute(group)
             return len(group)
-        if isinstance(step, SetMigMode):
-            self._set_mode(step, any(isinstance(one, ResetGpu) and one.gpu == step.gpu for one in following))
+        if isinstance(step, (SetMigMode, ResetGpu)):
+            self._change_mode(step, any(isinstance(one, ResetGpu) and one.gpu == step.gpu for one in following))
         elif isinstance(step, StopHolder):
             self._stop(step.unit)
-        elif isinstance(step, ResetGpu):
-            self._reset(step)
         elif not isinstance(step, StartHolder):
             self._instance(step)
         self.done += 1
@@ -140,6 +152,22 @@ class Walker:
                 raise ApplyError(f"no compute instance profile was found for {step.profile}")
             self.session.create_compute_instance(uuid, instance.id, step.profile_id, step.placement)
             self.done += 1
+
+    def _change_mode(self, step: t.Union[SetMigMode, ResetGpu], reset_follows: bool) -> None:
+        """Asks for the mode or resets for it, and sets again what falls back then, also where it failed."""
+        self.settings.keep(step.gpu)
+        try:
+            if isinstance(step, SetMigMode):
+                self._set_mode(step, reset_follows)
+            else:
+                self._reset(step)
+        except GpuHungError:
+            raise  # it would not answer
+        except AccelError:
+            self.settings.bring_back(step.gpu)
+            raise
+        if not reset_follows:
+            self.settings.bring_back(step.gpu)
 
     def _set_mode(self, step: SetMigMode, reset_follows: bool) -> None:
         status = self.session.set_mig_mode(step.gpu, step.enabled)

@@ -48,6 +48,8 @@ class Outcome:
         return {
             "gpus": [live.summary(gpu) for gpu in self.done.snapshot.gpus],
             "uuid_map": [dict(row) for row in self.done.uuid_map],
+            "settings_reapplied": list(self.done.reapplied),
+            "warnings": list(self.done.lost),
             "restart_required": list(self.restarts),
             **self.done.owed.result(),
         }

@@ -151,6 +151,17 @@ class Gpu:
 
 
 @dataclass(frozen=True)
+class SettingSet:
+    """A setting that was set again after a reset. `found` is what the GPU tells then, `refused` NVML's name of the
+    refusal or ""."""
+
+    name: str
+    wanted: t.Any
+    found: t.Any
+    refused: str = ""
+
+
+@dataclass(frozen=True)
 class GpuFailure:
     """A GPU that gave no handle or identity. kind: gpu_lost | gpu_hung | nvml."""
 

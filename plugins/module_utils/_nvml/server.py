@@ -15,7 +15,7 @@ import traceback
 import typing as t
 
 from .._errors import AccelError, InternalError
-from . import load, mig, mig_write, snapshot
+from . import load, mig, mig_write, settings_write, snapshot
 from .caller import Caller
 from .child import REQUEST_DEADLINES, answer, next_request
 from .pulse import Pulse
@@ -29,6 +29,8 @@ METHODS: t.Dict[str, t.Callable[..., t.Any]] = {
     "destroy_gpu_instance": mig_write.destroy_gpu_instance,
     "create_compute_instance": mig_write.create_compute_instance,
     "destroy_compute_instance": mig_write.destroy_compute_instance,
+    "settings": settings_write.settings_of,
+    "restore_settings": settings_write.restore,
 }
 
 

@@ -19,7 +19,7 @@ import typing as t
 
 from .._errors import AccelError, GpuHungError
 from .child import Child
-from .objects import ComputeInstanceProfile, GpuFailure, MigState, Placement, Snapshot
+from .objects import ComputeInstanceProfile, GpuFailure, MigState, Placement, SettingSet, Snapshot
 from .server import Server
 
 SUBSETS = ("identity", "mig", "processes", "settings", "health")
@@ -109,6 +109,16 @@ class NvmlSession:
 
     def destroy_compute_instance(self, uuid: str, gi_id: int, ci_id: int) -> None:
         self._ask_gpu("destroy_compute_instance", uuid, gi_id, ci_id)
+
+    def settings(self, uuid: str) -> t.Dict[str, t.Any]:
+        """The settings that `restore_settings` can bring back after a reset, as JSON."""
+        settings: t.Dict[str, t.Any] = self._ask_gpu("settings", uuid)
+        return settings
+
+    def restore_settings(self, uuid: str, before: t.Mapping[str, t.Any]) -> t.Tuple[SettingSet, ...]:
+        """Sets what differs from `before` and tells what became of each; a refusal does not raise."""
+        told: t.Tuple[SettingSet, ...] = self._ask_gpu("restore_settings", uuid, dict(before))
+        return told
 
     def _ask_gpu(self, method: str, uuid: str, *args: t.Any) -> t.Any:
         return self._ask(method, uuid, self._pci.get(uuid), *args)

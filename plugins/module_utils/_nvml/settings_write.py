@@ -1,0 +1,96 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Settings that a reset takes away and NVML can both read and set. PRIVATE to the collection.
+
+Locked clocks are not among them, for NVML reads none back; ECC is not, for its change would itself need a reset.
+Values: power limit in watts, application clocks as [memory, graphics] in MHz, None where the GPU does not offer it.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._data.nvml_names import COMPUTE_MODES
+from .._errors import GpuLostError, NvmlError
+from .address import by_uuid
+from .caller import Caller
+from .objects import SettingSet
+from .settings import GRAPHICS, MEMORY, watts
+
+Settings = t.Dict[str, t.Any]
+# MIG mode has these values and no other, and a GPU in MIG mode need not tell them (nvml.h, Set calls of both).
+MIG_VALUES: t.Mapping[str, t.Any] = {"compute_mode": "default", "accounting_mode": False}
+_MODE_NUMBERS = {name: number for number, name in COMPUTE_MODES.items()}
+
+
+def settings_of(caller: Caller, uuid: str, pci: t.Optional[str]) -> Settings:
+    """What is set now. A value that cannot be read although the GPU has it raises: it could not be set again."""
+    with caller.target(pci or uuid):
+        return _read(caller, by_uuid(caller, uuid, pci))
+
+
+def restore(caller: Caller, uuid: str, pci: t.Optional[str], before: Settings) -> t.Tuple[SettingSet, ...]:
+    """Sets what differs from `before`; an entry for each such setting, also where the GPU refuses it."""
+    with caller.target(pci or uuid):
+        handle = by_uuid(caller, uuid, pci)
+        todo = differing(before, _read(caller, handle))
+        refused = {name: _set(caller, handle, name, before[name]) for name in todo}
+        found = _read(caller, handle) if todo else {}
+    return tuple(SettingSet(name, before[name], found[name], refused[name]) for name in todo)
+
+
+def differing(before: Settings, found: Settings) -> t.List[str]:
+    """Names of the settings to be set, in the order of setting. Pure.
+
+    What a GPU did not tell before was not its administrator's wish; what it does not tell now may be its default.
+    """
+    names = []
+    for name in _WRITES:
+        wanted, now = before.get(name), found.get(name)
+        if wanted is not None and wanted != (MIG_VALUES.get(name) if now is None else now):
+            names.append(name)
+    return names
+
+
+def _read(caller: Caller, handle: t.Any) -> Settings:
+    mode = caller.offered("nvmlDeviceGetComputeMode", handle)
+    clocks = [caller.offered("nvmlDeviceGetApplicationsClock", handle, kind) for kind in (MEMORY, GRAPHICS)]
+    boost = caller.offered("nvmlDeviceGetAutoBoostedClocksEnabled", handle)
+    return {
+        "persistence_mode": _flag(caller.offered("nvmlDeviceGetPersistenceMode", handle)),
+        "power_limit": watts(caller.offered("nvmlDeviceGetPowerManagementLimit", handle)),
+        "compute_mode": None if mode is None else COMPUTE_MODES.get(mode),
+        "application_clocks": None if None in clocks else clocks,
+        "auto_boost": None if boost is None else bool(boost[0]),
+        "accounting_mode": _flag(caller.offered("nvmlDeviceGetAccountingMode", handle)),
+    }
+
+
+def _flag(number: t.Optional[int]) -> t.Optional[bool]:
+    return None if number is None else bool(number)
+
+
+def _set(caller: Caller, handle: t.Any, name: str, value: t.Any) -> str:
+    """NVML's name of the refusal, "" where there is none. A lost GPU and missing rights raise."""
+    function, arguments = _WRITES[name]
+    try:
+        caller(function, handle, *arguments(value))
+    except GpuLostError:
+        raise
+    except NvmlError as error:
+        return str(error.facts["code_name"])
+    return ""
+
+
+# In the order of setting: persistence keeps the driver from dropping the others, and application clocks may switch
+# auto boost off (nvml.h), so that comes after them.
+_WRITES: t.Dict[str, t.Tuple[str, t.Callable[[t.Any], t.Tuple[int, ...]]]] = {
+    "persistence_mode": ("nvmlDeviceSetPersistenceMode", lambda value: (int(value),)),
+    "power_limit": ("nvmlDeviceSetPowerManagementLimit", lambda value: (round(value * 1000),)),
+    "compute_mode": ("nvmlDeviceSetComputeMode", lambda value: (_MODE_NUMBERS[value],)),
+    "application_clocks": ("nvmlDeviceSetApplicationsClocks", lambda value: (int(value[0]), int(value[1]))),
+    "auto_boost": ("nvmlDeviceSetAutoBoostedClocksEnabled", lambda value: (int(value),)),
+    "accounting_mode": ("nvmlDeviceSetAccountingMode", lambda value: (int(value),)),
+}
