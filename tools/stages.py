@@ -206,6 +206,8 @@ def main() -> int:
         sys.exit(
             f"test: no stage is called {', '.join(sorted(unknown))}; there are {', '.join(s.name for s in STAGES)}"
         )
+    # Ended from outside, it still ends its stages.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     chosen = [stage for stage in STAGES if not sys.argv[1:] or stage.name in sys.argv[1:]]
     started = time.monotonic()
     results = Runner(chosen, width=2).run()
