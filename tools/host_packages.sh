@@ -15,7 +15,11 @@ need gcc gcc
 need make make
 need git git
 need mmdebstrap mmdebstrap
-need docker docker.io
+# A client alone starts nothing: without a daemon that answers, or another one named, the daemon is needed here too.
+if command -v docker >/dev/null 2>&1 && { [ -n "${DOCKER_HOST:-}" ] || docker info >/dev/null 2>&1; }; then :; else
+    need docker docker.io
+    need dockerd docker.io
+fi
 # Worth having, not worth a refusal: lint says when it is left out.
 installable && need shellcheck shellcheck
 [ -z "$missing" ] && exit 0
