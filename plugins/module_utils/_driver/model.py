@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 Parameters = t.Mapping[str, t.Mapping[str, str]]  # module -> parameter -> value
 
-# --- the wish ----------------------------------------------------------------------------------------------------------
+# --- the wish ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class Wish:
     when_busy: str = "defer"  # refuse | defer
     takeover: bool = False
     daemon_reload: str = "auto"  # auto | allowed (rule 7)
+    newest: bool = False  # a branch means its newest version; else any installed version of the branch will do
     download_only: bool = False  # fetch what the change needs, change nothing else
     cache_valid_time: int = 3600  # seconds for which a package index is not fetched again
     lock_timeout: float = 300
@@ -58,11 +59,12 @@ class Wish:
     prefix: str = ""  # what stands before an option in messages: "gpu_driver_" in the role
 
 
-# --- the node ----------------------------------------------------------------------------------------------------------
+# --- the node ---------------------------------------------------------------------------------------------------------
 
 
 class Distribution(t.NamedTuple):
-    """From os-release. `version` is VERSION_ID ("12", "24.04", "9.4", "15.6"), `arch` the kernel's (x86_64, aarch64)."""
+    """From os-release. `version` is VERSION_ID ("12", "24.04", "9.4", "15.6"), `arch` the kernel's (x86_64,
+    aarch64)."""
 
     id: str  # debian, ubuntu, rhel, rocky, almalinux, ol, centos, amzn, sles, ...
     version: str
@@ -112,13 +114,15 @@ class PciDevice(t.NamedTuple):
 
 class SecureBoot(t.NamedTuple):
     """`enabled` None: this machine has none (BIOS, container). `enrolled` and `pending` are key subjects or SHA-1s;
-    `dkms_key` is the certificate that DKMS signs with where there is one, `dkms_key_enrolled` whether firmware knows it."""
+    `dkms_key` is the path of the certificate that DKMS signs with where there is one, `dkms_key_enrolled` whether
+    firmware knows it."""
 
     enabled: t.Optional[bool] = None
     enrolled: t.Tuple[str, ...] = ()
     pending: t.Tuple[str, ...] = ()
     dkms_key: t.Optional[str] = None
     dkms_key_enrolled: bool = False
+    dkms_key_pending: bool = False  # its enrolment is prepared, a person has not confirmed it yet
 
 
 class LoadedModule(t.NamedTuple):
@@ -168,7 +172,9 @@ class Node:
     fabric_state: t.Optional[str] = None  # "completed", "in_progress", ...; None where there is no fabric
     managers: t.Tuple[t.Tuple[str, str], ...] = ()  # rule 3: (name, evidence)
     busy: t.Tuple[Busy, ...] = ()
-    holders: t.Tuple[t.Tuple[str, t.Optional[str], int], ...] = ()  # (name, stoppable unit or None, pid) of open devices
+    holders: t.Tuple[
+        t.Tuple[str, t.Optional[str], int], ...
+    ] = ()  # (name, stoppable unit or None, pid) of open devices
     reboot_pending: t.Tuple[str, ...] = ()  # reasons
     daemon_reload_risk: t.Tuple[str, ...] = ()  # containers that a daemon-reload would hurt (rule 7)
     files: t.Mapping[str, str] = field(default_factory=dict)  # our own files (repository, modprobe.d, ...) as they are
@@ -187,3 +193,24 @@ class Offers(t.NamedTuple):
 
     versions: t.Mapping[str, t.Tuple[str, ...]]
     streams: t.Tuple[str, ...] = ()
+
+
+class Change(t.NamedTuple):
+    """What happens to one package: `before` is None for an installation, `after` for a removal."""
+
+    name: str
+    before: t.Optional[str]
+    after: t.Optional[str]
+
+
+@dataclass(frozen=True)
+class State:
+    """All that a decision needs. `offers` None: the package manager could not be asked, `unreachable` says why.
+    `changes` are those of the simulated transaction of plan_request.request; None: nothing was simulated.
+    `key` is the armored signing key as it was fetched from the repository, where the wish has none."""
+
+    node: Node
+    offers: t.Optional[Offers] = None
+    changes: t.Optional[t.Tuple[Change, ...]] = None
+    unreachable: str = ""
+    key: t.Optional[str] = None
