@@ -73,7 +73,8 @@ class Distribution(t.NamedTuple):
 
 
 class ModuleFile(t.NamedTuple):
-    """A kernel module on disk. `name` is the canonical one: Debian's nvidia-current counts as nvidia."""
+    """A kernel module on disk. `name` is the canonical one: Debian's nvidia-current counts as nvidia. Its companions
+    (nvidia-uvm and so on) come from the same build and are not listed. What modprobe would load stands first."""
 
     name: str
     path: str
@@ -84,12 +85,13 @@ class ModuleFile(t.NamedTuple):
 
 class Initramfs(t.NamedTuple):
     """`versions` are those of NVIDIA modules inside; `nouveau`: it carries that module without our blacklist.
-    `unread` says why it could not be looked into."""
+    `unread` says why it could not be looked into. `stamp` tells this file from a later one of the same name."""
 
     path: str
     versions: t.Tuple[str, ...] = ()
     nouveau: bool = False
     unread: str = ""
+    stamp: str = ""
 
 
 class Kernel(t.NamedTuple):
@@ -172,6 +174,12 @@ class Node:
     files: t.Mapping[str, str] = field(default_factory=dict)  # our own files (repository, modprobe.d, ...) as they are
     records: t.Mapping[str, t.Any] = field(default_factory=dict)  # what earlier runs wrote down (state.json)
     root: bool = True
+    next_from: str = ""  # what says which kernel boots next: a file of the boot loader, or "highest version in /boot"
+    nouveau_holders: t.Tuple[str, ...] = ()  # modules that use nouveau, outermost first
+    nouveau_blacklists: t.Tuple[str, ...] = ()  # files of others that blacklist nouveau
+    live_parameters: Parameters = field(default_factory=dict)  # of the loaded modules, as far as the kernel shows them
+    nvml: str = ""  # "" where the driver answered or nobody asked, else why it did not
+    nvml_state: str = ""  # answers | missing | not_loaded | mismatch | hung | failed; "" where nobody asked
 
 
 class Offers(t.NamedTuple):
