@@ -36,6 +36,8 @@ MAY_KNOW: t.Dict[str, t.FrozenSet[str]] = {
     **{name: GROUND | {"_nvml"} for name in COMMON},
     "_owners": GROUND | {"_nvml"},
     "_mig": GROUND | {"_nvml", "_owners"},
+    # Package managers.
+    "_packages": GROUND,
     # What gpu_info tells.
     "_info": GROUND | {"_nvml", "_owners", "_mig"},
     # The agent's table of residents names every core; no core knows the agent.
