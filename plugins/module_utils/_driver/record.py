@@ -34,12 +34,14 @@ Contents = t.Mapping[str, t.Optional[str]]  # path -> content, None where there 
 @dataclass(frozen=True)
 class Recorded:
     """`version` is NVIDIA's of the library, `flavour` open | proprietary of the module. `files` are ours, `units` tell
-    (enabled, active). `kept` are the old packages' files in CACHE by package; without one there is no sure way back."""
+    (enabled, active). `added` are packages that the change brings newly, those that come with the driver included. `kept`
+    are the old packages' files in CACHE by package; without one there is no sure way back."""
 
     since: str
     version: t.Optional[str] = None
     flavour: t.Optional[str] = None
     packages: t.Mapping[str, str] = field(default_factory=dict)
+    added: t.Tuple[str, ...] = ()
     holds: t.Tuple[str, ...] = ()
     stream: t.Optional[str] = None
     files: Contents = field(default_factory=dict)
@@ -131,6 +133,7 @@ def _from(entry: t.Mapping[str, t.Any]) -> Recorded:
         entry["version"],
         entry["flavour"],
         dict(entry["packages"]),
+        tuple(entry["added"]),
         tuple(entry["holds"]),
         entry["stream"],
         dict(entry["files"]),
