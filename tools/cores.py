@@ -25,8 +25,8 @@ ROOT = installed.ROOT
 BUILD = ROOT / ".build" / "cores"
 SCENARIO = "cores"
 # (name, what pip is asked for, words for sanity). Without a version pip takes the newest release that this interpreter
-# can run. pep8 of 2.18 forbids bodies such as `...` on the line of their def (E704), which the formatter writes and which
-# ansible-test has admitted since; the newest judges the same files by pep8.
+# can run. pep8 of 2.18 forbids bodies such as `...` on the line of their def (E704), as the formatter writes them;
+# ansible-test has admitted them since, and the newest judges the same files by pep8.
 CORES = (
     ("oldest", f"ansible-core=={installed.OLDEST}.*", ("--skip-test", "pep8")),
     ("newest", "ansible-core", ()),
