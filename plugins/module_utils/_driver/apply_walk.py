@@ -10,6 +10,7 @@ import dataclasses
 import typing as t
 
 from .._errors import AccelError, ApplyError
+from .._holders import apply as holders
 from .._packages.objects import Request
 from . import apply_enrolment, apply_modules, record
 from .record import Journal
@@ -29,7 +30,7 @@ from .steps import (
 )
 
 if t.TYPE_CHECKING:
-    from .._packages.manager import Manager
+    from .._packages.probe import Manager
     from .._ports import Ports
 
 INITRAMFS_SECONDS = 900.0  # with all modules of a large kernel and slow disks; not a measured figure
@@ -69,6 +70,14 @@ class Walker:
             except OSError as error:
                 raise StepError(step, AccelError(f"{error.filename or 'a file'}: {error.strerror}")) from error
             self.done.append(step)
+
+    def start_left(self) -> None:
+        """Units that an interrupted run of this boot has stopped and not started again."""
+        if self.journal.units:
+            late = holders.start(self.ports, self.journal.units)
+            if late:
+                raise ApplyError("; ".join(late.values()))
+            self.note(units=())
 
     def note(self, **facts: t.Any) -> None:
         """The journal first, then the deed."""

@@ -74,9 +74,7 @@ def packages_back(recorded: Recorded, now: Now, from_cache: t.Container[str] = (
     return ChangePackages(install, remove, downgrade=True, stream=stream)
 
 
-def _source(
-    name: str, version: str, recorded: Recorded, from_cache: t.Container[str]
-) -> t.Tuple[str, t.Optional[str]]:
+def _source(name: str, version: str, recorded: Recorded, from_cache: t.Container[str]) -> t.Tuple[str, t.Optional[str]]:
     kept = recorded.kept.get(name)
     if name in from_cache and kept:
         return posixpath.join(CACHE, kept), None
