@@ -16,31 +16,32 @@ from dataclasses import dataclass
 
 from .._boot import boot_id
 from .._errors import VerifyError
+from .._packages.objects import Transaction
 from . import apply_keep, record
 from .apply_back import give_up
 from .apply_gpus import Gpus
 from .apply_walk import Walker, words
 from .record import Journal, Recorded
-from .steps import ChangePackages, LoadModules, ReloadModules, SetUnit, Step
+from .steps import ChangePackages, HoldPackages, LoadModules, ReloadModules, SetUnit, Step, UnholdPackages
 
 if t.TYPE_CHECKING:
     from .._packages.probe import Manager
     from .._ports import Ports
     from .model import Node
 
-# Reads the node again and says what the wish still asks of it (steps in words) and which version is installed.
+# Reads the node again and says what the wish still asks of it.
 Again = t.Callable[[], t.Tuple["Node", t.Sequence[Step]]]
 
 
 @dataclass(frozen=True)
 class Change:
-    """What `apply` needs. `added` are packages that the transaction brings newly. `earlier` is the journal of an
-    interrupted run. Without `remembers` the record of the way back stays as it is (a run that goes that way)."""
+    """What `apply` needs. `transaction` is what the change of packages does, `earlier` the journal of an interrupted
+    run. Without `remembers` the record of the way back stays as it is (a run that goes that way)."""
 
     steps: t.Tuple[Step, ...]
     node: Node
     again: Again
-    added: t.Tuple[str, ...] = ()
+    transaction: Transaction = Transaction()
     flavour: t.Optional[str] = None
     stream: t.Optional[str] = None
     earlier: t.Optional[Journal] = None
@@ -84,8 +85,7 @@ def _begin(change: Change, ports: Ports) -> Journal:
     """The journal. Of an interrupted run it keeps what that run found: the half-way state is no way back."""
     journal = Journal(boot_id(ports.files), record.BEFORE, recorded_of(change, ports))
     if change.earlier is not None:
-        added = tuple(sorted({*change.earlier.before.added, *change.added}))
-        before = dataclasses.replace(change.earlier.before, added=added)
+        before = merged(change.earlier.before, journal.before)
         same_boot = change.earlier.boot_id == journal.boot_id
         units = change.earlier.units if same_boot else ()
         journal = dataclasses.replace(journal, before=before, initramfs=change.earlier.initramfs, units=units)
@@ -93,18 +93,34 @@ def _begin(change: Change, ports: Ports) -> Journal:
     return journal
 
 
+def merged(earlier: Recorded, later: Recorded) -> Recorded:
+    """What the earlier one says counts; of what it does not name the later one tells. Pure."""
+    known = {*earlier.packages, *earlier.added}
+    more = {name: version for name, version in later.packages.items() if name not in known}
+    return dataclasses.replace(
+        earlier,
+        packages={**more, **earlier.packages},
+        added=tuple(sorted({*earlier.added, *(name for name in later.added if name not in known)})),
+        holds=tuple(sorted({*earlier.holds, *(name for name in later.holds if name in more)})),
+        files={**later.files, **earlier.files},
+        units={**later.units, **earlier.units},
+    )
+
+
 def recorded_of(change: Change, ports: Ports) -> Recorded:
-    """What is there now, as far as the steps would change it."""
-    node = change.node
+    """What is there now, as far as the steps would change it: packages that have nothing to do with the driver, and
+    those of the driver's neighbours, may change later and are none of the way back."""
+    node, changes = change.node, change.transaction.changes
+    named = {name for step in change.of(HoldPackages, UnholdPackages) for name in step.names}
     paths = [step.path for step in change.steps if hasattr(step, "path")]
     units = [node.units[step.name] for step in change.of(SetUnit) if step.name in node.units]
     return Recorded(
         since=record.now(),
         version=node.loaded.version if node.loaded else node.library,
         flavour=change.flavour,
-        packages=dict(node.packages),
-        added=tuple(sorted(set(change.added) - set(node.packages))),
-        holds=tuple(sorted(node.holds)),
+        packages={one.name: one.before for one in changes if one.before is not None},
+        added=tuple(sorted(one.name for one in changes if one.before is None)),
+        holds=tuple(sorted(node.holds & (named | {one.name for one in changes}))),
         stream=change.stream,
         files={path: ports.files.read_text(path) for path in paths},
         units={unit.name: (unit.enabled, unit.active) for unit in units},
@@ -124,8 +140,8 @@ def _remember(change: Change, ports: Ports, manager: Manager, walker: Walker) ->
     lacking = sorted(set(before.packages) - set(kept))
     if lacking:
         walker.told.append(
-            f"the files of the installed {', '.join(lacking)} could not be had; the way back to them exists only as long "
-            "as a repository has these versions"
+            f"the files of the installed {', '.join(lacking)} could not be had; the way back to them exists only as "
+            "long as a repository has these versions"
         )
 
 
@@ -137,8 +153,8 @@ def _verify(change: Change, walker: Walker, gpus: Gpus) -> Node:
         problem = _not_loaded(node) or "; ".join(gpus.silent(node.gpus))
     if problem:
         raise VerifyError(
-            f"all steps succeeded, yet {problem}; see the package manager's log and journalctl -k, run again, report it "
-            "if it stays",
+            f"all steps succeeded, yet {problem}; see the package manager's log and journalctl -k, run again, report "
+            "it if it stays",
             wanted=change.node.library,
             found=node.library,
         )

@@ -29,7 +29,7 @@ _DIGITS = 8
 def prepare(ports: Ports, certificate: str) -> str:
     """The sentence that tells the person what is left to do. Raises BlockedError."""
     password = "".join(secrets.choice("0123456789") for _digit in range(_DIGITS))
-    ports.files.write(PASSWORD, f"{password}\n".encode("utf-8"), mode=0o600)
+    ports.files.write(PASSWORD, f"{password}\n".encode(), mode=0o600)
     argv = ["mokutil", "--import", certificate]
     code, out, err = ports.run(argv, timeout=_SECONDS, stdin=f"{password}\n{password}\n")
     if code != 0:

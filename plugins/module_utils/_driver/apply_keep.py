@@ -23,8 +23,8 @@ if t.TYPE_CHECKING:
     from .._ports import Ports
 
 _SECONDS = 600.0
-# Where the managers keep what they downloaded: apt.conf(5) Dir::Cache::archives, dnf.conf(5) cachedir with system_cachedir
-# of dnf 5, zypp.conf packagesdir.
+# Where the managers keep what they downloaded: apt.conf(5) Dir::Cache::archives, dnf.conf(5) cachedir (dnf 5 calls it
+# system_cachedir), zypp.conf packagesdir.
 _CACHES: t.Mapping[str, t.Tuple[str, ...]] = {
     "apt": ("/var/cache/apt/archives",),
     "dnf": ("/var/cache/dnf/*/packages", "/var/cache/libdnf5/*/packages"),

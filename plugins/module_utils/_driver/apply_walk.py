@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Walk the steps of a driver plan through the ports, one after the other. Decides nothing. PRIVATE to the collection."""
+"""Walk the steps of a driver plan through the ports, one after the other. Decides nothing. PRIVATE."""
 
 from __future__ import annotations
 

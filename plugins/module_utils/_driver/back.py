@@ -45,7 +45,7 @@ class Now:
 
 
 def steps_back(recorded: Recorded, now: Now, from_cache: t.Container[str] = ()) -> t.List[Step]:
-    """In the order in which steps are walked. `from_cache` are packages whose old version no repository has any more."""
+    """In the order in which steps are walked. `from_cache` are packages whose old version no repository has now."""
     change = packages_back(recorded, now, from_cache)
     return [
         *_files(recorded, now),
@@ -59,8 +59,8 @@ def steps_back(recorded: Recorded, now: Now, from_cache: t.Container[str] = ()) 
 
 
 def packages_back(recorded: Recorded, now: Now, from_cache: t.Container[str] = ()) -> t.Optional[ChangePackages]:
-    """By name: what has another name since (590 renamed packages) goes, what had one before comes again. What the change
-    was to bring may be there half, so it is named too; a manager leaves out what is not there."""
+    """By name: what has another name since (590 renamed packages) goes, what had one before comes again. What the
+    change was to bring may be there half, so it is named too; a manager leaves out what is not there."""
     install = tuple(
         _source(name, version, recorded, from_cache)
         for name, version in sorted(recorded.packages.items())

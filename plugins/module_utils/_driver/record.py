@@ -33,9 +33,9 @@ Contents = t.Mapping[str, t.Optional[str]]  # path -> content, None where there 
 
 @dataclass(frozen=True)
 class Recorded:
-    """`version` is NVIDIA's of the library, `flavour` open | proprietary of the module. `files` are ours, `units` tell
-    (enabled, active). `added` are packages that the change brings newly, those that come with the driver included. `kept`
-    are the old packages' files in CACHE by package; without one there is no sure way back."""
+    """`version` is NVIDIA's, `flavour` open | proprietary. `packages` are those that the change replaces or removes,
+    `added` those that it brings newly, what comes with the driver included. `files` are ours, `units` tell (enabled,
+    active). `kept` are the old packages' files in CACHE by package; without one there is no sure way back."""
 
     since: str
     version: t.Optional[str] = None
