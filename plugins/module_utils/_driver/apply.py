@@ -22,7 +22,16 @@ from .apply_back import give_up
 from .apply_gpus import Gpus
 from .apply_walk import Walker, words
 from .record import Journal, Recorded
-from .steps import ChangePackages, HoldPackages, LoadModules, ReloadModules, SetUnit, Step, UnholdPackages
+from .steps import (
+    ChangePackages,
+    HoldPackages,
+    LoadModules,
+    RebuildInitramfs,
+    ReloadModules,
+    SetUnit,
+    Step,
+    UnholdPackages,
+)
 
 if t.TYPE_CHECKING:
     from .._packages.probe import Manager
@@ -71,7 +80,7 @@ def apply(change: Change, ports: Ports, manager: Manager) -> Done:
             _remember(change, ports, manager, walker)
         if reloads:
             gpus.take(reloads[0].stop)
-        walker.walk(change.steps)
+        walker.walk(with_owed(change.steps, walker.journal.initramfs))
         walker.start_left()
         gpus.back()
         node = _verify(change, walker, gpus)
@@ -91,6 +100,15 @@ def _begin(change: Change, ports: Ports) -> Journal:
         journal = dataclasses.replace(journal, before=before, initramfs=change.earlier.initramfs, units=units)
     record.write_journal(ports.files, journal)
     return journal
+
+
+def with_owed(steps: t.Sequence[Step], kernels: t.Sequence[str]) -> t.Tuple[Step, ...]:
+    """The steps, and in its place the initramfs that an interrupted run left undone. Pure."""
+    planned = [step.kernel for step in steps if isinstance(step, RebuildInitramfs)]
+    owed = [RebuildInitramfs(kernel) for kernel in kernels if kernel not in planned]
+    late = (SetUnit, LoadModules, ReloadModules)
+    place = next((number for number, step in enumerate(steps) if isinstance(step, late)), len(steps))
+    return (*steps[:place], *owed, *steps[place:])
 
 
 def merged(earlier: Recorded, later: Recorded) -> Recorded:
