@@ -138,6 +138,7 @@ def recorded_of(change: Change, ports: Ports) -> Recorded:
         flavour=change.flavour,
         packages={one.name: one.before for one in changes if one.before is not None},
         added=tuple(sorted(one.name for one in changes if one.before is None)),
+        ours=record.ours(ports.files),
         holds=tuple(sorted(node.holds & (named | {one.name for one in changes}))),
         stream=change.stream,
         files={path: ports.files.read_text(path) for path in paths},
@@ -152,6 +153,9 @@ def _remember(change: Change, ports: Ports, manager: Manager, walker: Walker) ->
     kept = {**before.kept, **apply_keep.keep(ports, manager.kind, going)}
     before = dataclasses.replace(before, kept=kept)
     walker.note(before=before)
+    gone = {one.name for one in change.transaction.changes if one.after is None}
+    put = {one.name for one in change.transaction.changes} - gone
+    record.write_ours(ports.files, ({*record.ours(ports.files)} - gone) | put)
     if change.remembers:
         record.write_record(ports.files, before)
         apply_keep.prune(ports, list(kept.values()))

@@ -11,7 +11,7 @@ import typing as t
 
 from .._errors import AccelError, ApplyError
 from .._holders import apply as holders
-from .._packages.objects import Request
+from .._packages.objects import Request, Transaction
 from . import apply_enrolment, apply_modules, record
 from .record import Journal
 from .steps import (
@@ -47,7 +47,8 @@ class StepError(Exception):
 
 
 class Walker:
-    """Keeps the journal up to date on the way. `told` are sentences for warnings, `reload` says why modules stayed."""
+    """Keeps the journal up to date on the way. `told` are sentences for warnings, `reload` says why modules stayed,
+    `downloaded` is what was only fetched."""
 
     def __init__(self, ports: Ports, manager: Manager, journal: Journal, own_holds: t.Collection[str] = ()) -> None:
         self.ports = ports
@@ -56,6 +57,7 @@ class Walker:
         self.done: t.List[Step] = []
         self.told: t.List[str] = []
         self.reload: t.List[str] = []
+        self.downloaded = Transaction()
         self._own_holds = tuple(own_holds)
 
     def walk(self, steps: t.Sequence[Step]) -> None:
@@ -109,9 +111,12 @@ class Walker:
             self.manager.hold(step.names)
         elif isinstance(step, UnholdPackages):
             self.manager.unhold(step.names)
+        elif step.download:
+            self.downloaded = self.manager.download(whole_request(step, self._own_holds))
         else:
             self.note(phase=record.PACKAGES)
-            self.manager.run(request_of(step, self._own_holds))
+            for request in requests_of(step, self._own_holds):
+                self.manager.run(request)
             self.note(phase=record.AFTER)
 
     def _rebuild(self, kernel: str) -> None:
@@ -128,8 +133,16 @@ class Walker:
         self.note(units=())
 
 
-def request_of(step: ChangePackages, own_holds: t.Collection[str] = ()) -> Request:
-    return Request(step.install, step.remove, step.downgrade, module=step.stream, own_holds=tuple(sorted(own_holds)))
+def requests_of(step: ChangePackages, own_holds: t.Collection[str] = ()) -> t.Tuple[Request, ...]:
+    """The transactions of a change, in their order."""
+    holds = tuple(sorted(own_holds))
+    change = Request(step.install, step.remove, step.downgrade, module=step.stream, own_holds=holds)
+    return (Request(step.first, downgrade=step.downgrade, own_holds=holds), change) if step.first else (change,)
+
+
+def whole_request(step: ChangePackages, own_holds: t.Collection[str] = ()) -> Request:
+    """Both at once, for who only looks or downloads."""
+    return requests_of(step._replace(install=(*step.first, *step.install), first=()), own_holds)[0]
 
 
 def rebuild(ports: Ports, kernel: str) -> None:
@@ -164,7 +177,7 @@ def words(step: Step) -> str:
     if isinstance(step, RefreshIndex):
         return "refreshing the package index"
     if isinstance(step, ChangePackages):
-        return "changing packages"
+        return "downloading packages" if step.download else "changing packages"
     if isinstance(step, (HoldPackages, UnholdPackages)):
         return f"{'holding' if isinstance(step, HoldPackages) else 'releasing'} {', '.join(step.names)}"
     if isinstance(step, PrepareEnrolment):

@@ -22,6 +22,7 @@ from .._files import Files
 FOLDER = "/var/lib/accel-gpu/driver"
 RECORD = f"{FOLDER}/record.json"
 JOURNAL = f"{FOLDER}/journal.json"
+PACKAGES_FILE = f"{FOLDER}/packages.json"  # names of what we put there, for `state: absent`
 CACHE = f"{FOLDER}/cache"
 VERSION = 1
 
@@ -34,14 +35,16 @@ Contents = t.Mapping[str, t.Optional[str]]  # path -> content, None where there 
 @dataclass(frozen=True)
 class Recorded:
     """`version` is NVIDIA's, `flavour` open | proprietary. `packages` are those that the change replaces or removes,
-    `added` those that it brings newly, what comes with the driver included. `files` are ours, `units` tell (enabled,
-    active). `kept` are the old packages' files in CACHE by package; without one there is no sure way back."""
+    `added` those that it brings newly, what comes with the driver included. `ours` are names of packages that earlier
+    runs put there. `files` are ours, `units` tell (enabled, active). `kept` are the old packages' files in CACHE by
+    package; without one there is no sure way back."""
 
     since: str
     version: t.Optional[str] = None
     flavour: t.Optional[str] = None
     packages: t.Mapping[str, str] = field(default_factory=dict)
     added: t.Tuple[str, ...] = ()
+    ours: t.Tuple[str, ...] = ()
     holds: t.Tuple[str, ...] = ()
     stream: t.Optional[str] = None
     files: Contents = field(default_factory=dict)
@@ -91,6 +94,18 @@ def remove_journal(files: Files) -> None:
     files.remove(JOURNAL)
 
 
+def ours(files: Files) -> t.Tuple[str, ...]:
+    names = files.read_json(PACKAGES_FILE)
+    return tuple(str(name) for name in names) if isinstance(names, list) else ()
+
+
+def write_ours(files: Files, names: t.Collection[str]) -> None:
+    if names:
+        files.write_json(PACKAGES_FILE, sorted(names))
+    else:
+        files.remove(PACKAGES_FILE)
+
+
 def _write(files: Files, path: str, document: t.Mapping[str, t.Any]) -> None:
     # Repository files may carry a password.
     files.write_json(path, {"version": VERSION, "is": document}, mode=0o600)
@@ -134,6 +149,7 @@ def _from(entry: t.Mapping[str, t.Any]) -> Recorded:
         entry["flavour"],
         dict(entry["packages"]),
         tuple(entry["added"]),
+        tuple(entry["ours"]),
         tuple(entry["holds"]),
         entry["stream"],
         dict(entry["files"]),

@@ -16,7 +16,7 @@ import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._driver import apply_back, record
 from ansible_collections.accel.gpu.plugins.module_utils._driver.apply import Change, apply
-from ansible_collections.accel.gpu.plugins.module_utils._driver.apply_walk import request_of
+from ansible_collections.accel.gpu.plugins.module_utils._driver.apply_walk import whole_request
 from ansible_collections.accel.gpu.plugins.module_utils._driver.model import (
     Distribution,
     Kernel,
@@ -110,7 +110,7 @@ def run(machine: Machine) -> t.Dict[str, t.Any]:
         steps,
         look(machine),
         lambda: (look(machine), wish(machine)),
-        *([Manager(machine).transaction(request_of(packages[0]))] if packages else []),
+        *([Manager(machine).transaction(whole_request(packages[0]))] if packages else []),
         earlier=journal,
     )
     try:
