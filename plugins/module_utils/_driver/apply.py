@@ -45,7 +45,8 @@ Again = t.Callable[[], t.Tuple["Node", t.Sequence[Step]]]
 @dataclass(frozen=True)
 class Change:
     """What `apply` needs. `transaction` is what the change of packages does, `earlier` the journal of an interrupted
-    run. Without `remembers` the record of the way back stays as it is (a run that goes that way)."""
+    run. Without `remembers` the record of the way back stays as it is (a run that goes that way). `state` is what is
+    ours on the node afterwards; None: as before."""
 
     steps: t.Tuple[Step, ...]
     node: Node
@@ -55,6 +56,7 @@ class Change:
     stream: t.Optional[str] = None
     earlier: t.Optional[Journal] = None
     remembers: bool = True
+    state: t.Optional[t.Mapping[str, t.Any]] = None
 
     def of(self, *kinds: t.Type[t.Any]) -> t.List[t.Any]:
         return [step for step in self.steps if isinstance(step, kinds)]
@@ -86,6 +88,8 @@ def apply(change: Change, ports: Ports, manager: Manager) -> Done:
         node = _verify(change, walker, gpus)
     except BaseException as error:
         raise give_up(error, change, walker, gpus) from error
+    if change.state is not None:
+        record.write_state(ports.files, change.state)
     record.remove_journal(ports.files)
     return Done(node, (*walker.told, *gpus.lost), tuple(walker.reload), tuple(gpus.told))
 
@@ -99,6 +103,9 @@ def _begin(change: Change, ports: Ports) -> Journal:
         units = change.earlier.units if same_boot else ()
         journal = dataclasses.replace(journal, before=before, initramfs=change.earlier.initramfs, units=units)
     record.write_journal(ports.files, journal)
+    if change.state is not None:
+        # Before the first package: a run that dies must not forget what it put there.
+        record.write_state(ports.files, record.united(record.read_state(ports.files), change.state))
     return journal
 
 
@@ -138,11 +145,11 @@ def recorded_of(change: Change, ports: Ports) -> Recorded:
         flavour=change.flavour,
         packages={one.name: one.before for one in changes if one.before is not None},
         added=tuple(sorted(one.name for one in changes if one.before is None)),
-        ours=record.ours(ports.files),
         holds=tuple(sorted(node.holds & (named | {one.name for one in changes}))),
         stream=change.stream,
         files={path: ports.files.read_text(path) for path in paths},
         units={unit.name: (unit.enabled, unit.active) for unit in units},
+        state=record.read_state(ports.files),
     )
 
 
@@ -153,9 +160,6 @@ def _remember(change: Change, ports: Ports, manager: Manager, walker: Walker) ->
     kept = {**before.kept, **apply_keep.keep(ports, manager.kind, going)}
     before = dataclasses.replace(before, kept=kept)
     walker.note(before=before)
-    gone = {one.name for one in change.transaction.changes if one.after is None}
-    put = {one.name for one in change.transaction.changes} - gone
-    record.write_ours(ports.files, ({*record.ours(ports.files)} - gone) | put)
     if change.remembers:
         record.write_record(ports.files, before)
         apply_keep.prune(ports, list(kept.values()))

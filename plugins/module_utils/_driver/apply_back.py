@@ -61,7 +61,7 @@ def undo(journal: Journal, ports: Ports, manager: Manager, modules: t.Sequence[s
     except AccelError as error:
         missing.append(error.message)
     if not missing:
-        record.write_ours(ports.files, journal.before.ours)
+        record.write_state(ports.files, journal.before.state)
         record.remove_journal(ports.files)
     return Aftermath(tuple(missing), len(steps))
 

@@ -22,7 +22,7 @@ from .._files import Files
 FOLDER = "/var/lib/accel-gpu/driver"
 RECORD = f"{FOLDER}/record.json"
 JOURNAL = f"{FOLDER}/journal.json"
-PACKAGES_FILE = f"{FOLDER}/packages.json"  # names of what we put there, for `state: absent`
+STATE = f"{FOLDER}/state.json"
 CACHE = f"{FOLDER}/cache"
 VERSION = 1
 
@@ -35,8 +35,8 @@ Contents = t.Mapping[str, t.Optional[str]]  # path -> content, None where there 
 @dataclass(frozen=True)
 class Recorded:
     """`version` is NVIDIA's, `flavour` open | proprietary. `packages` are those that the change replaces or removes,
-    `added` those that it brings newly, what comes with the driver included. `ours` are names of packages that earlier
-    runs put there. `files` are ours, `units` tell (enabled, active). `kept` are the old packages' files in CACHE by
+    `added` those that it brings newly, what comes with the driver included. `state` is what was ours, see
+    `read_state`. `files` are ours, `units` tell (enabled, active). `kept` are the old packages' files in CACHE by
     package; without one there is no sure way back."""
 
     since: str
@@ -44,12 +44,12 @@ class Recorded:
     flavour: t.Optional[str] = None
     packages: t.Mapping[str, str] = field(default_factory=dict)
     added: t.Tuple[str, ...] = ()
-    ours: t.Tuple[str, ...] = ()
     holds: t.Tuple[str, ...] = ()
     stream: t.Optional[str] = None
     files: Contents = field(default_factory=dict)
     units: t.Mapping[str, t.Tuple[bool, bool]] = field(default_factory=dict)
     kept: t.Mapping[str, str] = field(default_factory=dict)
+    state: t.Mapping[str, t.Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -94,16 +94,23 @@ def remove_journal(files: Files) -> None:
     files.remove(JOURNAL)
 
 
-def ours(files: Files) -> t.Tuple[str, ...]:
-    names = files.read_json(PACKAGES_FILE)
-    return tuple(str(name) for name in names) if isinstance(names, list) else ()
+def read_state(files: Files) -> t.Dict[str, t.Any]:
+    """What is ours on the node (packages, holds, files), as the plan wants it remembered."""
+    found = files.read_json(STATE)
+    return found if isinstance(found, dict) else {}
 
 
-def write_ours(files: Files, names: t.Collection[str]) -> None:
-    if names:
-        files.write_json(PACKAGES_FILE, sorted(names))
+def write_state(files: Files, state: t.Mapping[str, t.Any]) -> None:
+    if state:
+        files.write_json(STATE, dict(state))
     else:
-        files.remove(PACKAGES_FILE)
+        files.remove(STATE)
+
+
+def united(before: t.Mapping[str, t.Any], after: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+    """What holds while a change is under way: of lists all that was ours or will be. Pure."""
+    lists = {key: value for key, value in before.items() if isinstance(value, list)}
+    return {**before, **after, **{key: sorted({*value, *after.get(key, ())}) for key, value in lists.items()}}
 
 
 def _write(files: Files, path: str, document: t.Mapping[str, t.Any]) -> None:
@@ -149,10 +156,10 @@ def _from(entry: t.Mapping[str, t.Any]) -> Recorded:
         entry["flavour"],
         dict(entry["packages"]),
         tuple(entry["added"]),
-        tuple(entry["ours"]),
         tuple(entry["holds"]),
         entry["stream"],
         dict(entry["files"]),
         {name: (bool(enabled), bool(active)) for name, (enabled, active) in entry["units"].items()},
         dict(entry["kept"]),
+        dict(entry["state"]),
     )

@@ -15,6 +15,7 @@ import os
 import typing as t
 from pathlib import Path
 
+from ansible_collections.accel.gpu.plugins.module_utils._driver import record
 from ansible_collections.accel.gpu.plugins.module_utils._errors import DriverMissingError, TransactionError
 from ansible_collections.accel.gpu.plugins.module_utils._files import Files
 from ansible_collections.accel.gpu.plugins.module_utils._nvml.objects import Gpu, Snapshot
@@ -81,6 +82,7 @@ class Machine:
         state["files"] = {
             str(path.relative_to(self.root)): path.read_text() for path in etc.rglob("*") if path.is_file()
         }
+        state["ours"] = record.read_state(self.files)
         return state
 
     def ports(self) -> Ports:

@@ -59,6 +59,7 @@ def make(root: t.Any, **changes: t.Any) -> Machine:
     machine = Machine.make(root, **{**state, **changes})
     (root / "etc/apt/sources.list.d").mkdir(parents=True)
     (root / SOURCE.lstrip("/")).write_text("URIs: old\n")
+    record.write_state(machine.files, {"packages": sorted(OLD), "holds": sorted(OLD)})
     return machine
 
 
@@ -112,6 +113,7 @@ def run(machine: Machine) -> t.Dict[str, t.Any]:
         lambda: (look(machine), wish(machine)),
         *([Manager(machine).transaction(whole_request(packages[0]))] if packages else []),
         earlier=journal,
+        state={"packages": sorted(NEW), "holds": sorted(NEW)},
     )
     try:
         done = apply(change, ports, manager)
@@ -129,7 +131,8 @@ def deeds(tmp_path: t.Any) -> t.List[str]:
 
 def wished(machine: Machine) -> bool:
     seen = machine.seen()
-    return wish(machine) == () and seen["holds"] == sorted(NEW)
+    ours = record.read_state(machine.files) == {"packages": sorted(NEW), "holds": sorted(NEW)}
+    return wish(machine) == () and seen["holds"] == sorted(NEW) and ours
 
 
 def test_an_upgrade_is_made_and_the_way_back_is_remembered(tmp_path):
