@@ -108,7 +108,11 @@ RANGES: t.Tuple[t.Tuple[int, int, str], ...] = (
     (0x2180, 0x21FF, "turing"),  # TU116
     (0x2200, 0x227F, "ampere"),  # GA102
     (0x2300, 0x233F, "hopper"),  # GH100
-    (0x2340, 0x237F, "grace-hopper"),  # GH100 on a Grace module: the two ids of GH200 lie here; the rest is not verified
+    (
+        0x2340,
+        0x237F,
+        "grace-hopper",
+    ),  # GH100 on a Grace module: the two ids of GH200 lie here; the rest is not verified
     (0x2400, 0x25FF, "ampere"),  # GA103, GA104, GA106, GA107
     (0x2680, 0x28FF, "ada"),  # AD102, AD103, AD104, AD106, AD107
     (0x2900, 0x297F, "blackwell"),  # GB100: B200 and GB200 lie here; the rest is not verified

@@ -187,7 +187,13 @@ _DEBIAN_CLOSED = ("nvidia-kernel-dkms", "nvidia-kernel-support", *_DEBIAN_COMMON
 
 def _debian_modules(stem: str) -> t.Dict[str, str]:
     """Measured: /etc/nvidia/current/nvidia-options.conf and nvidia-modprobe.conf name the modules like this."""
-    parts = {"nvidia": "", "nvidia_uvm": "-uvm", "nvidia_drm": "-drm", "nvidia_modeset": "-modeset", "nvidia_peermem": "-peermem"}
+    parts = {
+        "nvidia": "",
+        "nvidia_uvm": "-uvm",
+        "nvidia_drm": "-drm",
+        "nvidia_modeset": "-modeset",
+        "nvidia_peermem": "-peermem",
+    }
     return {name: stem + part for name, part in parts.items()}
 
 
