@@ -45,7 +45,7 @@ LIBRARY_FOLDERS: t.Tuple[str, ...] = (
 )
 
 # What earlier runs wrote down.
-RECORDS = "/var/lib/accel-gpu/driver"
+RECORDS = "/var/lib/accel-gpu/driver/state.json"
 
 # Names of packages of the driver and of what belongs to it, as shell patterns. Sources: driver.md 4, 6 and 8.
 PACKAGES: t.Tuple[str, ...] = (

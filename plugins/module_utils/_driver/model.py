@@ -180,7 +180,7 @@ class Node:
     reboot_pending: t.Tuple[str, ...] = ()  # reasons
     daemon_reload_risk: t.Tuple[str, ...] = ()  # containers that a daemon-reload would hurt (rule 7)
     files: t.Mapping[str, str] = field(default_factory=dict)  # our own files (repository, modprobe.d, ...) as they are
-    records: t.Mapping[str, t.Any] = field(default_factory=dict)  # what earlier runs wrote down, by file
+    records: t.Mapping[str, t.Any] = field(default_factory=dict)  # what earlier runs wrote down (state.json)
     root: bool = True
     next_from: str = ""  # what says which kernel boots next: a file of the boot loader, or "highest version in /boot"
     nouveau_holders: t.Tuple[str, ...] = ()  # modules that use nouveau, outermost first

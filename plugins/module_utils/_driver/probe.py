@@ -34,9 +34,11 @@ class Packages(t.Protocol):
     def problems(self) -> t.Tuple[str, ...]: ...
 
 
-def probe(ports: Ports, packages: t.Optional[Packages] = None, users: bool = True) -> Node:
-    """The snapshot. `users` false leaves out what only an act on a running driver needs: NVML, owners of work, open
-    devices. Raises BindingWantedError where NVML could answer and no pynvml is there; before that nothing costly runs.
+def probe(ports: Ports, packages: t.Optional[Packages] = None, users: bool = True, problem: str = "") -> Node:
+    """The snapshot. Without `packages` the package manager is not asked; `problem` says why there is none.
+
+    `users` false leaves out what only an act on a running driver needs: NVML, owners of work, open devices. Raises
+    BindingWantedError where NVML could answer and no pynvml is there; before that nothing costly runs.
     """
     files = ports.files
     library = probe_system.library(files)
@@ -63,7 +65,7 @@ def probe(ports: Ports, packages: t.Optional[Packages] = None, users: bool = Tru
         library=library,
         packages={one.name: one.version for one in packages.installed(PACKAGES)} if packages else {},
         holds=packages.holds() if packages else frozenset(),
-        package_problems=packages.problems() if packages else (),
+        package_problems=packages.problems() if packages else tuple(filter(None, (problem,))),
         units=_stoppable(ports, answer),
         fabric_state=answer.fabric,
         managers=tuple((one.name, one.evidence) for one in managers.probe(files)),

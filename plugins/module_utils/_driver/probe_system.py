@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import typing as t
 
@@ -123,13 +122,12 @@ def graphical_sessions(files: Files) -> t.Tuple[str, ...]:
 
 
 def records(files: Files) -> t.Dict[str, t.Any]:
-    """What earlier runs wrote down, by the name of its file; a broken one tells nothing."""
-    found = {}
-    for name in files.names(RECORDS):
-        if name.endswith(".json"):
-            with contextlib.suppress(AccelError, OSError):
-                found[name[: -len(".json")]] = files.read_json(f"{RECORDS}/{name}")
-    return found
+    """What earlier runs wrote down; a broken file tells nothing."""
+    try:
+        found = files.read_json(RECORDS)
+    except (AccelError, OSError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def is_root() -> bool:

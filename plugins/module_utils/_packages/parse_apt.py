@@ -175,8 +175,13 @@ def _fetch(line: str) -> t.Optional[RepositoryProblem]:
         return RepositoryProblem(stale[1], "stale", f"its Release file {stale[2]}{stale[3].split('.')[0]}")
     fetch = _FETCH.match(line)
     if fetch is not None:
-        return RepositoryProblem(fetch[1], _reason(fetch[2], "unreachable"), fetch[2].strip())
+        return RepositoryProblem(fetch[1], _reason(fetch[2], "unreachable"), _short(fetch[2]))
     return None
+
+
+def _short(text: str) -> str:
+    """Without the addresses and the hashes that follow the sentence."""
+    return re.split(r" \[IP: | Hashes of expected file:", text)[0].strip()
 
 
 def _reason(text: str, other: str) -> str:
