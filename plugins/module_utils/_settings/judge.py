@@ -46,8 +46,9 @@ class Seen:
 
 @dataclass(frozen=True)
 class Verdict:
-    """`now` is None where nobody knows it. `call` is what the port is given, see `model.Step`. `why` says why it is set,
-    or why it is left. `gone`: it reads as the driver's default although it was set to another value in this boot."""
+    """`now` is None where nobody knows it. `call` is what the port is given, see `model.Step`. `why` says why it is
+    set, or why it is left. `gone`: it reads as the driver's default although it was set to another value in this boot.
+    """
 
     now: Value
     wanted: Value
@@ -61,7 +62,7 @@ class Verdict:
 
 
 def judge(setting: str, wished: Wished, seen: Seen) -> Verdict:
-    """Raises WishError where the GPU cannot have it or another owner contradicts, BlockedError where it tells nothing."""
+    """Raises WishError where it cannot be had or another owner contradicts, BlockedError where nothing is told."""
     return _JUDGES[setting](_Question(setting, wished, seen))
 
 
@@ -77,7 +78,8 @@ class _Question:
         self.where = f"{wished.item.address}.{setting} ({label(seen.gpu)})"
 
     def wrong(self, text: str) -> WishError:
-        return WishError(f"{self.where}: {text}", address=self.item.address, gpu=self.gpu.uuid, setting=self.setting)
+        facts = {"address": self.item.address, "gpu": self.gpu.uuid, "setting": self.setting}
+        return WishError(f"{self.where}: {text}", text=text, **facts)
 
     def lacks(self, remedy: str = "give a selector without this GPU") -> WishError:
         """The error for a setting that the GPU does not offer, or cannot tell."""
@@ -259,10 +261,10 @@ def _locked(question: _Question, steps: t.Sequence[int], running: t.Optional[int
         why = "NVML reads no locked clock back, and nothing is remembered since boot, reset and load of the driver"
         return Verdict(None, wanted, False, why, call, notes, sure=False)
     now = remembered.wished
-    why = "" if now != wanted else (question.seen.lost or _above(wanted, steps, running))
     if now != wanted:
-        why = f"it is {worded(question.setting, now)}"
-    return Verdict(None if why and now == wanted else now, wanted, not why, why, call, notes, sure=False)
+        return Verdict(now, wanted, False, f"it is {worded(question.setting, now)}", call, notes, sure=False)
+    why = "" if wanted == DEFAULT else question.seen.lost or _above(wanted, steps, running)
+    return Verdict(None if why else now, wanted, not why, why, call, notes, sure=False)
 
 
 def _check_lock(question: _Question, steps: t.Sequence[int]) -> t.Tuple[str, ...]:
@@ -280,7 +282,7 @@ def _check_lock(question: _Question, steps: t.Sequence[int]) -> t.Tuple[str, ...
 
 def _above(wanted: Value, steps: t.Sequence[int], running: t.Optional[int]) -> str:
     """A clock above the lock proves that it is gone; one below proves nothing, heat and power take it there too."""
-    if wanted == DEFAULT or running is None:
+    if running is None:
         return ""
     highest = min((clock for clock in steps if clock >= wanted["max"]), default=wanted["max"])
     return f"the GPU runs at {running} MHz, above what was locked" if running > highest else ""
