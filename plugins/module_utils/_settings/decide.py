@@ -28,7 +28,7 @@ WISH_MODE = 0o644
 @dataclass(frozen=True)
 class Wish:
     """The parsed options. `document` is the wish file that `persist` asks for, None without it; with `removes` it is
-    there only as long as something is left to take back."""
+    there only as long as something is left to take back. With `forgets` nothing that was set is remembered then."""
 
     items: t.Tuple[Item, ...]
     options: Options = field(default_factory=Options)
@@ -38,6 +38,7 @@ class Wish:
     faults: t.Tuple[KnownFault, ...] = ()
     document: t.Optional[t.Mapping[str, t.Any]] = None
     removes: bool = False
+    forgets: bool = False
 
 
 @dataclass(frozen=True)

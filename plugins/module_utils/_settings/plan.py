@@ -254,8 +254,11 @@ class _Told:
         self._verdict = verdict
 
     def right(self) -> None:
-        also = f"; {self._verdict.why}" if self._verdict.why else ""
-        self._act("keep", f"is as {self._item.told} wishes{also}")
+        if self._verdict.now is None:
+            self._act("left_alone", self._verdict.why)
+        else:
+            also = f"; {self._verdict.why}" if self._verdict.why else ""
+            self._act("keep", f"is as {self._item.told} wishes{also}")
         self._notes()
 
     def done(self) -> None:

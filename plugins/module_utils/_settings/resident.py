@@ -58,15 +58,18 @@ def parse(params: t.Mapping[str, t.Any]) -> Wish:
     absent = params.get("state") == "absent"
     # Suboptions that were not given are None.
     expected = {key: value for key, value in (params.get("expected") or {}).items() if value is not None}
+    layers = {name: params.get(name) for name in LAYERS}
+    items = defaults(prefix) if absent else parse_items(**layers, prefix=prefix)
     return Wish(
-        defaults(prefix) if absent else parse_items(**{name: params.get(name) for name in LAYERS}, prefix=prefix),
+        items,
         Options(params.get("when_busy") or "refuse", datetime.date.today()),
         takeover=bool(params.get("takeover")),
         lock_timeout=_seconds(params.get("lock_timeout"), f"{prefix}lock_timeout"),
         expected=parse_expected(expected, f"{prefix}expected") if expected else None,
         faults=parse_exceptions(params.get("exceptions"), f"{prefix}exceptions"),
         document=_document(params, absent) if params.get("persist") else None,
-        removes=absent and bool(params.get("persist")),
+        removes=bool(params.get("persist")) and (absent or not items),
+        forgets=absent,
     )
 
 
@@ -104,14 +107,14 @@ def apply(plan: Plan, ports: Ports) -> Outcome:
     done = applying.apply(plan, ports) if plan.steps else None
     if plan.write_wish:
         ports.files.write_json(WISH_FILE, plan.wish.document, mode=WISH_MODE)
-    elif plan.wish.removes:
-        _remove(ports)
+    elif plan.remove_wish:
+        _remove(ports, [WISH_FILE, *([memory.PATH] if plan.wish.forgets else [])])
     return Outcome(done)
 
 
-def _remove(ports: Ports) -> None:
-    """All that a wish with `persist` left on the node."""
-    for path in (WISH_FILE, memory.PATH):
+def _remove(ports: Ports, paths: t.Sequence[str]) -> None:
+    """What a wish with `persist` left on the node."""
+    for path in paths:
         ports.files.remove(path)
         ports.files.prune(posixpath.dirname(path), top=posixpath.dirname(posixpath.dirname(path)))
 
