@@ -45,9 +45,9 @@ MAY_KNOW: t.Dict[str, t.FrozenSet[str]] = {
     "_info": GROUND | {"_nvml", "_owners", "_mig"},
     "_driver": GROUND | {"_nvml", "_owners", "_holders", "_packages"},
     # The agent's table of residents names every core; no core knows the agent.
-    "_agent": GROUND | {"_nvml", "_owners", "_mig"},
+    "_agent": GROUND | {"_nvml", "_owners", "_mig", "_settings"},
     # Many hosts' wishes against each other, on the control node.
-    "_fleet": GROUND | {"_nvml", "_mig"},
+    "_fleet": GROUND | {"_nvml", "_mig", "_settings"},
     # The flows get a core handed in; they know none.
     "_module": GROUND | {"_nvml"},
 }
