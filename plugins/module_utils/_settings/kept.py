@@ -42,6 +42,7 @@ class KeptSettings:
         self.told: t.List[str] = []
         self.lost: t.List[str] = []
         self._before: t.Dict[str, Settings] = {}
+        self._unread: t.Set[str] = set()
         self._finished = False
 
     def finish_earlier(self) -> None:
@@ -61,6 +62,21 @@ class KeptSettings:
         skip = ("persistence_mode",) if PERSISTENCED in stopped else ()
         found = {name: value for name, value in self._session.settings(uuid).items() if name not in skip}
         self._before[uuid] = merged(found, self._stored().get(uuid, {}).get("settings", {}))
+
+    def try_to_read(self, uuid: str, stopped: t.Container[str] = ()) -> bool:
+        """As `read`, for a GPU that is reset because something is wrong with it: what cannot be read is told, and the
+        answer is whether it could. A GPU that hangs raises all the same."""
+        if uuid in self._unread:
+            return False
+        try:
+            self.read(uuid, stopped)
+        except GpuHungError:
+            raise
+        except AccelError as error:
+            self._unread.add(uuid)
+            self._tell(self.lost, uuid, f"settings could not be read before the reset: {error.message}")
+            return False
+        return True
 
     def keep(self, uuid: str) -> None:
         """To be called before the GPU is touched."""
