@@ -39,6 +39,8 @@ MAY_KNOW: t.Dict[str, t.FrozenSet[str]] = {
     "_holders": GROUND | {"_nvml"},
     "_settings": GROUND | {"_nvml", "_owners"},
     "_mig": GROUND | {"_nvml", "_owners", "_holders", "_settings"},
+    # A reset takes away what MIG changes and settings make.
+    "_reset": GROUND | {"_nvml", "_owners", "_holders", "_settings", "_mig"},
     # What gpu_info tells.
     "_info": GROUND | {"_nvml", "_owners", "_mig"},
     # The agent's table of residents names every core; no core knows the agent.

@@ -166,7 +166,9 @@ class Node:
     fabric_state: t.Optional[str] = None  # "completed", "in_progress", ...; None where there is no fabric
     managers: t.Tuple[t.Tuple[str, str], ...] = ()  # rule 3: (name, evidence)
     busy: t.Tuple[Busy, ...] = ()
-    holders: t.Tuple[t.Tuple[str, t.Optional[str], int], ...] = ()  # (name, stoppable unit or None, pid) of open devices
+    holders: t.Tuple[
+        t.Tuple[str, t.Optional[str], int], ...
+    ] = ()  # (name, stoppable unit or None, pid) of open devices
     reboot_pending: t.Tuple[str, ...] = ()  # reasons
     daemon_reload_risk: t.Tuple[str, ...] = ()  # containers that a daemon-reload would hurt (rule 7)
     files: t.Mapping[str, str] = field(default_factory=dict)  # our own files (repository, modprobe.d, ...) as they are

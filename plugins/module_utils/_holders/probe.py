@@ -46,7 +46,8 @@ def probe(ports: Ports, snapshot: Snapshot, resets: t.Optional[t.Collection[str]
     seen = openers(ports.root, _workers(snapshot))
     known = _known(ports, seen, snapshot)
     stoppable = {unit for unit, _why in STOPPABLE}
-    unknown = [opener for opener in seen if opener.unit not in stoppable]
+    # One that has only GPUs without an answer open holds none of the others.
+    unknown = [one for one in seen if one.unit not in stoppable and _holds_any(one, snapshot)]
     for _look in range(_LOOKS - 1):
         if not unknown:
             break
@@ -139,6 +140,11 @@ def _workers(snapshot: Snapshot) -> t.Set[int]:
 def _uuids(minors: t.Iterable[int], snapshot: Snapshot) -> t.Tuple[str, ...]:
     wanted = set(minors)
     return tuple(gpu.uuid for gpu in snapshot.gpus if gpu.minor in wanted)
+
+
+def _holds_any(opener: Opener, snapshot: Snapshot) -> bool:
+    """Of the GPUs that answer, as far as these tell which device node is theirs."""
+    return bool(_uuids(opener.minors, snapshot)) or any(gpu.minor is None for gpu in snapshot.gpus)
 
 
 def _reset_reachable(root: str) -> bool:
