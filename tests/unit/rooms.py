@@ -41,6 +41,8 @@ MAY_KNOW: t.Dict[str, t.FrozenSet[str]] = {
     "_mig": GROUND | {"_nvml", "_owners", "_holders", "_settings"},
     # Package managers.
     "_packages": GROUND,
+    # A reset takes away what MIG changes and settings make.
+    "_reset": GROUND | {"_nvml", "_owners", "_holders", "_settings", "_mig"},
     # What gpu_info tells.
     "_info": GROUND | {"_nvml", "_owners", "_mig"},
     "_driver": GROUND | {"_nvml", "_owners", "_holders", "_packages"},
