@@ -143,6 +143,10 @@ class Unit(t.NamedTuple):
     failed: bool = False
 
 
+# A process that keeps device nodes open: its name, its unit where that may be stopped, its PID.
+Holder = t.Tuple[str, t.Optional[str], int]
+
+
 class Busy(t.NamedTuple):
     """Who works on a GPU of the node, in a sentence; `process` False is an allocation without one."""
 
@@ -172,9 +176,7 @@ class Node:
     fabric_state: t.Optional[str] = None  # "completed", "in_progress", ...; None where there is no fabric
     managers: t.Tuple[t.Tuple[str, str], ...] = ()  # rule 3: (name, evidence)
     busy: t.Tuple[Busy, ...] = ()
-    holders: t.Tuple[
-        t.Tuple[str, t.Optional[str], int], ...
-    ] = ()  # (name, stoppable unit or None, pid) of open devices
+    holders: t.Tuple[Holder, ...] = ()  # processes with devices open
     reboot_pending: t.Tuple[str, ...] = ()  # reasons
     daemon_reload_risk: t.Tuple[str, ...] = ()  # containers that a daemon-reload would hurt (rule 7)
     files: t.Mapping[str, str] = field(default_factory=dict)  # our own files (repository, modprobe.d, ...) as they are
