@@ -271,13 +271,24 @@ PINNED: Names = ("*nvidia*", "cuda-drivers*", "libcuda1*", "libcudadebugger1*", 
 
 # --- kernels ---
 
-# By family: the package with what modules are built against, and whether its name has the kernel's release ("name") or
-# its version begins like it ("version"). Sources: Debian and Ubuntu archives, [guide] (RHEL), [suse]
-# (kernel-default-devel).
-HEADERS: t.Dict[str, t.Tuple[str, str]] = {
-    "debian": ("linux-headers-{kernel}", "name"),
-    "rhel": ("kernel-devel", "version"),
-    "suse": ("kernel-default-devel", "version"),
+
+class Headers(t.NamedTuple):
+    """The package that modules are built against. `by_version`: its version begins like the kernel's release, which is
+    not in its name. `variants` are names for releases that have a mark in them."""
+
+    name: str
+    by_version: bool = False
+    variants: t.Tuple[t.Tuple[str, str], ...] = ()
+
+
+# Sources: Debian's and Ubuntu's archives; [guide] for kernel-devel; RHEL's kernel.spec and Oracle's kernel-uek.spec for
+# its variants (not verified on a node); [suse], where the release ends with the flavour.
+HEADERS: t.Dict[str, Headers] = {
+    "debian": Headers("linux-headers-{kernel}"),
+    "rhel": Headers(
+        "kernel-devel", True, (("uek", "kernel-uek-devel"), ("+rt", "kernel-rt-devel"), ("+64k", "kernel-64k-devel"))
+    ),
+    "suse": Headers("kernel-{flavour}-devel", True),
 }
 
 # Packages that are a kernel or a part of one, as regular expressions on the whole name. Headers, firmware and what

@@ -119,15 +119,18 @@ def kernels(node: Node) -> t.Tuple[Kernel, ...]:
 
 
 def _headers(node: Node) -> t.Tuple[t.Tuple[str, t.Optional[str], str], ...]:
-    """Kernels for which nothing can be built: rpm's version is the release without architecture or flavour."""
-    pattern, how = HEADERS[node.distribution.family]
+    """Kernels for which nothing can be built. Of rpm the version is the release without architecture and flavour."""
+    how = HEADERS[node.distribution.family]
     found = []
     for kernel in kernels(node):
         if kernel.headers:
             continue
-        name = pattern.format(kernel=kernel.release)
-        begins = None if how == "name" else re.sub(r"(\.(x86_64|aarch64))?(\+\w+)?$|-[a-z]\w*$", "", kernel.release)
-        found.append((name, begins, kernel.release))
+        release = kernel.release
+        plain = re.sub(r"(\.(x86_64|aarch64))?(\+\w+)?$|-[a-z]\w*$", "", release)
+        pattern = next((name for mark, name in how.variants if mark in release), how.name)
+        flavour = release.rpartition("-")[2]
+        name = pattern.format(kernel=release, flavour=flavour)
+        found.append((name, plain if how.by_version else None, release))
     return tuple(found)
 
 

@@ -36,6 +36,14 @@ KERNELS = {
 }
 RHEL_KERNEL = "5.14.0-503.11.1.el9_5.x86_64"
 
+HEADERS = {
+    "kernel-devel": "5.14.0-503.11.1.el9_5",
+    "kernel-64k-devel": "5.14.0-503.11.1.el9_5",
+    "kernel-uek-devel": "5.15.0-300.163.18.el9uek",
+    "kernel-default-devel": "6.4.0-150600.23.25.1",
+    "kernel-azure-devel": "6.4.0-150600.8.8.2",
+}
+
 # One device of each generation; ids from boards.yaml, except the two old ones (pci.ids).
 GPUS = {
     "maxwell": "10de:17f0",
@@ -151,10 +159,8 @@ def offers(made_for: model.Node, names: t.Iterable[str], *versions: str, streams
             found[name] = (f"{name.rpartition('-')[2]}-1",)
         elif name.startswith("linux-headers-"):
             found[name] = ("6.8.0-90.91",)
-        elif name == "kernel-devel":
-            found[name] = ("5.14.0-503.11.1.el9_5",)
-        elif name == "kernel-default-devel":
-            found[name] = ("6.4.0-150600.23.25.1",)
+        elif name in HEADERS:
+            found[name] = (HEADERS[name],)
         else:
             found[name] = tuple(dict.fromkeys(packaged(family, name, version) for version in versions))
     return model.Offers(found, tuple(streams))

@@ -163,11 +163,19 @@ def test_headers_are_installed_with_the_driver() -> None:
     for name, version, release, package in (
         ("ubuntu", "24.04", KERNEL, ("linux-headers-6.8.0-90-generic", "6.8.0-90.91")),
         ("rocky", "9.4", nodes.RHEL_KERNEL, ("kernel-devel", "5.14.0-503.11.1.el9_5")),
+        ("ol", "9.4", "5.15.0-300.163.18.el9uek.x86_64", ("kernel-uek-devel", "5.15.0-300.163.18.el9uek")),
+        ("rhel", "9.4", "5.14.0-503.11.1.el9_5.aarch64+64k", ("kernel-64k-devel", "5.14.0-503.11.1.el9_5")),
         ("sles", "15.6", nodes.KERNELS["sles"], ("kernel-default-devel", "6.4.0-150600.23.25.1")),
+        ("sles", "15.6", "6.4.0-150600.8.8-azure", ("kernel-azure-devel", "6.4.0-150600.8.8.2")),
     ):
         node = nodes.node(name, version, running=nodes.kernel(release, headers=False))
         _state, made = nodes.decided(node, nodes.mirror(), NEW)
         assert package in only(made, steps.ChangePackages).install
+
+
+def test_no_headers_are_needed_where_the_module_is_built() -> None:
+    node = dataclasses.replace(settled(), running=nodes.kernel(KERNEL, OLD, headers=False))
+    assert again(node).steps == ()
 
 
 def test_headers_are_needed_for_the_next_kernel_too() -> None:
