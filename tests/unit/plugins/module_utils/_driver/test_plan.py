@@ -21,6 +21,7 @@ OLD, NEW = "580.95.05", "580.126.16"
 KERNEL = "6.8.0-90-generic"
 BUSY = (model.Busy("GPU 0000:17:00.0", "Slurm job 4711", True),)
 RISK = ("container web (docker)",)
+SWITCHES = nodes.gpus(nodes.H100_SWITCH)
 LIBRARY = "libnvidia-cfg1-580"  # comes by dependency
 INSTALLED = ("libnvidia-compute-580", "nvidia-compute-utils-580", "nvidia-dkms-580-open", "nvidia-utils-580")
 
@@ -362,6 +363,44 @@ def test_a_downgrade_is_one() -> None:
     assert only(made, steps.ChangePackages).downgrade is True
 
 
+FULL = (
+    "nvidia-driver",
+    "nvidia-driver-cuda",
+    "nvidia-kernel-open-dkms",
+    "libcuda1",
+    "nvidia-smi",
+    "nvidia-kernel-support",
+)
+
+
+def test_what_a_meta_package_brings_is_no_stray_and_follows_it() -> None:
+    """NVIDIA's packages for Debian share names with Debian's own."""
+    node, wish = nodes.node("debian", "13"), nodes.mirror(version=OLD, profile="full")
+    changes = tuple(model.Change(name, None, f"{OLD}-1") for name in FULL)
+    state, made = nodes.decided(node, wish, OLD, changes=changes)
+    assert set(only(made, steps.HoldPackages).names) >= set(FULL)
+    later = nodes.after(state, made)
+    assert again(later, wish).steps == ()
+    newer = again(dataclasses.replace(later, loaded=None), nodes.mirror(version=NEW))
+    change = only(newer, steps.ChangePackages)
+    assert change.remove == ("nvidia-driver-pinning-580.95.05",)
+    assert {name: dict(change.install)[name] for name in FULL} == dict.fromkeys(FULL, f"{NEW}-1")
+
+
+def test_ubuntus_own_packages_make_way_for_nvidias() -> None:
+    own = nodes.wish(source="distribution", branch="580")
+    changes = (model.Change("libnvidia-compute-580-server", None, f"{OLD}-1"),)
+    state, made = nodes.decided(nodes.node(gpus=(), switches=SWITCHES), own, OLD, changes=changes)
+    later = nodes.after(state, made)
+    change = only(again(later, nodes.mirror(branch="580")), steps.ChangePackages)
+    assert change.remove == (
+        "libnvidia-compute-580-server",
+        "nvidia-compute-utils-580-server",
+        "nvidia-headless-580-server-open",
+        "nvidia-utils-580-server",
+    )
+
+
 def test_another_flavour_replaces_the_packages_of_the_first() -> None:
     node = dataclasses.replace(settled(), loaded=None)
     made = again(node, nodes.mirror(version=OLD, flavour="proprietary"))
@@ -398,9 +437,14 @@ def test_only_a_download_is_made_where_that_is_wished() -> None:
     assert (made.changed, made.owed.upgrade, made.record) == (False, None, None)
 
 
-# --- rules 6 and 7 -------------------------------------------------------------------------------------------------
+def test_an_upgrade_of_the_pins_alone_is_none_of_the_driver() -> None:
+    node = settled(nodes.mirror(branch="580", persistenced=False))
+    pins = (model.Change("nvidia-driver-pinning-580", "580-1", "580-2ubuntu1"),)
+    made = again(node, nodes.mirror(branch="580"), changes=pins)
+    assert (made.owed.upgrade, "ChangePackages" in words(made)) == (None, True)
 
-SWITCHES = nodes.gpus(nodes.H100_SWITCH)
+
+# --- rules 6 and 7 -------------------------------------------------------------------------------------------------
 
 
 def test_the_fabric_manager_runs_where_nvswitches_are() -> None:
@@ -635,6 +679,7 @@ def test_absent_takes_back_what_earlier_runs_put_there() -> None:
     assert only(made, steps.ChangePackages).remove == tuple(
         sorted([*INSTALLED, LIBRARY, "nvidia-driver-pinning-580.95.05"])
     )
+    assert made.diff["after"][f"package {LIBRARY}"] is None
     later = nodes.after(state, made)
     assert later.packages == {"nvidia-container-toolkit": "1.18.0-1"}
     assert (later.files, later.holds, later.loaded) == ({}, frozenset(), None)
