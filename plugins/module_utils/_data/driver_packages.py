@@ -173,7 +173,8 @@ _HYPHENED = ("nvidia-fabric-manager", "nvidia-fabricmanager", "nvidia-imex", "nv
 
 # [measured]. 535 names its flavours alike in 12 and 13.
 # All that depend on each other by exact version are named, so that an older version can be had beside a newer
-# candidate.
+# candidate: so apt simulates the open modules of 535.261.03 on 12 beside the security suite's 535.309.01, which it
+# refuses where nvidia-open-kernel-dkms is named alone.
 _DEBIAN_COMMON = (
     "nvidia-smi",
     "libcuda1",
@@ -210,7 +211,8 @@ _DEBIAN_OWN = Layout(
         (_D, _C, _FULL): ("nvidia-driver", *_DEBIAN_CLOSED),
     },
     persistenced="nvidia-persistenced",
-    own_version=("nvidia-persistenced",),  # [measured]: it lags the driver
+    # [measured]: persistenced lags the driver, modprobe is ahead of it on 13; legacy-check comes from the security suite
+    own_version=("nvidia-persistenced", "nvidia-modprobe", "nvidia-legacy-check", "nvidia-settings", "nvidia-xconfig"),
     brings_blacklist=True,  # [measured]: nvidia-kernel-support
     modules={_C: _debian_modules("nvidia-current"), _O: _debian_modules("nvidia-current-open")},
     missing={_P: "Debian has no precompiled NVIDIA modules"},
