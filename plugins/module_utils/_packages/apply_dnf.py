@@ -51,6 +51,8 @@ class Dnf(Rpm):
                 f"--setopt=cachedir={scratch.path('cache')}",
                 f"--setopt=persistdir={scratch.make('persist')}",
                 f"--setopt=logdir={scratch.make('log')}",
+                # writes into the node's cache whatever it is told
+                "--disableplugin=generate_completion_cache",
             )
             self._makecache(sources)
 

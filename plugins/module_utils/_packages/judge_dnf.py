@@ -29,8 +29,11 @@ _SCRIPT = re.compile(
 )
 _ERROR = re.compile(r"^Error: (?!Operation aborted).*$", re.MULTILINE)
 _NOISE = re.compile(
-    r"^(?:Last metadata|Dependencies resolved|=+$|Transaction Summary|Operation aborted).*$", re.MULTILINE
+    r"^(?:Last metadata|Dependencies resolved|Operation aborted|New leaves|Installed|Failed|Complete|Nothing to do|"
+    r"Error: Transaction failed| *\S+ *$|.* \d+/\d+ *$).*$",
+    re.MULTILINE,
 )
+_STARTED = "Running transaction\n"
 _UNITS = {"B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
 _REASONS: t.Tuple[t.Tuple[str, str], ...] = (
     # the first is what RHEL 9 and later say of SHA-1; not seen in a run here
@@ -67,7 +70,9 @@ def failure(out: str, err: str, waited: float, asked: Asked = NOTHING) -> errors
     found = _locked(both, waited) or _repository(err) or _space(both) or _missing(both, asked) or _dependency(both)
     if found is not None:
         return found
-    return judge.failed(sorted(set(_SCRIPT.findall(both))), _NOISE.sub("", both))
+    # The table is of no interest where the transaction ran.
+    told = both.partition(_STARTED)[2] or both
+    return judge.failed(sorted(set(_SCRIPT.findall(both))), _NOISE.sub("", told))
 
 
 def _locked(both: str, waited: float) -> t.Optional[errors.AccelError]:
@@ -109,7 +114,7 @@ def _space(both: str) -> t.Optional[errors.AccelError]:
 def _missing(both: str, asked: Asked) -> t.Optional[errors.AccelError]:
     module = _NO_MODULE.search(both)
     if module is not None:
-        return judge.version_missing(f"stream {module[1] or module[2]}", None, ())
+        return _no_stream(module[1] or module[2])
     match = _NO_MATCH.search(both)
     if match is None:
         return None
@@ -118,6 +123,15 @@ def _missing(both: str, asked: Asked) -> t.Optional[errors.AccelError]:
         if version is not None and given == f"{name}-{version}":
             return judge.version_missing(name, version, asked.versions.get(name, ()))
     return judge.version_missing(given, None, ())
+
+
+def _no_stream(stream: str) -> errors.AccelError:
+    return errors.VersionMissingError(
+        f"dnf module stream {stream} is in no repository of this node; dnf module list shows what is",
+        package=stream,
+        version=None,
+        available=[],
+    )
 
 
 def _dependency(both: str) -> t.Optional[errors.AccelError]:

@@ -23,11 +23,15 @@ _LOCKED = re.compile(r"locked by the application with pid (\d+) \(([^)]*)\)")
 _NO_PROVIDER = re.compile(
     r"No provider of '([^']+)' found|Package '([^']+)' not found|No matching items found for '([^']+)'"
 )
-_LOWER = re.compile(r"selected package '(\S+)' from repository '[^']*' has lower version than the installed one")
 _HELD = re.compile(r"remove lock to allow (?:removal|installation) of (\S+?)-(?:\d+:)?[^-\s]+-[^-\s]+(?:\[|$|\s)")
 _REPOSITORY = re.compile(r"^\[([^|\]]+)\|([^\]]*)\] (.*)$", re.MULTILINE)
 _SPACE = re.compile(r"needs? (\d+)([KMG]?B) (?:more space )?on the (\S+) filesystem")
 _SCRIPT = re.compile(r"%\w+\(([\w.+-]+?)-\d+:[^)]*\) scriptlet failed")
+_NOISE = re.compile(
+    r"^(?:Loading repository|Reading installed|Resolving package|Retrieving |Additional rpm output|"
+    r"Please see the above|Problem occurred during|Installation of \S+ failed:$|rpm: RPM should not|rpm: However).*$",
+    re.MULTILINE,
+)
 _UNITS = {"B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
 _REASONS: t.Tuple[t.Tuple[str, str], ...] = (
     (r"SHA-?1", "sha1"),
@@ -64,17 +68,18 @@ def failure(code: int, out: str, err: str, waited: float, asked: Asked = NOTHING
     lines = problem(out)
     if lines:
         held = sorted(set(_HELD.findall("\n".join(lines))))
-        return judge.held(held) if held else judge.dependency(lines)
+        return judge.held(held) if held else judge.dependency(_unsolved(lines))
     found = _space(both) or _missing(both, asked) or _repository(both)
     if found is not None:
         return found
     told = "\n".join((*said(out, "error"), err)) if said(out, "error") else both
-    return judge.failed(sorted(set(_SCRIPT.findall(both))), told)
+    return judge.failed(sorted(set(_SCRIPT.findall(both))), _NOISE.sub("", told))
 
 
-def lower(out: str) -> t.Tuple[str, ...]:
-    """Packages of which a lower version was asked without leave to downgrade: zypper only says so and goes on."""
-    return tuple(_LOWER.findall("\n".join(said(out))))
+def _unsolved(lines: t.Sequence[str]) -> t.Tuple[str, ...]:
+    """The problem without the solutions that zypper offers."""
+    end = next((place for place, line in enumerate(lines) if line.startswith("Solution ")), len(lines))
+    return tuple(line.replace("Problem: ", "") for line in lines[:end])
 
 
 def _space(both: str) -> t.Optional[errors.AccelError]:
@@ -101,4 +106,6 @@ def _repository(both: str) -> t.Optional[errors.AccelError]:
         return None
     reason = next((one for words, one in _REASONS if re.search(words, both)), "unreachable")
     history = re.search(r"^ - (.*)$", both, re.MULTILINE)
-    return judge.repository_error(f"{match[1]} ({match[2]})", reason, history[1] if history else match[3])
+    return judge.repository_error(
+        f"{match[1]} ({match[2]})", reason, history[1].replace("[|] ", "") if history else match[3]
+    )

@@ -63,7 +63,7 @@ def said(out: str, kind: str = "") -> t.Tuple[str, ...]:
 
 
 def problem(out: str) -> t.Tuple[str, ...]:
-    """The lines of the solver's problem with its solutions; none if there is no problem."""
+    """The lines of the solver's problem and of what it would do about it; none if there is no problem."""
     found = _PROBLEM.search(out)
     return tuple(line.strip() for line in html.unescape(found[1]).strip().splitlines()) if found else ()
 
