@@ -253,6 +253,8 @@ def test_a_node_without_a_package_manager_answers_all_the_same(tmp_path):
     assert result["packages"] == {
         "installed": {},
         "held": [],
-        "problems": ["the node has none of apt-get, dnf and zypper; its distribution is not supported"],
+        "problems": [
+            "the node is of no family with apt-get, dnf or zypper (by its /etc/os-release); it is not supported"
+        ],
     }
     assert result["driver"]["state"] == "missing"

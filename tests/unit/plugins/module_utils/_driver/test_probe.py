@@ -294,6 +294,14 @@ def test_records_are_a_mapping_or_nothing(tree, text, wanted):
     assert probe_system.records(tree.files) == wanted
 
 
+def test_an_initramfs_that_a_run_knows_is_not_looked_into(tree):
+    debian(tree)
+    first = probe.probe(tree.ports()).running.initramfs
+    known = {first.path: {"stamp": first.stamp, "versions": ["1.2.3"], "nouveau": True}}
+    tree.files.write_json("/var/lib/accel-gpu/driver/initramfs.json", known)
+    assert probe.probe(tree.ports()).running.initramfs == first._replace(versions=("1.2.3",), nouveau=True)
+
+
 # --- the whole ---
 
 
