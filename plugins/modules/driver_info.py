@@ -57,7 +57,7 @@ driver:
     - The driver of the node. RV(driver.state) is V(loaded), V(missing) (nothing of it is there), V(installed) (the
       kernel module is not loaded, so no GPU can be reached), V(no_gpu) (a driver, and no GPU in the PCI tree),
       V(mismatch) (library and loaded module differ in version) or V(failed) (the driver gave NVML no answer).
-    - Where it is V(installed) or V(no_gpu), the program C(nvidia-smi) exists and exits with 9.
+    - Where it is V(installed) or V(no_gpu), the program C(nvidia-smi) is there and fails, usually with exit code 9.
   returned: always
   type: dict
   sample:

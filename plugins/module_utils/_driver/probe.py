@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._data.driver_node import PACKAGES
+from .._data.driver_node import INITRAMFS_RECORD, PACKAGES
 from .._owners import managers
 from .._owners.probe_reload import containers_at_risk
 from .._ports import Ports
@@ -46,8 +46,7 @@ def probe(ports: Ports, packages: t.Optional[Packages] = None, users: bool = Tru
     memory = probe_modules.probe(files)
     fabric = bool(found.switches) or found.nvlink5
     answer = probe_users.ask(ports, library, memory.version, fabric) if users else probe_users.Answer("")
-    records = probe_system.records(files)
-    kernels = probe_kernels.probe(ports, records.get("initramfs"))
+    kernels = probe_kernels.probe(ports, probe_system.records(files, INITRAMFS_RECORD))
     return Node(
         distribution=osrelease.distribution(_os_release(ports), probe_kernels.architecture(files)),
         running=kernels.running,
@@ -74,7 +73,7 @@ def probe(ports: Ports, packages: t.Optional[Packages] = None, users: bool = Tru
         reboot_pending=probe_system.reboot_pending(files),
         daemon_reload_risk=containers_at_risk(ports.root),
         files=probe_system.our_files(files),
-        records=records,
+        records=probe_system.records(files),
         root=probe_system.is_root(),
         nvml=answer.why,
         nvml_state=answer.state,

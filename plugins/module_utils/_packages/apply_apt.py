@@ -144,6 +144,13 @@ class Apt(Base):
         self._stamp()
         return True
 
+    def trust(self, _key_path: str) -> None:
+        """apt has no list of keys for all: each repository names its own (Signed-By)."""
+        self._may_change("trust")
+
+    def distrust(self, _fingerprint: str) -> None:
+        self._may_change("distrust")
+
     # --- within ---
 
     def _query(self, patterns: t.Sequence[str]) -> str:
