@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from .._boot import boot_id
 from .._errors import VerifyError
 from .._packages.objects import Transaction
-from . import apply_keep, record
+from . import apply_keep, initramfs, record
 from .apply_back import give_up
 from .apply_gpus import Gpus
 from .apply_walk import Walker, words
@@ -28,9 +28,11 @@ from .steps import (
     LoadModules,
     RebuildInitramfs,
     ReloadModules,
+    RemoveFile,
     SetUnit,
     Step,
     UnholdPackages,
+    WriteFile,
 )
 
 if t.TYPE_CHECKING:
@@ -46,7 +48,7 @@ Again = t.Callable[[], t.Tuple["Node", t.Sequence[Step]]]
 class Change:
     """What `apply` needs. `transaction` is what the change of packages does, `earlier` the journal of an interrupted
     run. Without `remembers` the record of the way back stays as it is (a run that goes that way). `state` is what is
-    ours on the node afterwards; None: as before."""
+    ours on the node afterwards; None: as before. `own_holds` may be broken by the change."""
 
     steps: t.Tuple[Step, ...]
     node: Node
@@ -57,6 +59,7 @@ class Change:
     earlier: t.Optional[Journal] = None
     remembers: bool = True
     state: t.Optional[t.Mapping[str, t.Any]] = None
+    own_holds: t.AbstractSet[str] = frozenset()
 
     def of(self, *kinds: t.Type[t.Any]) -> t.List[t.Any]:
         return [step for step in self.steps if isinstance(step, kinds)]
@@ -76,9 +79,9 @@ def apply(change: Change, ports: Ports, manager: Manager) -> Done:
     """Does the change and verifies it. The facts of an AccelError are `step`, `restored`, `changed` and `cause`."""
     gpus = Gpus(ports)
     reloads = change.of(ReloadModules)
-    walker = Walker(ports, manager, _begin(change, ports))
+    walker = Walker(ports, manager, _begin(change, ports), change.own_holds)
     try:
-        if change.of(ChangePackages):
+        if not all(step.download for step in change.of(ChangePackages)):
             _remember(change, ports, manager, walker)
         if reloads:
             gpus.take(reloads[0].stop)
@@ -87,9 +90,12 @@ def apply(change: Change, ports: Ports, manager: Manager) -> Done:
         gpus.back()
         node = _verify(change, walker, gpus)
     except BaseException as error:
-        raise give_up(error, change, walker, gpus) from error
-    if change.state is not None:
-        record.write_state(ports.files, change.state)
+        raise give_up(error, walker, gpus) from error
+    state = record.read_state(ports.files) if change.state is None else change.state
+    if state:
+        # A later look at the same image then needs not unpack it.
+        state = {**state, "initramfs": initramfs.remember((node.running, node.next))}
+    record.write_state(ports.files, state)
     record.remove_journal(ports.files)
     return Done(node, (*walker.told, *gpus.lost), tuple(walker.reload), tuple(gpus.told))
 
@@ -137,7 +143,7 @@ def recorded_of(change: Change, ports: Ports) -> Recorded:
     those of the driver's neighbours, may change later and are none of the way back."""
     node, changes = change.node, change.transaction.changes
     named = {name for step in change.of(HoldPackages, UnholdPackages) for name in step.names}
-    paths = [step.path for step in change.steps if hasattr(step, "path")]
+    paths = [step.path for step in change.of(WriteFile, RemoveFile)]
     units = [node.units[step.name] for step in change.of(SetUnit) if step.name in node.units]
     return Recorded(
         since=record.now(),
@@ -150,6 +156,7 @@ def recorded_of(change: Change, ports: Ports) -> Recorded:
         files={path: ports.files.read_text(path) for path in paths},
         units={unit.name: (unit.enabled, unit.active) for unit in units},
         state=record.read_state(ports.files),
+        modules=(*node.loaded.dependents, "nvidia") if node.loaded else (),
     )
 
 

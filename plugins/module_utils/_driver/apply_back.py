@@ -10,16 +10,14 @@ import contextlib
 import typing as t
 
 from .._errors import AccelError, ApplyError
-from . import back, record
+from . import back, probe_now, record
 from .apply_walk import StepError, Walker, words
-from .back import Now
 from .record import Journal
-from .steps import ReloadModules, Step
+from .steps import ReloadModules
 
 if t.TYPE_CHECKING:
     from .._packages.probe import Manager
     from .._ports import Ports
-    from .apply import Change
     from .apply_gpus import Gpus
 
 # Lets dpkg finish what a killed run left half-way, without questions.
@@ -41,13 +39,13 @@ def repair(ports: Ports, kind: str) -> None:
         ports.run(_DPKG, timeout=_DPKG_SECONDS)
 
 
-def undo(journal: Journal, ports: Ports, manager: Manager, modules: t.Sequence[str] = ()) -> Aftermath:
+def undo(journal: Journal, ports: Ports, manager: Manager) -> Aftermath:
     """Brings back what `journal` found. Every step is tried: what can be restored is, whatever else fails."""
     stop: t.Tuple[str, ...] = journal.units
     walker = Walker(ports, manager, journal)
     missing: t.List[str] = []
     try:
-        steps = _steps(journal, ports, manager, tuple(modules))
+        steps = back.steps_back(journal.before, probe_now.look(journal.before, ports, manager, journal.initramfs))
     except AccelError as error:
         return Aftermath((f"what is there cannot be read ({error.message})",), 0)
     for step in steps:
@@ -66,13 +64,11 @@ def undo(journal: Journal, ports: Ports, manager: Manager, modules: t.Sequence[s
     return Aftermath(tuple(missing), len(steps))
 
 
-def give_up(error: BaseException, change: Change, walker: Walker, gpus: Gpus) -> BaseException:
+def give_up(error: BaseException, walker: Walker, gpus: Gpus) -> BaseException:
     """Restores, and words the failure. What is no failure of a step (a signal) is handed on as it is."""
-    loaded = change.node.loaded
-    modules = (*loaded.dependents, "nvidia") if loaded else ()
     if walker.journal.phase == record.PACKAGES:
         repair(walker.ports, walker.manager.kind)
-    after = undo(walker.journal, walker.ports, walker.manager, modules)
+    after = undo(walker.journal, walker.ports, walker.manager)
     with contextlib.suppress(AccelError):
         gpus.back()
     if isinstance(error, OSError):
@@ -97,28 +93,3 @@ def _worded(error: t.Union[StepError, AccelError], after: Aftermath, lost: t.Seq
     # Errors that tell the user what to do keep their class.
     kind = ApplyError if type(cause) is AccelError else type(cause)
     return kind("; ".join([what, end, *lost]), **facts)
-
-
-def _steps(journal: Journal, ports: Ports, manager: Manager, modules: t.Tuple[str, ...]) -> t.List[Step]:
-    before = journal.before
-    names = sorted({*before.packages, *before.added})
-    installed = {package.name: package.version for package in manager.installed(names)}
-    gone = [name for name, version in before.packages.items() if installed.get(name) != version]
-    offers = manager.versions(gone)
-    now = Now(
-        packages=installed,
-        holds=manager.holds() & set(names),
-        stream=None,
-        files={path: ports.files.read_text(path) for path in before.files},
-        units={name: unit_state(ports, name) for name in before.units},
-        initramfs=journal.initramfs,
-        modules=modules,
-        loaded=(ports.files.read_text("/sys/module/nvidia/version") or "").strip() or None,
-    )
-    return back.steps_back(before, now, [name for name in gone if before.packages[name] not in offers.get(name, ())])
-
-
-def unit_state(ports: Ports, name: str) -> t.Tuple[bool, bool]:
-    """(enabled, active)"""
-    enabled = ports.run(["systemctl", "is-enabled", name], timeout=30.0)[0] == 0
-    return enabled, ports.run(["systemctl", "is-active", name], timeout=30.0)[0] == 0

@@ -32,7 +32,8 @@ _SOURCES = (".list", ".sources", ".repo")
 @dataclass(frozen=True)
 class Now:
     """What the node has. `files` are those of the record, `initramfs` kernels whose image may be of the failed change,
-    `modules` what was loaded before the change, outermost first with nvidia last, and `loaded` nvidia's version now."""
+    `modules` what is loaded, outermost first with nvidia last, `loaded` nvidia's version. `from_cache` are packages
+    whose old version no repository has now."""
 
     packages: t.Mapping[str, str]
     holds: t.FrozenSet[str] = frozenset()
@@ -42,11 +43,12 @@ class Now:
     initramfs: t.Tuple[str, ...] = ()
     modules: t.Tuple[str, ...] = ()
     loaded: t.Optional[str] = None
+    from_cache: t.Tuple[str, ...] = ()
 
 
-def steps_back(recorded: Recorded, now: Now, from_cache: t.Container[str] = ()) -> t.List[Step]:
-    """In the order in which steps are walked. `from_cache` are packages whose old version no repository has now."""
-    change = packages_back(recorded, now, from_cache)
+def steps_back(recorded: Recorded, now: Now) -> t.List[Step]:
+    """In the order in which steps are walked."""
+    change = packages_back(recorded, now)
     return [
         *_files(recorded, now),
         *([UnholdPackages(tuple(sorted(now.holds)))] if change and now.holds else []),
@@ -58,11 +60,11 @@ def steps_back(recorded: Recorded, now: Now, from_cache: t.Container[str] = ()) 
     ]
 
 
-def packages_back(recorded: Recorded, now: Now, from_cache: t.Container[str] = ()) -> t.Optional[ChangePackages]:
+def packages_back(recorded: Recorded, now: Now) -> t.Optional[ChangePackages]:
     """By name: what has another name since (590 renamed packages) goes, what had one before comes again. What the
     change was to bring may be there half, so it is named too; a manager leaves out what is not there."""
     install = tuple(
-        _source(name, version, recorded, from_cache)
+        _source(name, version, recorded, now)
         for name, version in sorted(recorded.packages.items())
         if now.packages.get(name) != version
     )
@@ -74,9 +76,9 @@ def packages_back(recorded: Recorded, now: Now, from_cache: t.Container[str] = (
     return ChangePackages(install, remove, downgrade=True, stream=stream)
 
 
-def _source(name: str, version: str, recorded: Recorded, from_cache: t.Container[str]) -> t.Tuple[str, t.Optional[str]]:
+def _source(name: str, version: str, recorded: Recorded, now: Now) -> t.Tuple[str, t.Optional[str]]:
     kept = recorded.kept.get(name)
-    if name in from_cache and kept:
+    if name in now.from_cache and kept:
         return posixpath.join(CACHE, kept), None
     return name, version
 
@@ -111,10 +113,8 @@ def _units(recorded: Recorded, now: Now) -> t.Iterator[Step]:
 
 
 def _modules(recorded: Recorded, now: Now) -> t.Iterator[Step]:
-    if not now.modules:
-        return
-    inward = tuple(reversed(now.modules))
-    if now.loaded is not None and recorded.version not in (None, now.loaded):
+    inward = tuple(reversed(recorded.modules))
+    if now.modules and (not recorded.modules or now.loaded != recorded.version):
         yield ReloadModules(now.modules, inward)
-    else:
+    elif set(recorded.modules) - set(now.modules):
         yield LoadModules(inward)

@@ -20,7 +20,7 @@ from . import openpgp, versions
 from .model import Mirror, Parameters, Wish
 
 CHOICES: t.Dict[str, t.Tuple[str, ...]] = {
-    "state": ("present", "absent"),
+    "state": ("present", "absent", "restored"),
     "source": ("distribution", "nvidia", "mirror"),
     "flavour": ("auto", "open", "proprietary"),
     "profile": ("compute", "full"),

@@ -123,6 +123,14 @@ def _key(wish: Wish, state: State, found: Repository, path: str) -> str:
     return state.key.rstrip("\n") + "\n"
 
 
+def lacks_key(wish: Wish, node: Node, found: Repository) -> bool:
+    """Has the key to be fetched from the repository?"""
+    if (wish.mirror is not None and wish.mirror.key) or not found.key_url:
+        return False
+    there = node.files.get(PATHS[node.distribution.family][1])
+    return there is None or found.fingerprint not in _fingerprints(there)
+
+
 def _fingerprints(text: str) -> t.Tuple[str, ...]:
     try:
         return openpgp.fingerprints(text)

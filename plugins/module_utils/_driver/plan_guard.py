@@ -12,8 +12,7 @@ from .._errors import BlockedError, BusyError, ForeignManagerError, NotRootError
 from .model import Change, Node, State, Wish
 from .plan_choice import Target
 from .plan_modules import busy
-from .plan_names import carries, is_kernel
-from .plan_request import installed_version
+from .plan_names import carries, installed_version, is_kernel, is_pinning
 from .steps import ChangePackages
 
 
@@ -74,10 +73,12 @@ def changes_version(node: Node, target: Target, change: ChangePackages, changes:
     """Would a package of the driver get another version than that of the loaded module, or make way for another one?"""
     if node.loaded is None:
         return False
-    if any(not is_meta(name, target) for name in change.remove):
+    if any(not is_meta(name, target) and not is_pinning(name) for name in change.remove):
         return True
     pairs = [*change.install, *((one.name, one.after) for one in changes if one.after is not None)]
     for name, version in pairs:
+        if is_pinning(name):
+            continue
         there = node.packages.get(name)
         if there is not None and there != version:
             return True

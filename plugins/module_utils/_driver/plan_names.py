@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import collections
 import re
 import typing as t
 
@@ -40,7 +41,30 @@ def names(wish: Wish, node: Node) -> t.Tuple[str, ...]:
     """The packages whose versions must be known for a decision. Raises WishError where the wish cannot be met."""
     if wish.state == "absent":
         return ()
-    return parts(wish, node, choose(wish, node)).all
+    target = choose(wish, node)
+    needed = parts(wish, node, target)
+    return tuple(dict.fromkeys((*needed.all, *followers(node, target, needed))))
+
+
+def followers(node: Node, target: Target, needed: Parts) -> t.Tuple[str, ...]:
+    """Installed packages that came with the driver by dependency. They are named in the transaction too: apt takes no
+    other version of them than its pins say, and library and module must not part."""
+    gone = strays(node, target.platform, target, needed.all)
+    version = installed_version(node, target)
+    return tuple(
+        sorted(
+            name
+            for name, there in node.packages.items()
+            if name not in needed.all and name not in gone and version and carries(there, name, target) == version
+        )
+    )
+
+
+def installed_version(node: Node, target: Target) -> t.Optional[str]:
+    """NVIDIA's version of the packages that are there. Distributions build some helpers from another version, so the
+    one that most packages carry counts, of two equals the newer."""
+    carried = collections.Counter(filter(None, (carries(one, name, target) for name, one in node.packages.items())))
+    return max(carried, key=lambda version: (carried[version], versions.key(version))) if carried else None
 
 
 def parts(wish: Wish, node: Node, target: Target) -> Parts:
@@ -130,12 +154,12 @@ def strays(node: Node, platform: Platform, target: Target, wanted: t.Collection[
 def _of_another(name: str, target: Target) -> bool:
     """Does the name itself say another branch, or SUSE's other generation of drivers?"""
     said = re.search(r"(?:^|-)(\d{3})(?=-|$)", name)
-    if said and said.group(1) in BRANCHES and "pinning" not in name:
+    if said and said.group(1) in BRANCHES and not is_pinning(name):
         return said.group(1) != target.branch or not _suffixed(target)
     generation = re.search(r"-(G0\d)(?=-|$)", name)
     if generation:
         return not any(f"-{generation.group(1)}" in mine for row in target.layout.names.values() for mine in row)
-    if "-driver-pinning-" in name:
+    if is_pinning(name):
         return name.rpartition("-")[2] not in (target.branch, target.version)
     return False
 
@@ -147,6 +171,11 @@ def _suffixed(target: Target) -> bool:
 def is_fabric(name: str) -> bool:
     """Fabric manager, nvlsm or imex: rule 6 keeps them as they are on a busy node."""
     return name.startswith(("nvidia-fabricmanager", "nvidia-fabric-manager", "nvidia-imex")) or name == "nvlsm"
+
+
+def is_pinning(name: str) -> bool:
+    """It holds a file of apt's preferences and nothing of the driver."""
+    return "-driver-pinning-" in name
 
 
 def is_kernel(name: str) -> bool:

@@ -14,8 +14,8 @@ from . import plan_files, plan_guard, plan_modules, plan_request, plan_warnings
 from .model import Node, Offers, State, Wish
 from .plan_choice import Target, choose
 from .plan_draft import Draft
-from .plan_names import carries, is_fabric, kernels
-from .plan_request import Packages, installed_version
+from .plan_names import carries, installed_version, is_fabric, is_pinning, kernels
+from .plan_request import Packages
 from .steps import ChangePackages, PrepareEnrolment, RemoveFile
 
 # What mokutil asked for at the import; apply_enrolment writes it.
@@ -207,7 +207,7 @@ def _holds(
     if version is None:
         return
     desired = _held(target, there, wanted, version)
-    draft.unhold(sorted(held - set(desired)), "it is no part of the wished driver")
+    draft.unhold(sorted(held - set(desired) - set(wanted)), "it is no part of the wished driver")
     draft.hold(
         [name for name in desired if name not in node.holds], "an upgrade of its own would part it from the module"
     )

@@ -6,14 +6,13 @@
 
 from __future__ import annotations
 
-import collections
 import typing as t
 
 from .._errors import BlockedError, WishError
 from . import versions
 from .model import Node, Offers, Wish
 from .plan_choice import Target, choose
-from .plan_names import Parts, carries, parts, strays
+from .plan_names import Parts, carries, followers, parts, strays
 from .steps import ChangePackages
 
 _SHOWN = 6  # versions that a message lists
@@ -55,6 +54,11 @@ def packages(wish: Wish, node: Node, target: Target, offers: Offers) -> Packages
         package = _package_version(node, target, offers, name, version)
         if node.packages.get(name) != package:
             install.append((name, package))
+    for name in followers(node, target, needed):
+        # One that the other version does not have is for the package manager to leave or to take away.
+        other = _offered(target, offers, name, version)
+        if other is not None and carries(node.packages[name], name, target) != version:
+            install.append((name, other))
     for name in needed.loose:
         if name not in node.packages:
             install.append((name, _newest(name, offers)))
@@ -109,7 +113,7 @@ def _missing(
     if absent:
         return WishError(
             f"{target.address}: the repository of {_source(wish, target)} has no package {', '.join(absent)}, so it "
-            f"has no {asked}; check the repository, or give another branch or source",
+            f"cannot give {asked}; check the repository, or give another branch or source",
             **facts,
         )
     if not common:
@@ -148,7 +152,11 @@ def _package_version(node: Node, target: Target, offers: Offers, name: str, vers
     there = node.packages.get(name)
     if there is not None and carries(there, name, target) == version:
         return there
-    return next(one for one in offers.versions.get(name, ()) if carries(one, name, target) == version)
+    return str(_offered(target, offers, name, version))
+
+
+def _offered(target: Target, offers: Offers, name: str, version: str) -> t.Optional[str]:
+    return next((one for one in offers.versions.get(name, ()) if carries(one, name, target) == version), None)
 
 
 def _goes_down(node: Node, target: Target, version: str) -> bool:
@@ -196,10 +204,3 @@ def _begins(version: str, begins: str) -> bool:
     """Without the epoch; SUSE's packages may have one more number for their rebuild."""
     plain = version.rpartition(":")[2]
     return plain == begins or plain.startswith(f"{begins}.")
-
-
-def installed_version(node: Node, target: Target) -> t.Optional[str]:
-    """NVIDIA's version of the packages that are there. Distributions build some helpers from another version, so the
-    one that most packages carry counts, of two equals the newer."""
-    carried = collections.Counter(filter(None, (carries(one, name, target) for name, one in node.packages.items())))
-    return max(carried, key=lambda version: (carried[version], versions.key(version))) if carried else None

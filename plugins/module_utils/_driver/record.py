@@ -37,7 +37,7 @@ class Recorded:
     """`version` is NVIDIA's, `flavour` open | proprietary. `packages` are those that the change replaces or removes,
     `added` those that it brings newly, what comes with the driver included. `state` is what was ours, see
     `read_state`. `files` are ours, `units` tell (enabled, active). `kept` are the old packages' files in CACHE by
-    package; without one there is no sure way back."""
+    package; without one there is no sure way back. `modules` were loaded, outermost first with nvidia last."""
 
     since: str
     version: t.Optional[str] = None
@@ -50,6 +50,7 @@ class Recorded:
     units: t.Mapping[str, t.Tuple[bool, bool]] = field(default_factory=dict)
     kept: t.Mapping[str, str] = field(default_factory=dict)
     state: t.Mapping[str, t.Any] = field(default_factory=dict)
+    modules: t.Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -162,4 +163,5 @@ def _from(entry: t.Mapping[str, t.Any]) -> Recorded:
         {name: (bool(enabled), bool(active)) for name, (enabled, active) in entry["units"].items()},
         dict(entry["kept"]),
         dict(entry["state"]),
+        tuple(entry["modules"]),
     )

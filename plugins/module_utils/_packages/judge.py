@@ -89,7 +89,7 @@ def disk_full(path: str, needed: t.Optional[int], free: t.Optional[int], more: b
     """`more`: what is needed is on top of what is free."""
     word = "more are needed" if more else "are needed"
     amounts = ", ".join(
-        f"{_megabytes(size)} {what}" for size, what in ((needed, word), (free, "are free")) if size is not None
+        f"{_amount(size)} {what}" for size, what in ((needed, word), (free, "are free")) if size is not None
     )
     told = f": {amounts}" if amounts else ""
     return DiskFullError(
@@ -157,5 +157,5 @@ def check_removals(request: Request, transaction: Transaction) -> None:
         )
 
 
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"
+def _amount(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"

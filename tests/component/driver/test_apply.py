@@ -37,6 +37,7 @@ from ansible_collections.accel.gpu.plugins.module_utils._driver.steps import (
     WriteFile,
 )
 from ansible_collections.accel.gpu.plugins.module_utils._errors import AccelError
+from ansible_collections.accel.gpu.plugins.module_utils._packages.objects import Transaction
 from ansible_collections.accel.gpu.tests.component.driver.machine import PCI, UNIT, Fault, Machine, Manager
 from ansible_collections.accel.gpu.tests.component.mig.node import in_child
 
@@ -81,10 +82,11 @@ def look(machine: Machine) -> Node:
 
 def wish(machine: Machine) -> t.Tuple[Step, ...]:
     """What a plan would ask of the node as it is."""
-    state, steps = machine.state, []
+    state = machine.state
+    steps: t.List[Step] = []
     stale = [path for path, content in WISHED.items() if machine.files.read_text(path) != content]
-    steps += [WriteFile(path, WISHED[path], "repository") for path in stale if path == SOURCE]
-    steps += [RefreshIndex(0)] if steps else []
+    if SOURCE in stale:
+        steps += [WriteFile(SOURCE, WISHED[SOURCE], "repository"), RefreshIndex(0)]
     if state["packages"] != NEW:
         install = tuple((name, version) for name, version in NEW.items() if state["packages"].get(name) != version)
         remove = tuple(sorted(set(state["packages"]) - set(NEW)))
@@ -111,7 +113,7 @@ def run(machine: Machine) -> t.Dict[str, t.Any]:
         steps,
         look(machine),
         lambda: (look(machine), wish(machine)),
-        *([Manager(machine).transaction(whole_request(packages[0]))] if packages else []),
+        transaction=Manager(machine).transaction(whole_request(packages[0])) if packages else Transaction(),
         earlier=journal,
         state={"packages": sorted(NEW), "holds": sorted(NEW)},
     )
@@ -131,7 +133,7 @@ def deeds(tmp_path: t.Any) -> t.List[str]:
 
 def wished(machine: Machine) -> bool:
     seen = machine.seen()
-    ours = record.read_state(machine.files) == {"packages": sorted(NEW), "holds": sorted(NEW)}
+    ours = record.read_state(machine.files) == {"packages": sorted(NEW), "holds": sorted(NEW), "initramfs": {}}
     return wish(machine) == () and seen["holds"] == sorted(NEW) and ours
 
 
@@ -205,8 +207,7 @@ def test_a_death_at_each_deed_is_finished_or_undone_by_the_next_run(tmp_path, wh
                 assert wished(machine), name
                 assert machine.state["initramfs"], name
             else:
-                modules = MODULES
-                after = apply_back.undo(journal, machine.ports(), t.cast(t.Any, Manager(machine)), modules)
+                after = apply_back.undo(journal, machine.ports(), t.cast(t.Any, Manager(machine)))
                 assert after.missing == (), name
                 assert machine.seen() == before, name
             assert record.read_journal(machine.files) is None, name
@@ -228,7 +229,7 @@ def test_a_way_back_that_fails_is_told_and_tried_again(tmp_path):
     machine.save(state)
     journal = record.read_journal(machine.files)
     assert journal is not None
-    assert apply_back.undo(journal, machine.ports(), t.cast(t.Any, Manager(machine)), MODULES).missing == ()
+    assert apply_back.undo(journal, machine.ports(), t.cast(t.Any, Manager(machine))).missing == ()
     assert machine.seen() == before
 
 

@@ -10,8 +10,10 @@ import dataclasses
 import datetime
 import typing as t
 
-from ansible_collections.accel.gpu.plugins.module_utils._driver import model, plan_files, steps
+from ansible_collections.accel.gpu.plugins.module_utils._driver import model, plan, plan_names, steps
 from ansible_collections.accel.gpu.plugins.module_utils._driver.parse import parse
+from ansible_collections.accel.gpu.plugins.module_utils._driver.versions import nvidia
+from ansible_collections.accel.gpu.plugins.module_utils._errors import AccelError
 
 TODAY = datetime.date(2026, 11, 25)
 NAMES = {
@@ -50,6 +52,21 @@ H100_SWITCH = "10de:22a3"
 # The revision that packages of a distribution carry behind NVIDIA's version.
 REVISION = {"debian": "-1", "ubuntu": "-1ubuntu1", "rhel": "-1.el9", "suse": "-1"}
 
+# A key made for these tests with gpg, which names the fingerprint.
+FINGERPRINT = "0E1DF25F74818E37ADABF3F2DF5AAD8B14E53200"
+KEY = """-----BEGIN PGP PUBLIC KEY BLOCK-----
+
+mDMEawdk4xYJKwYBBAHaRw8BAQdAthzPhy7T9eBOZ0othPnfkQDsU4VeTQHjkaLl
+f5n+Slq0KGFjY2VsLmdwdSB0ZXN0IDxtYWludGFpbmVyc0BleGFtcGxlLmNvbT6I
+kAQTFggAOBYhBA4d8l90gY43ravz8t9arYsU5TIABQJrB2TjAhsDBQsJCAcCBhUK
+CQgLAgQWAgMBAh4BAheAAAoJEN9arYsU5TIAwbMBAPOvvLrLOIDqHnaoxQdKUbdR
+LkUCXaiQn1luIv6I0UdfAQDB4Yrpr5ma4kuTSHtZP0nftpExgHOKb86Ij3NKvr2E
+BQ==
+=yeFj
+-----END PGP PUBLIC KEY BLOCK-----
+"""
+MIRROR = {"url": "https://mirror.example/nvidia", "key": KEY, "fingerprint": FINGERPRINT}
+
 
 def distribution(name: str, version: str, arch: str = "x86_64") -> model.Distribution:
     return model.Distribution(name, version, FAMILIES.get(name, "rhel"), "", arch, f"{NAMES[name]} {version}")
@@ -82,6 +99,27 @@ def node(name: str = "ubuntu", version: str = "24.04", *words: str, **facts: t.A
 
 def wish(**options: t.Any) -> model.Wish:
     return parse({"address_prefix": "gpu_driver_", **options}, TODAY)
+
+
+def mirror(**options: t.Any) -> model.Wish:
+    """From a mirror with a key of its own, so that no key has to be fetched."""
+    return wish(source="mirror", mirror=MIRROR, **options)
+
+
+def decided(
+    made_for: model.Node, asked: model.Wish, *versions: str, changes: t.Sequence[model.Change] = (), **facts: t.Any
+) -> t.Tuple[model.State, plan.Plan]:
+    """The decision where the repository has these versions and every stream of their branches."""
+    branches = dict.fromkeys(version.partition(".")[0] for version in versions)
+    streams = [f"{branch}-{kind}" for branch in branches for kind in ("open", "dkms")]
+    if "offers" not in facts:
+        try:
+            names = plan_names.names(asked, made_for)
+        except AccelError:
+            names = ()
+        facts["offers"] = offers(made_for, names, *versions, streams=streams)
+    state = model.State(made_for, changes=tuple(changes), **facts)
+    return state, plan.decide(asked, state)
 
 
 def loaded(version: str, open_: bool = True, *dependents: str) -> model.LoadedModule:
@@ -160,7 +198,7 @@ def _packages(now: model.Node, step: t.Any, state: model.State) -> model.Node:
     if not step.install:
         gone = dataclasses.replace if step.remove and not packages else None
         return now if gone is None else gone(now, running=now.running._replace(modules=()))
-    version = next((found for found in map(_carried, packages.values()) if found), None)
+    version = next((found for found in map(nvidia, packages.values()) if found), None)
     if version is None:
         return now
     closed = any(
@@ -174,12 +212,6 @@ def _packages(now: model.Node, step: t.Any, state: model.State) -> model.Node:
         return one._replace(modules=(module(one.release, version, license_),), headers=True)
 
     return dataclasses.replace(now, running=built(now.running), next=None if now.next is None else built(now.next))
-
-
-def _carried(version: str) -> t.Optional[str]:
-    from ansible_collections.accel.gpu.plugins.module_utils._driver.versions import nvidia
-
-    return nvidia(version)
 
 
 def _hold(now: model.Node, step: t.Any, _state: model.State) -> model.Node:
@@ -246,5 +278,3 @@ _AFTER: t.Dict[type, t.Callable[[model.Node, t.Any, model.State], model.Node]] =
     steps.LoadModules: _load,
     steps.ReloadModules: _reload,
 }
-
-PATHS = plan_files.PATHS
