@@ -21,7 +21,7 @@ from ansible_collections.accel.gpu.plugins.module_utils._owners.objects import A
 from ansible_collections.accel.gpu.plugins.module_utils._reset import core, probe
 from ansible_collections.accel.gpu.plugins.module_utils._settings import kept
 from ansible_collections.accel.gpu.tests.component.mig.changes import A100, DCGM, H100, PERSISTENCED, off, on, one
-from ansible_collections.accel.gpu.tests.component.mig.node import in_child
+from ansible_collections.accel.gpu.tests.component.mig.node import Json, in_child
 
 FABRIC_MANAGER = "nvidia-fabricmanager.service"
 # The addresses of the first two GPUs of a simulated node.
@@ -31,7 +31,7 @@ SPLIT = [on([one("3g.40gb", 4), one("1g.10gb", 1)])]
 
 def reset(node, gpus="all", check=False, **options):
     """The module's result, with `failed`, `msg` and `error` where it fails."""
-    result = {"changed": False}
+    result: Json = {"changed": False}
     ports = node.ports(check)
     with node.seen():
         try:
@@ -351,6 +351,30 @@ def test_the_stored_wish_decides_where_it_says_something_else(node):
     made.make(SPLIT)
     good(made)
     assert made.layouts()[0][2][0][0] == "3g.40gb" and len(made.layouts()[0][2]) == 1
+
+
+@pytest.mark.parametrize("board", [A100, H100])
+@pytest.mark.parametrize(("stands", "wish"), [([off()], SPLIT), (SPLIT, [off()])], ids=["on", "off"])
+def test_the_mode_of_the_stored_wish_comes_with_one_reset(node, board, stands, wish):
+    made = made_of(node, board)
+    made.make(wish)
+    wished = made.layouts()
+    made.make(stands)
+    made.files.write(WISH_FILE, json.dumps({"version": 1, "options": {"geometry": wish}}).encode())
+    made.sim.smi("-i", "0", "-pl", "250", check=True)
+    count = resets(made)[0]
+    good(made)
+    assert (made.layouts(), resets(made)) == (wished, [count + 1])
+    assert power_limit(made, 0) == "250.00"
+
+
+def test_a_gpu_that_hangs_needs_a_reboot(node):
+    made = made_of(node, f"{H100},{H100}")
+    made.deadline = 0.3
+    made.sim.control("set 1 hung 1")
+    result = reset(made, {"index": 1})
+    assert (result["error"]["kind"], resets(made)) == ("blocked", [0, 0])
+    assert "the GPU cannot be reset: it does not even tell its UUID and PCI address" in result["msg"]
 
 
 def test_a_layout_that_satisfies_the_stored_wish_keeps_its_places(node):
