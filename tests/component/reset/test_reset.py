@@ -20,6 +20,7 @@ from ansible_collections.accel.gpu.plugins.module_utils._module.declare import d
 from ansible_collections.accel.gpu.plugins.module_utils._owners.objects import Allocation, Owner, Owners
 from ansible_collections.accel.gpu.plugins.module_utils._reset import core, probe
 from ansible_collections.accel.gpu.plugins.module_utils._settings import kept
+from ansible_collections.accel.gpu.plugins.module_utils._settings.decide import WISH_FILE as SETTINGS_FILE
 from ansible_collections.accel.gpu.tests.component.mig.changes import A100, DCGM, H100, PERSISTENCED, off, on, one
 from ansible_collections.accel.gpu.tests.component.mig.node import Json, in_child
 
@@ -321,6 +322,25 @@ def test_a_silent_gpu_gets_its_geometry_from_the_stored_wish(node):
     done = good(made)
     assert kinds(done) == ["reset_gpu", "note", "note", "note", "deferred"]
     assert made.layouts() == old
+
+
+@pytest.mark.parametrize(
+    ("wish", "limit", "told", "warned"),
+    [
+        ({"gpus": "all", "power_limit": 300}, "300.00", True, False),
+        ({"gpus": "all", "power_limit": 9000}, "700.00", False, True),
+        ({"gpus": {"model": "*A100*"}, "power_limit": 300}, "700.00", False, False),
+    ],
+    ids=["set", "refused", "not meant"],
+)
+def test_a_silent_gpu_gets_its_settings_from_the_stored_wish(node, wish, limit, told, warned):
+    made = made_of(node, f"{H100},{H100}")
+    made.files.write(SETTINGS_FILE, json.dumps({"version": 1, "options": {"settings": [wish]}}).encode())
+    made.sim.control("set 0 requires_reset 1")
+    done = good(made, {"index": 0})
+    assert ("deferred", "settings") in [(line["action"], line["object"]) for line in done["actions"]]
+    assert (power_limit(made, 0), power_limit(made, 1)) == (limit, "700.00")
+    assert (bool(done["settings_reapplied"]), bool(done["warnings"])) == (told, warned)
 
 
 def test_a_silent_gpu_that_somebody_has_open_is_busy(node, monkeypatch):
