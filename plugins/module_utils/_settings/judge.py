@@ -230,8 +230,8 @@ def _check_pair(question: _Question, steps: t.Mapping[int, t.Tuple[int, ...]]) -
     if offered and graphics not in offered:
         near = " and ".join(str(clock) for clock in nearest(graphics, offered))
         raise question.wrong(
-            f"graphics {graphics} MHz is no graphics clock of this GPU at memory {memory} MHz; the nearest of "
-            f"{_range(offered[0], offered[-1])} MHz are {near}"
+            f"graphics {graphics} MHz is no graphics clock of this GPU at memory {memory} MHz; it has "
+            f"{_range(offered[0], offered[-1])} MHz, nearest {near}"
         )
 
 
