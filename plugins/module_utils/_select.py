@@ -108,6 +108,8 @@ def parse_selector(value: t.Any, address: str, exclude: t.Any = None, kinds: t.S
 
 
 def _beside(address: str, key: str) -> str:
+    if address == "gpus":
+        return key
     return f"{address[: -len('.gpus')]}.{key}" if address.endswith(".gpus") else f"{address}.{key}"
 
 

@@ -39,8 +39,13 @@ MAY_KNOW: t.Dict[str, t.FrozenSet[str]] = {
     "_holders": GROUND | {"_nvml"},
     "_settings": GROUND | {"_nvml", "_owners"},
     "_mig": GROUND | {"_nvml", "_owners", "_holders", "_settings"},
+    # Package managers.
+    "_packages": GROUND,
+    # A reset takes away what MIG changes and settings make.
+    "_reset": GROUND | {"_nvml", "_owners", "_holders", "_settings", "_mig"},
     # What gpu_info tells.
     "_info": GROUND | {"_nvml", "_owners", "_mig"},
+    "_driver": GROUND | {"_nvml", "_owners", "_holders", "_packages"},
     # The agent's table of residents names every core; no core knows the agent.
     "_agent": GROUND | {"_nvml", "_owners", "_mig", "_settings"},
     # Many hosts' wishes against each other, on the control node.

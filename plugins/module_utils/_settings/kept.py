@@ -45,6 +45,7 @@ class KeptSettings:
         self.told: t.List[str] = []
         self.lost: t.List[str] = []
         self._before: t.Dict[str, Settings] = {}
+        self._unread: t.Set[str] = set()
         self._finished = False
 
     def finish_earlier(self) -> None:
@@ -71,6 +72,21 @@ class KeptSettings:
         remembered = memory.read(self._ports.files, driver_load(self._ports.root)).get(uuid, {})
         wished = {name: remembered[name].wished for name in UNREAD if name in remembered}
         return {name: [value["min"], value["max"]] for name, value in wished.items() if value != DEFAULT}
+
+    def try_to_read(self, uuid: str, stopped: t.Container[str] = ()) -> bool:
+        """As `read`, for a GPU that is reset because something is wrong with it: what cannot be read is told, and the
+        answer is whether it could. A GPU that hangs raises all the same."""
+        if uuid in self._unread:
+            return False
+        try:
+            self.read(uuid, stopped)
+        except GpuHungError:
+            raise
+        except AccelError as error:
+            self._unread.add(uuid)
+            self._tell(self.lost, uuid, f"settings could not be read before the reset: {error.message}")
+            return False
+        return True
 
     def keep(self, uuid: str) -> None:
         """To be called before the GPU is touched."""
