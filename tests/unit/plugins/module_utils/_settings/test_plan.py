@@ -121,9 +121,21 @@ CASES = {
     ),
     "a lock goes with what the GPU forgot": (
         all_(locked_clocks=LOCK, power_limit=300, accounting_mode=True),
+        {},
+        remembered(locked_clocks=LOCK, power_limit=(300.0, 300.0), accounting_mode=(True, True)),
+        [("power_limit", 300.0), ("locked_clocks", LOCK), ("accounting_mode", True)],
+    ),
+    "a lock stays where something else that was set is there": (
+        all_(locked_clocks=LOCK, power_limit=300, accounting_mode=True),
         {"accounting_mode": True},
         remembered(locked_clocks=LOCK, power_limit=(300.0, 300.0), accounting_mode=(True, True)),
-        [("power_limit", 300.0), ("locked_clocks", LOCK)],
+        [("power_limit", 300.0)],
+    ),
+    "a lock goes where the driver may have ended": (
+        all_(locked_clocks=LOCK, persistence_mode=True, accounting_mode=True),
+        {"accounting_mode": True},
+        remembered(locked_clocks=LOCK, persistence_mode=(True, True), accounting_mode=(True, True)),
+        [("persistence_mode", True), ("locked_clocks", LOCK)],
     ),
     "a lock stays where a person changed something else": (
         all_(locked_clocks=LOCK, power_limit=300),
