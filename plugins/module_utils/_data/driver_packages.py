@@ -266,6 +266,9 @@ STREAMS: t.Dict[t.Tuple[str, str], str] = {
     (_P, _C): "{branch}",
 }
 
+# What NVIDIA's pinning packages pin, as patterns of apt_preferences(5). Their real list was not seen (not verified).
+PINNED: Names = ("*nvidia*", "cuda-drivers*", "libcuda1*", "libcudadebugger1*", "libnvcuvid1*", "firmware-nvidia-gsp")
+
 # --- kernels ---
 
 # By family: the package with what modules are built against, and whether its name has the kernel's release ("name") or

@@ -13,6 +13,7 @@ from .._errors import AccelError, ApplyError
 from .._holders import apply as holders
 from .._packages.objects import Request, Transaction
 from . import apply_enrolment, apply_modules, record
+from .plan_names import is_pinning
 from .record import Journal
 from .steps import (
     ChangePackages,
@@ -134,10 +135,13 @@ class Walker:
 
 
 def requests_of(step: ChangePackages, own_holds: t.Collection[str] = ()) -> t.Tuple[Request, ...]:
-    """The transactions of a change, in their order."""
+    """The transactions of a change, in their order. One pinning package replaces the other."""
     holds = tuple(sorted(own_holds))
     change = Request(step.install, step.remove, step.downgrade, module=step.stream, own_holds=holds)
-    return (Request(step.first, downgrade=step.downgrade, own_holds=holds), change) if step.first else (change,)
+    if not step.first:
+        return (change,)
+    pins = tuple(name for name in step.remove if is_pinning(name))
+    return Request(step.first, pins, step.downgrade, own_holds=holds), change
 
 
 def whole_request(step: ChangePackages, own_holds: t.Collection[str] = ()) -> Request:

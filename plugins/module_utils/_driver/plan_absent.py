@@ -35,7 +35,7 @@ def plan(draft: Draft, wish: Wish, state: State) -> None:
             draft.tracker.keep("driver", f"a daemon-reload would hurt {', '.join(node.daemon_reload_risk)}")
             return
         _unload(draft, node)
-    for path in sorted(node.files):
+    for path in plan_files.ours(node):
         draft.file(node, RemoveFile(path, plan_files.sort_of(path)), "no driver is wished")
     if change is not None:
         draft.unhold(sorted(node.holds & plan_guard.own_holds(node)), "no driver is wished")

@@ -9,12 +9,13 @@ from __future__ import annotations
 import typing as t
 
 from .._data.driver_distributions import BASE, KEYS, SHA1_REFUSED, SIGNED_BY, SIGNED_BY_FAMILY
+from .._data.driver_packages import PINNED
 from .._data.driver_system import MODPROBE_FILE, REPOSITORY_NAME
 from .._errors import BlockedError, WishError
 from . import openpgp
 from .model import Node, State, Wish
 from .plan_choice import Target, directory
-from .steps import RemoveFile, WriteFile
+from .steps import ChangePackages, RemoveFile, WriteFile
 
 _OURS = "# Managed by accel.gpu (gpu_driver); changes by hand are taken back.\n"
 
@@ -22,7 +23,7 @@ _OURS = "# Managed by accel.gpu (gpu_driver); changes by hand are taken back.\n"
 PATHS: t.Dict[str, t.Tuple[str, str]] = {
     "debian": (f"/etc/apt/sources.list.d/{REPOSITORY_NAME}.sources", f"/etc/apt/keyrings/{REPOSITORY_NAME}.asc"),
     "rhel": (f"/etc/yum.repos.d/{REPOSITORY_NAME}.repo", f"/etc/pki/rpm-gpg/RPM-GPG-KEY-{REPOSITORY_NAME}"),
-    "suse": (f"/etc/zypp/repos.d/{REPOSITORY_NAME}.repo", f"/etc/zypp/{REPOSITORY_NAME}.asc"),
+    "suse": (f"/etc/zypp/repos.d/{REPOSITORY_NAME}.repo", f"/etc/pki/rpm-gpg/RPM-GPG-KEY-{REPOSITORY_NAME}"),
 }
 
 
@@ -82,7 +83,12 @@ def changes(node: Node, files: t.Mapping[str, WriteFile]) -> t.List[t.Union[Writ
     steps: t.List[t.Union[WriteFile, RemoveFile]] = [
         file for path, file in files.items() if node.files.get(path) != file.content
     ]
-    return [*steps, *(RemoveFile(path, sort_of(path)) for path in sorted(node.files) if path not in files)]
+    return [*steps, *(RemoveFile(path, sort_of(path)) for path in ours(node) if path not in files)]
+
+
+def ours(node: Node) -> t.List[str]:
+    """Files that this core may have written; a snapshot shows those of other roles as well."""
+    return sorted(path for path in node.files if sort_of(path) != "other")
 
 
 def sort_of(path: str) -> str:
@@ -152,6 +158,21 @@ def _definition(node: Node, found: Repository, key_path: str) -> str:
     if node.distribution.family == "suse":
         pairs[3:3] = [("autorefresh", "0"), ("type", "rpm-md")]
     return _OURS + f"[{REPOSITORY_NAME}]\n" + "".join(f"{name}={value}\n" for name, value in pairs)
+
+
+def pins(change: ChangePackages) -> t.Optional[WriteFile]:
+    """What a pinning package will tell apt, for a simulation before it is installed: meta-packages of NVIDIA want a
+    version "or newer", so without pins apt would take newer libraries. Above the pin of another branch that is still
+    there; real ones have priority 1000."""
+    if not change.first:
+        return None
+    pinned = change.first[0][0].rpartition("-")[2]
+    version = f"{pinned}-*" if "." in pinned else f"{pinned}.*"
+    return WriteFile(
+        f"/etc/apt/preferences.d/{REPOSITORY_NAME}",
+        f"Package: {' '.join(PINNED)}\nPin: version {version}\nPin-Priority: 1002\n",
+        "preferences",
+    )
 
 
 # --- modprobe.d ----------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from . import plan_files, plan_guard, plan_modules, plan_request, plan_warnings
 from .model import Node, Offers, State, Wish
 from .plan_choice import Target, choose
 from .plan_draft import Draft
-from .plan_names import carries, installed_version, is_fabric, is_pinning, kernels
+from .plan_names import carries, installed_version, is_fabric, kernels
 from .plan_request import Packages
 from .steps import ChangePackages, PrepareEnrolment, RemoveFile
 

@@ -74,7 +74,12 @@ def _offered(wish: Wish, state: State, target: Target, packages: Manager, ports:
                 found = plan_files.repository(wish, node, target)
                 packages.refresh(wish.cache_valid_time, [found.url] if found else None)
             offers = Offers(asked.versions(names))
-            return _simulated(State(node, offers, key=state.key), plan_request.request(wish, node, offers), asked)
+            change = plan_request.request(wish, node, offers)
+            pins = None if change is None else plan_files.pins(change)
+            if pins is not None:
+                pinned = (*sources, Source("accel-gpu-pins", ((pins.path, _bytes(pins)),)))
+                asked = stack.enter_context(manager(ports, pinned, wish.lock_timeout))
+            return _simulated(State(node, offers, key=state.key), change, asked)
     except RepositoryError as error:
         return State(node, None, None, error.message, state.key)
 

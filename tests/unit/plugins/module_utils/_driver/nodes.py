@@ -163,29 +163,32 @@ def offers(made_for: model.Node, names: t.Iterable[str], *versions: str, streams
 # --- what a run leaves behind --------------------------------------------------------------------------------------
 
 
-def after(state: model.State, made: t.Any) -> model.Node:
+Seen = t.Tuple[model.State, plan.Plan]
+
+
+def after(state: model.State, made: plan.Plan) -> model.Node:
     """The node when the steps are done: what each kind of step does, and nothing else."""
     now = state.node
     for step in made.steps:
-        now = _AFTER[type(step)](now, step, state)
+        now = _AFTER[type(step)](now, step, (state, made))
     return dataclasses.replace(now, records=now.records if made.record is None else dict(made.record))
 
 
-def _write(now: model.Node, step: t.Any, _state: model.State) -> model.Node:
+def _write(now: model.Node, step: t.Any, _seen: Seen) -> model.Node:
     return dataclasses.replace(now, files={**now.files, step.path: step.content})
 
 
-def _remove(now: model.Node, step: t.Any, _state: model.State) -> model.Node:
+def _remove(now: model.Node, step: t.Any, _seen: Seen) -> model.Node:
     return dataclasses.replace(now, files={path: text for path, text in now.files.items() if path != step.path})
 
 
-def _packages(now: model.Node, step: t.Any, state: model.State) -> model.Node:
+def _packages(now: model.Node, step: t.Any, seen: Seen) -> model.Node:
     if step.download:
         return now
     there: t.Dict[str, t.Optional[str]] = dict(now.packages)
     for name, version in (*step.first, *step.install):
         there[name] = version
-    for change in state.changes or ():
+    for change in seen[0].changes or ():
         there[change.name] = change.after
     there.update(dict.fromkeys(step.remove))
     # Headers, dkms and mokutil are not NVIDIA's: a snapshot does not list them.
@@ -201,12 +204,7 @@ def _packages(now: model.Node, step: t.Any, state: model.State) -> model.Node:
     version = next((found for found in map(nvidia, packages.values()) if found), None)
     if version is None:
         return now
-    closed = any(
-        "proprietary" in name
-        or name in ("nvidia-kernel-dkms", "cuda-drivers", "kmod-nvidia-latest-dkms", "nvidia-dkms")
-        for name in packages
-    )
-    license_ = "NVIDIA" if closed else "Dual MIT/GPL"
+    license_ = "NVIDIA" if seen[1].facts.get("flavour") == "proprietary" else "Dual MIT/GPL"
 
     def built(one: model.Kernel) -> model.Kernel:
         return one._replace(modules=(module(one.release, version, license_),), headers=True)
@@ -214,15 +212,15 @@ def _packages(now: model.Node, step: t.Any, state: model.State) -> model.Node:
     return dataclasses.replace(now, running=built(now.running), next=None if now.next is None else built(now.next))
 
 
-def _hold(now: model.Node, step: t.Any, _state: model.State) -> model.Node:
+def _hold(now: model.Node, step: t.Any, _seen: Seen) -> model.Node:
     return dataclasses.replace(now, holds=now.holds | set(step.names))
 
 
-def _unhold(now: model.Node, step: t.Any, _state: model.State) -> model.Node:
+def _unhold(now: model.Node, step: t.Any, _seen: Seen) -> model.Node:
     return dataclasses.replace(now, holds=now.holds - set(step.names))
 
 
-def _initramfs(now: model.Node, step: t.Any, _state: model.State) -> model.Node:
+def _initramfs(now: model.Node, step: t.Any, _seen: Seen) -> model.Node:
     def rebuilt(one: model.Kernel) -> model.Kernel:
         if one.release != step.kernel or one.initramfs is None:
             return one
@@ -232,7 +230,7 @@ def _initramfs(now: model.Node, step: t.Any, _state: model.State) -> model.Node:
     return dataclasses.replace(now, running=rebuilt(now.running), next=None if now.next is None else rebuilt(now.next))
 
 
-def _set_unit(now: model.Node, step: t.Any, _state: model.State) -> model.Node:
+def _set_unit(now: model.Node, step: t.Any, _seen: Seen) -> model.Node:
     there = now.units.get(step.name, model.Unit(step.name, False, False))
     there = there._replace(
         enabled=there.enabled if step.enabled is None else step.enabled,
@@ -241,11 +239,11 @@ def _set_unit(now: model.Node, step: t.Any, _state: model.State) -> model.Node:
     return dataclasses.replace(now, units={**now.units, step.name: there})
 
 
-def _load(now: model.Node, step: t.Any, _state: model.State) -> model.Node:
+def _load(now: model.Node, step: t.Any, _seen: Seen) -> model.Node:
     return dataclasses.replace(now, loaded=_in_memory(now, ()), nouveau_loaded=now.nouveau_loaded and not step.unload)
 
 
-def _reload(now: model.Node, step: t.Any, _state: model.State) -> model.Node:
+def _reload(now: model.Node, step: t.Any, _seen: Seen) -> model.Node:
     if not step.load:
         return dataclasses.replace(now, loaded=None)
     return dataclasses.replace(now, loaded=_in_memory(now, now.loaded.dependents if now.loaded else ()))
@@ -256,16 +254,16 @@ def _in_memory(now: model.Node, dependents: t.Tuple[str, ...]) -> model.LoadedMo
     return model.LoadedModule(first.version, first.license != "NVIDIA", None, dependents)
 
 
-def _enrol(now: model.Node, step: t.Any, _state: model.State) -> model.Node:
+def _enrol(now: model.Node, step: t.Any, _seen: Seen) -> model.Node:
     boot = now.secure_boot._replace(dkms_key=step.certificate, dkms_key_pending=True)
     return dataclasses.replace(now, secure_boot=boot)
 
 
-def _same(now: model.Node, _step: t.Any, _state: model.State) -> model.Node:
+def _same(now: model.Node, _step: t.Any, _seen: Seen) -> model.Node:
     return now
 
 
-_AFTER: t.Dict[type, t.Callable[[model.Node, t.Any, model.State], model.Node]] = {
+_AFTER: t.Dict[type, t.Callable[[model.Node, t.Any, Seen], model.Node]] = {
     steps.WriteFile: _write,
     steps.RemoveFile: _remove,
     steps.RefreshIndex: _same,

@@ -172,7 +172,7 @@ WISHES = [
     case(
         "several at once",
         {"state": "gone", "hold": 1, "branch": "1"},
-        'gpu_driver_state: "gone" is unknown; allowed are present, absent\n'
+        'gpu_driver_state: "gone" is unknown; allowed are present, absent, restored\n'
         "gpu_driver_hold: 1 is an integer; give true or false\n"
         f'gpu_driver_branch: "1" is no driver branch that is known here; known are {KNOWN}',
     ),

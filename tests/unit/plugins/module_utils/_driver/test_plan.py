@@ -13,7 +13,7 @@ import typing as t
 import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._data.driver_system import MODPROBE_FILE
-from ansible_collections.accel.gpu.plugins.module_utils._driver import model, steps
+from ansible_collections.accel.gpu.plugins.module_utils._driver import model, plan_files, steps
 from ansible_collections.accel.gpu.plugins.module_utils._driver.plan import Plan, decide
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver import nodes
 
@@ -64,11 +64,12 @@ def again(node: model.Node, wish: t.Optional[model.Wish] = None, **facts: t.Any)
 def test_a_first_installation_from_repository_to_module() -> None:
     _state, made = fresh()
     assert words(made) == [
-        "WriteFile", "WriteFile", "RefreshIndex", "ChangePackages", "HoldPackages", "WriteFile", "LoadModules", "SetUnit",
+        "WriteFile", "WriteFile", "RefreshIndex", "ChangePackages", "HoldPackages", "WriteFile", "LoadModules",
+        "SetUnit",
     ]  # fmt: skip
     change = only(made, steps.ChangePackages)
     assert change.first == (("nvidia-driver-pinning-580", "580-1"),)
-    assert dict(change.install) == {name: f"{NEW}-1" for name in INSTALLED}
+    assert dict(change.install) == dict.fromkeys(INSTALLED, f"{NEW}-1")
     assert (change.downgrade, change.remove, change.stream, change.download) == (False, (), None, False)
     assert only(made, steps.RefreshIndex).max_age == 0  # the repository is new
     assert only(made, steps.HoldPackages).names == tuple(sorted([*INSTALLED, LIBRARY, "nvidia-driver-pinning-580"]))
@@ -81,8 +82,9 @@ def test_the_result_tells_what_was_decided() -> None:
     _state, made = fresh()
     result = made.result()
     assert set(result) == {
-        "changed", "diff", "actions", "driver", "branch", "flavour", "source", "repository", "packages", "upgrade_pending",
-        "reload_required", "reboot_required", "daemon_reload_required", "enrolment_required", "warnings",
+        "changed", "diff", "actions", "driver", "branch", "flavour", "source", "repository", "packages",
+        "upgrade_pending", "reload_required", "reboot_required", "daemon_reload_required", "enrolment_required",
+        "warnings",
     }  # fmt: skip
     assert result["driver"] == {"installed": None, "loaded": None, "library": None, "wanted": NEW}
     assert (result["branch"], result["flavour"], result["source"]) == ("580", "open", "mirror")
@@ -204,7 +206,7 @@ def test_a_second_run_does_nothing() -> None:
 
 
 def test_a_branch_is_content_with_what_is_installed_unless_the_newest_is_wished() -> None:
-    node = dataclasses.replace(settled(), loaded=None)
+    node = dataclasses.replace(settled(nodes.mirror(branch="580")), loaded=None)
     assert "ChangePackages" not in words(again(node, nodes.mirror(branch="580")))
     newest = again(node, nodes.mirror(branch="580", newest=True), changes=dependency(NEW, OLD))
     assert dict(only(newest, steps.ChangePackages).install)["nvidia-utils-580"] == f"{NEW}-1"
@@ -291,7 +293,9 @@ def test_an_upgrade_under_a_module_that_may_change_ends_with_a_reload() -> None:
     node = dataclasses.replace(node, loaded=nodes.loaded(OLD, True, "nvidia_uvm"))
     wish = nodes.mirror(version=NEW, change_loaded=True)
     state, made = nodes.decided(node, wish, NEW, OLD, changes=dependency(NEW, OLD))
-    assert words(made) == ["RefreshIndex", "ChangePackages", "ReloadModules"]
+    assert words(made) == ["RefreshIndex", "ChangePackages", "UnholdPackages", "HoldPackages", "ReloadModules"]
+    assert only(made, steps.UnholdPackages).names == ("nvidia-driver-pinning-580.95.05",)
+    assert only(made, steps.HoldPackages).names == ("nvidia-driver-pinning-580.126.16",)
     assert only(made, steps.ReloadModules) == steps.ReloadModules(
         ("nvidia_uvm", "nvidia"), ("nvidia", "nvidia_uvm"), ("nvidia-persistenced.service",)
     )
@@ -315,6 +319,33 @@ def test_a_change_by_dependency_counts_as_one() -> None:
         (f"{OLD} (as installed)", f"{OLD} (packages of nvidia)"),
         False,
     )
+
+
+def test_libraries_that_came_by_dependency_are_named_in_the_transaction() -> None:
+    node = dataclasses.replace(settled(), loaded=None)
+    made = again(node, nodes.mirror(version=NEW))
+    assert dict(only(made, steps.ChangePackages).install)[LIBRARY] == f"{NEW}-1"
+
+
+def test_pins_for_a_simulation_are_those_of_the_package() -> None:
+    for options, version in (({"version": OLD}, "580.95.05-*"), ({"branch": "580"}, "580.*")):
+        _state, made = nodes.decided(nodes.node(), nodes.mirror(**options), NEW, OLD)
+        pins = plan_files.pins(only(made, steps.ChangePackages))
+        assert pins is not None
+        assert (pins.path, pins.content.splitlines()[1:]) == (
+            "/etc/apt/preferences.d/accel-gpu-driver",
+            [f"Pin: version {version}", "Pin-Priority: 1002"],
+        )
+    assert plan_files.pins(steps.ChangePackages(())) is None
+
+
+def test_files_of_other_roles_are_left_alone() -> None:
+    node = settled()
+    foreign = {**node.files, "/etc/modprobe.d/accel-gpu-access.conf": "options nvidia NVreg_ModifyDeviceFiles=0\n"}
+    assert again(dataclasses.replace(node, files=foreign)).steps == ()
+    removed = decide(nodes.mirror(state="absent"), model.State(dataclasses.replace(node, files=foreign)))
+    gone = [step.path for step in removed.steps if isinstance(step, steps.RemoveFile)]
+    assert sorted(gone) == sorted(node.files)
 
 
 def test_a_downgrade_is_one() -> None:
@@ -397,14 +428,14 @@ def test_no_package_changes_where_a_daemon_reload_would_hurt() -> None:
 
 SECURE = model.SecureBoot(True)
 SENTENCE = (
-    "Secure Boot is on and firmware does not know the key /var/lib/dkms/mok.pub that DKMS signs the driver's modules with: "
-    "reboot, choose Enroll MOK at the console, type the password in /var/lib/accel-gpu/driver/enrolment-password of this "
-    "node, and run again"
+    "Secure Boot is on and firmware does not know the key /var/lib/dkms/mok.pub that DKMS signs the driver's modules "
+    "with: reboot, choose Enroll MOK at the console, type the password in "
+    "/var/lib/accel-gpu/driver/enrolment-password of this node, and run again"
 )
 
 
 def test_an_enrolment_is_prepared_before_anything_is_installed() -> None:
-    state, made = fresh(secure_boot=SECURE)
+    state, made = nodes.decided(nodes.node(secure_boot=SECURE), nodes.mirror(), NEW)
     assert words(made) == ["RefreshIndex", "ChangePackages", "PrepareEnrolment"]
     assert only(made, steps.ChangePackages).install == (("dkms", None), ("mokutil", None))
     assert (made.owed.enrolment, made.changed, made.record) == (SENTENCE, True, None)
@@ -498,8 +529,8 @@ def test_a_kernel_without_a_module_is_told_and_the_next_one_that_has_it() -> Non
         f"the running kernel {KERNEL} has no NVIDIA module, 6.8.0-94-generic, which boots next, has it",
     )
     assert made.warnings == (
-        f"kernel {KERNEL}, which runs, has no NVIDIA module though the packages are there; see dkms status, and run dkms "
-        f"autoinstall -k {KERNEL}",
+        f"kernel {KERNEL}, which runs, has no NVIDIA module though the packages are there; see dkms status, and "
+        f"run dkms autoinstall -k {KERNEL}",
     )
 
 
@@ -540,14 +571,19 @@ def test_an_initramfs_is_rebuilt_only_for_what_it_carries(
 
 # --- life of branches ----------------------------------------------------------------------------------------------
 
+ENDED = "reached its end of life on"
 LIVES = [
     ("570", "2026-02-28", ""),
-    ("570", "2026-03-01", "(PB) reached its end of life on 2026-02-28 and gets no more security updates; its successor is 580"),
-    ("590", "2026-01-01", "(NFB) is at its end of life (NVIDIA names no day) and gets no more security updates; its successor is 595"),
+    ("570", "2026-03-01", f"(PB) {ENDED} 2026-02-28 and gets no more security updates; its successor is 580"),
+    (
+        "590",
+        "2026-01-01",
+        "(NFB) is at its end of life (NVIDIA names no day) and gets no more security updates; its successor is 595",
+    ),
     ("580", "2028-06-30", ""),
-    ("580", "2028-07-01", "(LTSB) reached its end of life on 2028-06-30 and gets no more security updates; its successor is 620"),
-    ("620", "2030-01-01", "(LTSB) reached its end of life on 2029-09-30 and gets no more security updates"),
-]  # fmt: skip
+    ("580", "2028-07-01", f"(LTSB) {ENDED} 2028-06-30 and gets no more security updates; its successor is 620"),
+    ("620", "2030-01-01", f"(LTSB) {ENDED} 2029-09-30 and gets no more security updates"),
+]
 
 
 @pytest.mark.parametrize(("branch", "today", "told"), LIVES)
