@@ -46,6 +46,7 @@ def probe(ports: Ports, packages: t.Optional[Packages] = None, users: bool = Tru
     memory = probe_modules.probe(files)
     fabric = bool(found.switches) or found.nvlink5
     answer = probe_users.ask(ports, library, memory.version, fabric) if users else probe_users.Answer("")
+    records = probe_system.records(files)
     kernels = probe_kernels.probe(ports, probe_system.records(files, INITRAMFS_RECORD))
     return Node(
         distribution=osrelease.distribution(_os_release(ports), probe_kernels.architecture(files)),
@@ -62,7 +63,7 @@ def probe(ports: Ports, packages: t.Optional[Packages] = None, users: bool = Tru
         nouveau_blacklists=probe_system.nouveau_blacklists(files),
         live_parameters=memory.parameters,
         library=library,
-        packages={one.name: one.version for one in packages.installed(PACKAGES)} if packages else {},
+        packages=_installed(packages, records) if packages else {},
         holds=packages.holds() if packages else frozenset(),
         package_problems=packages.problems() if packages else tuple(filter(None, (problem,))),
         units=_stoppable(ports, answer),
@@ -73,11 +74,17 @@ def probe(ports: Ports, packages: t.Optional[Packages] = None, users: bool = Tru
         reboot_pending=probe_system.reboot_pending(files),
         daemon_reload_risk=containers_at_risk(ports.root),
         files=probe_system.our_files(files),
-        records=probe_system.records(files),
+        records=records,
         root=probe_system.is_root(),
         nvml=answer.why,
         nvml_state=answer.state,
     )
+
+
+def _installed(packages: Packages, records: t.Mapping[str, t.Any]) -> t.Dict[str, str]:
+    """The driver's packages and those that earlier runs installed for it, such as headers of a kernel."""
+    recorded = [str(name) for name in records.get("packages") or ()]
+    return {one.name: one.version for one in packages.installed((*PACKAGES, *recorded))}
 
 
 def _os_release(ports: Ports) -> str:

@@ -10,7 +10,7 @@ import dataclasses
 
 import pytest
 
-from ansible_collections.accel.gpu.plugins.module_utils._driver import info
+from ansible_collections.accel.gpu.plugins.module_utils._driver import info, planned
 from ansible_collections.accel.gpu.plugins.module_utils._driver.describe import Condition, condition
 from ansible_collections.accel.gpu.plugins.module_utils._driver.model import (
     Busy,
@@ -22,8 +22,10 @@ from ansible_collections.accel.gpu.plugins.module_utils._driver.model import (
     Node,
     PciDevice,
     SecureBoot,
+    State,
     Unit,
 )
+from ansible_collections.accel.gpu.plugins.module_utils._errors import PackageStateError, WishError
 from ansible_collections.accel.gpu.tests.unit.plugins.documentation import returned
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver.trees import Tree
 
@@ -152,15 +154,15 @@ FULL = node(
 )
 
 
-def answered(seen):
+def answered(seen, asked=None, **look):
     result = {}
-    info.answer(None, seen, result)
+    info.answer(asked, info.Look(seen, **look), result)
     return result
 
 
 def test_the_keys_of_the_answer_are_those_of_the_documentation():
     documented, result = returned("driver_info"), answered(FULL)
-    assert set(result) == set(documented)
+    assert set(result) == set(documented) - {"plan"}
     assert set(result["driver"]) == set(documented["driver"]["contains"])
     assert set(result["kernels"]) == set(documented["kernels"]["contains"])
     assert set(result["kernels"]["running"]) == set(documented["kernels"]["contains"]["running"]["contains"])
@@ -249,7 +251,8 @@ def test_the_flavour_of_the_loaded_module(is_open, flavour):
 def test_a_node_without_a_package_manager_answers_all_the_same(tmp_path):
     tree = Tree(tmp_path)
     tree.put("/etc/os-release", "ID=arch\n")
-    result = answered(info.read(info.parse({}), tree.ports()))
+    result = {}
+    info.answer(None, info.read(info.parse({"wish": None}), tree.ports()), result)
     assert result["packages"] == {
         "installed": {},
         "held": [],
@@ -258,3 +261,47 @@ def test_a_node_without_a_package_manager_answers_all_the_same(tmp_path):
         ],
     }
     assert result["driver"]["state"] == "missing"
+
+
+# --- with a wish ---
+
+
+def asked(**wish):
+    return info.parse({"wish": wish})
+
+
+def test_a_wish_is_parsed_as_gpu_driver_does_it():
+    assert asked(branch="580", flavour="open", hold=False).wish.branch == "580"
+    assert info.parse({"wish": None}) is None
+    with pytest.raises(WishError) as caught:
+        asked(branch="580", flavor="open", profile="all")
+    assert "flavor" in caught.value.message
+    assert 'wish.profile: "all"' in caught.value.message
+
+
+def test_the_plan_is_that_of_gpu_driver():
+    wish = asked(branch="580")
+    seen = planned.Seen(State(node(distribution=DEBIAN._replace(id="arch", family=""))))
+    plan = planned.decide(wish, seen)
+    told = answered(seen.state.node, wish, plan=plan, refusal=plan.refusal)["plan"]
+    assert set(told) == set(returned("driver_info")["plan"]["sample"])
+    assert told["changed"] is False
+    assert told["refusal"] == {"kind": plan.refusal.kind, "message": plan.refusal.message}
+    assert told["source"] == "nvidia"
+    assert "arch" in told["refusal"]["message"]
+
+
+def test_a_plan_without_a_wish_is_none():
+    assert "plan" not in answered(node())
+
+
+def test_without_a_package_manager_the_plan_is_refused_and_the_facts_are_told(tmp_path):
+    tree = Tree(tmp_path)
+    tree.put("/etc/os-release", "ID=arch\n")
+    look = info.read(asked(branch="580"), tree.ports())
+    assert isinstance(look.refusal, PackageStateError)
+    told = {}
+    info.answer(asked(branch="580"), look, told)
+    assert told["driver"]["state"] == "missing"
+    assert told["plan"]["refusal"]["kind"] == "package_state"
+    assert (told["plan"]["changed"], told["plan"]["actions"], told["plan"]["branch"]) == (False, [], None)

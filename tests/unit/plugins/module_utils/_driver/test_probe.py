@@ -302,6 +302,15 @@ def test_an_initramfs_that_a_run_knows_is_not_looked_into(tree):
     assert probe.probe(tree.ports()).running.initramfs == first._replace(versions=("1.2.3",), nouveau=True)
 
 
+def test_packages_that_a_run_installed_are_asked_for_too(tree):
+    tree.put("/var/lib/accel-gpu/driver/state.json", '{"packages": ["linux-headers-amd64"]}')
+    asked = []
+    probe.probe(
+        tree.ports(), SimpleNamespace(**{**vars(PACKAGES), "installed": lambda names: asked.extend(names) or []})
+    )
+    assert {"*nvidia*", "linux-headers-amd64"} <= set(asked)
+
+
 # --- the whole ---
 
 
