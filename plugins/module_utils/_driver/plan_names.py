@@ -135,19 +135,27 @@ def _headers(node: Node) -> t.Tuple[t.Tuple[str, t.Optional[str], str], ...]:
 
 
 def strays(node: Node, platform: Platform, target: Target, wanted: t.Collection[str]) -> t.Tuple[str, ...]:
-    """Installed packages of another flavour, branch or source, which cannot stay beside the target."""
-    tables = {
+    """Installed packages of another flavour or branch, which cannot stay beside the target."""
+    own = _table(node, platform, target.source)
+    return tuple(
+        sorted(name for name in node.packages if name not in wanted and (name in own or _of_another(name, target)))
+    )
+
+
+def of_other_source(node: Node, platform: Platform, target: Target) -> t.FrozenSet[str]:
+    """Names that another source has for its driver. Some of them (libnvidia-ml1) come with this source's too."""
+    sources = {source for source, layout in LAYOUTS if layout == platform.layout and source != target.source}
+    return frozenset().union(*(_table(node, platform, source) for source in sources))
+
+
+def _table(node: Node, platform: Platform, source: str) -> t.FrozenSet[str]:
+    return frozenset(
         name.format(branch=branch, kernel=node.running.release, pin=branch)
-        for (_source, layout), rows in LAYOUTS.items()
-        if layout == platform.layout
-        for row in rows
+        for row in LAYOUTS[source, platform.layout]
         for branch in BRANCHES
         if row.first <= int(branch) <= row.last
         for names_ in row.names.values()
         for name in names_
-    }
-    return tuple(
-        sorted(name for name in node.packages if name not in wanted and (name in tables or _of_another(name, target)))
     )
 
 
