@@ -211,7 +211,7 @@ _DEBIAN_OWN = Layout(
         (_D, _C, _FULL): ("nvidia-driver", *_DEBIAN_CLOSED),
     },
     persistenced="nvidia-persistenced",
-    # [measured]: persistenced lags the driver, modprobe is ahead of it on 13; legacy-check comes from the security suite
+    # [measured]: persistenced lags the driver, modprobe is ahead of it on 13; legacy-check of 12 is in security alone
     own_version=("nvidia-persistenced", "nvidia-modprobe", "nvidia-legacy-check", "nvidia-settings", "nvidia-xconfig"),
     brings_blacklist=True,  # [measured]: nvidia-kernel-support
     modules={_C: _debian_modules("nvidia-current"), _O: _debian_modules("nvidia-current-open")},

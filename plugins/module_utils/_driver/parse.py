@@ -58,7 +58,7 @@ def parse(options: t.Mapping[str, t.Any], today: datetime.date) -> Wish:
     given = {name: value for name, value in options.items() if value is not None and name != "address_prefix"}
     problems = Problems()
     with problems.caught():
-        keys(given, prefix.rstrip("_") or "options", OPTIONS)
+        keys(given, prefix.rstrip("_.") or "options", OPTIONS)
     found: t.Dict[str, t.Any] = {"today": today, "prefix": prefix}
     for name, allowed in CHOICES.items():
         with problems.caught():

@@ -143,10 +143,15 @@ def strays(node: Node, platform: Platform, target: Target, wanted: t.Collection[
     """Installed packages of another flavour, branch or source, which cannot stay beside the target. Libraries that have
     one name everywhere are none: they get the target's version."""
     keep = {*wanted, *_of_target(target, node)}
-    others = _module_packages(platform, node)
+    others = {name for name in _table(node, platform) if _MODULES.search(name)}
     return tuple(
         sorted(name for name in node.packages if name not in keep and (name in others or _of_another(name, target)))
     )
+
+
+def of_other_source(node: Node, platform: Platform, target: Target) -> t.FrozenSet[str]:
+    """Names that another source has for its driver. Some of them (libnvidia-ml1) come with this source's too."""
+    return _table(node, platform, without=target.source)
 
 
 def _of_target(target: Target, node: Node) -> t.Set[str]:
@@ -159,19 +164,18 @@ def _of_target(target: Target, node: Node) -> t.Set[str]:
     }
 
 
-def _module_packages(platform: Platform, node: Node) -> t.Set[str]:
-    """What brings kernel modules, by any source, branch and flavour."""
-    return {
+def _table(node: Node, platform: Platform, without: str = "") -> t.FrozenSet[str]:
+    """Every name of the driver's packages on this kind of distribution, by any branch and flavour."""
+    return frozenset(
         name.format(branch=branch, kernel=node.running.release)
-        for (_source, layout), rows in LAYOUTS.items()
-        if layout == platform.layout
+        for (source, layout), rows in LAYOUTS.items()
+        if layout == platform.layout and source != without
         for row in rows
         for branch in BRANCHES
         if row.first <= int(branch) <= row.last
         for names_ in row.names.values()
         for name in names_
-        if _MODULES.search(name)
-    }
+    )
 
 
 def _of_another(name: str, target: Target) -> bool:

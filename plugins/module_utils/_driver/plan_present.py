@@ -103,11 +103,11 @@ def _enrol(draft: Draft, wish: Wish, node: Node, target: Target, packages: Packa
         )
     if boot.dkms_key_pending:
         return
-    if boot.dkms_key is None:
-        tools = ChangePackages(tuple((name, None) for name in ENROLMENT_PACKAGES))
+    tools = tuple((name, None) for name in ENROLMENT_PACKAGES if name not in node.packages)
+    if boot.dkms_key is None and tools:
         draft.refresh(wish.cache_valid_time)
-        draft.steps.append(tools)
-        draft.tracker.act("install_package", ", ".join(ENROLMENT_PACKAGES), "they make and enrol the key")
+        draft.steps.append(ChangePackages(tools))
+        draft.tracker.act("install_package", ", ".join(name for name, _version in tools), "they make and enrol the key")
     draft.steps.append(PrepareEnrolment(certificate))
     draft.tracker.change(
         "enrolment",

@@ -12,7 +12,7 @@ from .._errors import BlockedError, WishError
 from . import versions
 from .model import Node, Offers, Wish
 from .plan_choice import Target, choose
-from .plan_names import Parts, carries, followers, kernels, parts, strays
+from .plan_names import Parts, carries, followers, kernels, of_other_source, parts, strays
 from .steps import ChangePackages
 
 _SHOWN = 6  # versions that a message lists
@@ -56,14 +56,16 @@ def packages(wish: Wish, node: Node, target: Target, offers: Offers) -> Packages
             install.append((name, package))
     for name in followers(node, target, needed):
         # One that the other version does not have is for the package manager to leave or to take away.
-        other = _offered(target, offers, name, version)
-        if other is not None and carries(node.packages[name], name, target) != version:
-            install.append((name, other))
+        offered = _offered(target, offers, name, version)
+        if offered is not None and carries(node.packages[name], name, target) != version:
+            install.append((name, offered))
     for name in needed.loose:
         if name not in node.packages:
             install.append((name, _newest(name, offers)))
     wanted = (*needed.driver, *needed.loose, *((needed.pinning,) if needed.pinning else ()))
-    remove = strays(node, target.platform, target, wanted)
+    other = of_other_source(node, target.platform, target) - set(wanted) - {name for name, _version_ in install}
+    left = {name for name in other & set(node.packages) if carries(node.packages[name], name, target) != version}
+    remove = tuple(sorted({*strays(node, target.platform, target, wanted), *left}))
     if not install and not remove and not first:
         return Packages(version, None, wanted)
     stream = target.stream if any(name in needed.driver for name, _version_ in install) else None

@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import shutil
 import typing as t
 from pathlib import Path
 
@@ -66,14 +67,12 @@ class Machine:
     def save(self, state: Json) -> None:
         self._path.write_text(json.dumps(state))
         loaded = self.root / "sys/module"
-        for name in ("nvidia", "nvidia_uvm"):
-            folder = loaded / name
-            if name in state["modules"]:
-                folder.mkdir(parents=True, exist_ok=True)
-                (folder / "version").write_text(state["modules"][name] + "\n")
-            elif folder.exists():
-                (folder / "version").unlink()
-                folder.rmdir()
+        shutil.rmtree(loaded, ignore_errors=True)
+        for name, version in state["modules"].items():
+            (loaded / name / "holders").mkdir(parents=True)
+            (loaded / name / "version").write_text(f"{version}\n")
+        if "nvidia_uvm" in state["modules"] and "nvidia" in state["modules"]:
+            (loaded / "nvidia/holders/nvidia_uvm").symlink_to("../../nvidia_uvm")
 
     def seen(self) -> Json:
         """All that a change could have touched, without what only this test keeps."""
