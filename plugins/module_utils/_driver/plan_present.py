@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._data.driver_system import DKMS_CERTIFICATE, ENROLMENT_PACKAGES, MODPROBE_FILE
+from .._data.driver_system import DKMS_KEY, MODPROBE_FILE, SIGNING_KEYS
 from .._errors import BlockedError, WishError
 from . import plan_files, plan_guard, plan_modules, plan_packages, plan_request, plan_warnings
 from .model import Node, Offers, State, Wish
@@ -88,7 +88,8 @@ def _unsigned(wish: Wish, node: Node, target: Target, packages: Packages) -> boo
 def _enrol(draft: Draft, wish: Wish, node: Node, target: Target, packages: Packages) -> None:
     """Only what a person needs to enrol the key; the driver comes after that, so nothing is half installed."""
     boot = node.secure_boot
-    certificate = boot.dkms_key or DKMS_CERTIFICATE
+    key = SIGNING_KEYS.get(node.distribution.id, DKMS_KEY)
+    certificate = boot.dkms_key or key.certificate
     draft.enrolment = (
         f"Secure Boot is on and firmware does not know the key {certificate} that DKMS signs the driver's modules "
         f"with: reboot, choose Enroll MOK at the console, type the password in {PASSWORD_FILE} of this node, and run "
@@ -103,7 +104,7 @@ def _enrol(draft: Draft, wish: Wish, node: Node, target: Target, packages: Packa
         )
     if boot.dkms_key_pending:
         return
-    tools = tuple((name, None) for name in ENROLMENT_PACKAGES if name not in node.packages)
+    tools = tuple((name, None) for name in key.packages if name not in node.packages)
     if boot.dkms_key is None and tools:
         draft.refresh(wish.cache_valid_time)
         draft.steps.append(ChangePackages(tools))

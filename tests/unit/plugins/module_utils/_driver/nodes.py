@@ -56,6 +56,7 @@ GPUS = {
     "grace-hopper": "10de:2342",
     "blackwell": "10de:2901",
 }
+NOT_NVIDIAS = ("dkms", "mokutil", "openssl", "shim-signed")
 H100_SWITCH = "10de:22a3"
 # The revision that packages of a distribution carry behind NVIDIA's version.
 REVISION = {"debian": "-1", "ubuntu": "-1ubuntu1", "rhel": "-1.el9", "suse": "-1"}
@@ -197,11 +198,13 @@ def _packages(now: model.Node, step: t.Any, seen: Seen) -> model.Node:
     for change in seen[0].changes or ():
         there[change.name] = change.after
     there.update(dict.fromkeys(step.remove))
-    # Headers, dkms and mokutil are not NVIDIA's: a snapshot does not list them.
+    # Headers, dkms and what enrols its key are not NVIDIA's: a snapshot does not list them.
     packages = {
         name: one for name, one in there.items() if one is not None and not name.startswith(("linux-", "kernel-"))
     }
-    packages = {name: one for name, one in packages.items() if name not in ("dkms", "mokutil")}
+    packages = {
+        name: one for name, one in packages.items() if name not in ("dkms", "mokutil", "openssl", "shim-signed")
+    }
     packages.update({name: one for name, one in there.items() if one and name.startswith("linux-modules-nvidia-")})
     now = dataclasses.replace(now, packages=packages)
     if not step.install:

@@ -480,21 +480,31 @@ def test_no_package_changes_where_a_daemon_reload_would_hurt() -> None:
 
 SECURE = model.SecureBoot(True)
 SENTENCE = (
-    "Secure Boot is on and firmware does not know the key /var/lib/dkms/mok.pub that DKMS signs the driver's modules "
+    "Secure Boot is on and firmware does not know the key {} that DKMS signs the driver's modules "
     "with: reboot, choose Enroll MOK at the console, type the password in "
     "/var/lib/accel-gpu/driver/enrolment-password of this node, and run again"
 )
 
 
-def test_an_enrolment_is_prepared_before_anything_is_installed() -> None:
-    state, made = nodes.decided(nodes.node(secure_boot=SECURE), nodes.mirror(), NEW)
+ENROLMENTS = [
+    ("ubuntu 24.04", "/var/lib/shim-signed/mok/MOK.der", ("dkms", "mokutil", "shim-signed")),
+    ("debian 13", "/var/lib/dkms/mok.pub", ("dkms", "mokutil", "openssl")),
+]
+
+
+@pytest.mark.parametrize(("where", "certificate", "tools"), ENROLMENTS)
+def test_an_enrolment_is_prepared_before_anything_is_installed(
+    where: str, certificate: str, tools: t.Sequence[str]
+) -> None:
+    state, made = nodes.decided(nodes.node(*where.split(), secure_boot=SECURE), nodes.mirror(), NEW)
     assert words(made) == ["RefreshIndex", "ChangePackages", "PrepareEnrolment"]
-    assert only(made, steps.ChangePackages).install == (("dkms", None), ("mokutil", None))
-    assert (made.owed.enrolment, made.changed, made.record) == (SENTENCE, True, None)
+    assert only(made, steps.ChangePackages).install == tuple((name, None) for name in tools)
+    assert only(made, steps.PrepareEnrolment).certificate == certificate
+    assert (made.owed.enrolment, made.changed, made.record) == (SENTENCE.format(certificate), True, None)
     waiting = nodes.after(state, made)
     assert waiting.packages == {}
     _state, second = nodes.decided(waiting, nodes.mirror(), NEW)
-    assert (second.steps, second.changed, second.owed.enrolment) == ((), False, SENTENCE)
+    assert (second.steps, second.changed, second.owed.enrolment) == ((), False, SENTENCE.format(certificate))
     known = dataclasses.replace(waiting, secure_boot=waiting.secure_boot._replace(dkms_key_enrolled=True))
     _state, third = nodes.decided(known, nodes.mirror(), NEW)
     assert third.owed.enrolment is None and "LoadModules" in words(third)
@@ -504,6 +514,14 @@ def test_signed_modules_need_no_enrolment() -> None:
     node = nodes.node("sles", "15.6", secure_boot=SECURE)
     _state, made = nodes.decided(node, nodes.mirror(modules="precompiled"), NEW)
     assert made.owed.enrolment is None and "ChangePackages" in words(made)
+
+
+def test_a_unit_that_others_start_is_neither_enabled_nor_disabled() -> None:
+    static = {"nvidia-persistenced.service": model.Unit("nvidia-persistenced.service", False, True, static=True)}
+    node = dataclasses.replace(settled(), units=static)
+    assert again(node).steps == ()
+    made = again(node, nodes.mirror(version=OLD, persistenced=False))
+    assert only(made, steps.SetUnit) == steps.SetUnit("nvidia-persistenced.service", None, False)
 
 
 # --- modules in memory ---------------------------------------------------------------------------------------------

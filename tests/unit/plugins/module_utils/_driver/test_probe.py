@@ -241,7 +241,7 @@ def test_units_are_asked_for_in_one_call(tree):
         "display-manager.service": Unit("display-manager.service", True, True),
         "nvidia-mps.service": Unit("nvidia-mps.service", False, True),
         "nvidia-fabricmanager.service": Unit("nvidia-fabricmanager.service", True, False, True),
-        "nvidia-persistenced.service": Unit("nvidia-persistenced.service", False, False),
+        "nvidia-persistenced.service": Unit("nvidia-persistenced.service", False, False, static=True),
     }
     assert len(tree.asked) == 1
     tree.answers["systemctl"] = (1, "", "System has not been booted with systemd as init system (PID 1).")
@@ -262,7 +262,9 @@ def test_secure_boot_asks_for_keys_only_where_it_is_on(tree):
     assert probe_system.secure_boot(tree.ports()) == SecureBoot(True, (), (), "/var/lib/shim-signed/mok/MOK.der", False)
     tree.put("/var/lib/dkms/mok.pub", certificate)
     tree.answers["mokutil"] = (0, f"[key 1]\n{line}\n", "")
-    assert probe_system.secure_boot(tree.ports()) == SecureBoot(True, (sha,), (sha,), "/var/lib/dkms/mok.pub", True)
+    assert probe_system.secure_boot(tree.ports()) == SecureBoot(
+        True, (sha,), (sha,), "/var/lib/dkms/mok.pub", dkms_key_enrolled=True, dkms_key_pending=True
+    )
 
 
 def test_files_of_ours_and_blacklists_of_others(tree):
