@@ -56,7 +56,7 @@ def plan(draft: Draft, wish: Wish, state: State) -> None:
     _modprobe(draft, node, changes)
     _initramfs(draft, node, version, blacklist, any(step.path == MODPROBE_FILE for step in changes))
     _memory(draft, wish, node, target, version, change, there)
-    draft.warnings += plan_warnings.warnings(wish, node, target, packages.version, change is not None)
+    draft.warnings += plan_warnings.warnings(wish, node, target, packages.version, version, change is not None)
     draft.record = plan_packages.record(node, wish, target, there, files, packages, version)
 
 

@@ -286,7 +286,7 @@ def test_a_loaded_module_keeps_its_packages() -> None:
     node = settled()
     made = again(node, nodes.mirror(version=NEW), changes=dependency(NEW, OLD))
     assert made.owed.upgrade == (OLD, NEW)
-    assert (made.steps, made.changed) == ((), False)
+    assert (made.steps, made.changed, made.warnings) == ((), False, ())
     assert made.result()["upgrade_pending"] == {"from": OLD, "to": NEW}
     assert [entry["reason"] for entry in made.actions] == [f"upgrade pending {OLD} → {NEW}: a module is loaded"]
 
