@@ -25,7 +25,7 @@ HEADER = (
 
 # Files beside the rooms that every core may use. They know nothing but each other, words and data.
 COMMON = frozenset(
-    ("_diff", "_errors", "_expected", "_files", "_lock", "_ports", "_problems", "_run", "_select", "_shape")
+    ("_boot", "_diff", "_errors", "_expected", "_files", "_lock", "_ports", "_problems", "_run", "_select", "_shape")
 )
 GROUND = COMMON | {"_data"}
 # A room may always import itself.
@@ -35,13 +35,21 @@ MAY_KNOW: t.Dict[str, t.FrozenSet[str]] = {
     # Value objects and the session's type appear in signatures.
     **{name: GROUND | {"_nvml"} for name in COMMON},
     "_owners": GROUND | {"_nvml"},
-    "_mig": GROUND | {"_nvml", "_owners"},
+    # Who keeps GPUs open without being work; stop, start, reset.
+    "_holders": GROUND | {"_nvml"},
+    "_settings": GROUND | {"_nvml", "_owners"},
+    "_mig": GROUND | {"_nvml", "_owners", "_holders", "_settings"},
+    # Package managers.
+    "_packages": GROUND,
+    # A reset takes away what MIG changes and settings make.
+    "_reset": GROUND | {"_nvml", "_owners", "_holders", "_settings", "_mig"},
     # What gpu_info tells.
     "_info": GROUND | {"_nvml", "_owners", "_mig"},
+    "_driver": GROUND | {"_nvml", "_owners", "_packages", "_holders", "_settings"},
     # The agent's table of residents names every core; no core knows the agent.
-    "_agent": GROUND | {"_nvml", "_owners", "_mig"},
+    "_agent": GROUND | {"_nvml", "_owners", "_mig", "_settings"},
     # Many hosts' wishes against each other, on the control node.
-    "_fleet": GROUND | {"_nvml", "_mig"},
+    "_fleet": GROUND | {"_nvml", "_mig", "_settings"},
     # The flows get a core handed in; they know none.
     "_module": GROUND | {"_nvml"},
 }

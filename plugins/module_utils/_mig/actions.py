@@ -13,12 +13,13 @@ import typing as t
 from .._data.architectures import architecture
 from .._diff import Tracker
 from .._errors import AccelError
+from .._holders.objects import ResetGpu
 from .._nvml.objects import Gpu
+from .._owners.usage import Usage
 from .instances import Changes, Kept, makes_room_for, spec_of
 from .judge import ModeChange
-from .model import OR_DEFER, Action, GpuPlan, ResetGpu, SetMigMode
+from .model import OR_DEFER, Action, GpuPlan, SetMigMode
 from .targets import GpuTarget
-from .usage import Usage
 
 SETTINGS = "persistence, power limit, compute mode, application clocks, auto boost, accounting"
 _WORD = {True: "on", False: "off", None: "unknown"}
@@ -116,7 +117,7 @@ class Lines:
     def _reset(self, step: ResetGpu) -> None:
         self._act("reset_gpu", step.pci, f"the mode of {self.gpu.architecture} GPUs changes by a reset")
         self._act("reapply_settings", SETTINGS, "those that the reset takes away are set again as they are before it")
-        reason = "the reset releases them and NVML reads none back; lock them again, or declare them for gpu_settings"
+        reason = "the reset opens them and NVML reads none back; those that role gpu_settings set come back, no others"
         self._note("locked clocks", reason)
 
     def _destroyed(self, changes: Changes) -> None:

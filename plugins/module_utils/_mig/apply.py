@@ -14,13 +14,15 @@ import dataclasses
 import typing as t
 from dataclasses import dataclass
 
+from .._boot import boot_id
 from .._errors import ApplyError, VerifyError
+from .._holders.objects import StopHolder
 from .._nvml.objects import Snapshot
 from . import journal, live, restore
 from .apply_back import Change, give_up, map_uuids, note_devices
 from .execute import Walker, gpu_of, words
 from .journal import GpuRecord, Record
-from .model import GpuLayout, MigPlan, StopHolder
+from .model import GpuLayout, GpuPlan, MigPlan
 
 if t.TYPE_CHECKING:
     from .._ports import Ports
@@ -90,7 +92,7 @@ def _record(change: Change, ports: Ports) -> Record:
         gpus[gpu.uuid] = GpuRecord(gpu.uuid, gpu.name, gpu.pci, before, planned.after, devices)
     stops = [step.unit for step in change.steps if isinstance(step, StopHolder)]
     holders = [*(earlier.holders if earlier else ()), *stops]
-    return Record(journal.boot_id(ports.files), journal.now(), tuple(gpus.values()), tuple(dict.fromkeys(holders)))
+    return Record(boot_id(ports.files), journal.now(), tuple(gpus.values()), tuple(dict.fromkeys(holders)))
 
 
 def _do(change: Change, record: Record, walker: Walker) -> Done:
@@ -100,19 +102,23 @@ def _do(change: Change, record: Record, walker: Walker) -> Done:
     wanted = {planned.uuid: planned.after for planned in change.plan.gpus if planned.steps}
     for _round in range(_REPLANS):
         again = [planned for planned in change.plan.gpus if planned.replan]
+        wanted.update((planned.uuid, planned.after) for planned in owed.gpus if planned.uuid in _uuids(again))
         if again and owed.refusal:
             raise owed.refusal  # the instances cannot be planned any more: MIG without them is not what was wished
         if not again or not owed.changed:
             break
         # The driver listed no profiles before MIG was on, so the instances are planned only now.
-        ours = {planned.uuid for planned in again}
+        ours = _uuids(again)
         walker = Walker(walker.ports, walker.session, snapshot)
         walker.walk([step for step in owed.steps if gpu_of(step) in ours])
-        wanted.update((planned.uuid, planned.after) for planned in owed.gpus if planned.uuid in ours)
         snapshot = walker.session.snapshot()
         owed = change.replan(snapshot)
     _verify(change, wanted, snapshot, owed)
     return Done(snapshot, owed, tuple(map_uuids(record, snapshot)))
+
+
+def _uuids(plans: t.Sequence[GpuPlan]) -> t.Set[str]:
+    return {planned.uuid for planned in plans}
 
 
 def _verify(change: Change, wanted: t.Mapping[str, GpuLayout], snapshot: Snapshot, owed: MigPlan) -> None:

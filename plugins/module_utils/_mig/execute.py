@@ -10,30 +10,24 @@ import dataclasses
 import typing as t
 
 from .._errors import AccelError, ApplyError, BlockedError, BusyError, GpuHungError, NvmlError
+from .._holders import apply as holders
+from .._holders.objects import ResetGpu, ResetMember, ResetSet, StartHolder, StopHolder
 from .._nvml.objects import GpuInstance, Snapshot
-from .._run import TIMED_OUT
+from .._settings.kept import KeptSettings
 from . import compute
-from .kept_settings import KeptSettings
 from .model import (
     CreateComputeInstance,
     CreateGpuInstance,
     DestroyComputeInstance,
     DestroyGpuInstance,
-    ResetGpu,
     SetMigMode,
-    StartHolder,
     Step,
-    StopHolder,
 )
 from .restarts import changes_devices
 
 if t.TYPE_CHECKING:
     from .._nvml.session import NvmlSession
     from .._ports import Ports
-
-RESET_SECONDS = 120.0
-UNIT_SECONDS = 90.0  # systemd's own default for stopping a service
-BOOT_UNIT = "accel-gpu.service"
 
 
 class StepError(Exception):
@@ -54,6 +48,7 @@ class Walker:
         self.stopped: t.List[str] = []
         self.done = 0
         self.moved = False  # MIG devices may be others than before
+        self.was_reset: t.List[str] = []  # UUIDs of what a ResetSet reset
         self._active: t.Set[str] = set()
         self.settings = KeptSettings(ports, session)
         self._alive = {
@@ -77,32 +72,20 @@ class Walker:
         """The settings of all GPUs whose mode changes, before the first holder is stopped."""
         stopped = [step.unit for step in steps if isinstance(step, StopHolder)]
         for step in steps:
-            if isinstance(step, (SetMigMode, ResetGpu)):
-                try:
+            try:
+                if isinstance(step, (SetMigMode, ResetGpu)):
                     self.settings.read(step.gpu, stopped)
-                except AccelError as error:
-                    raise StepError(step, error) from error
+                elif isinstance(step, ResetSet):
+                    for member in _answering(step):
+                        self.settings.try_to_read(member.uuid, stopped)
+            except AccelError as error:
+                raise StepError(step, error) from error
 
     def start_holders(self, units: t.Iterable[str] = ()) -> t.Dict[str, str]:
         """Starts what was stopped, the last one first, and `units`; a sentence for each unit that did not start."""
         wanted = list(dict.fromkeys([*units, *self.stopped]))
         self.stopped = []
-        if not wanted:
-            return {}
-        flags = ["--no-block"] if self._starting() else []
-        failed = {}
-        for unit in reversed(wanted):
-            code, _out, err = self.ports.run(["systemctl", "start", *flags, unit], timeout=UNIT_SECONDS)
-            if code != 0:
-                failed[unit] = f"{unit} was stopped for this change and did not start again ({err.strip()})"
-        return failed
-
-    def _starting(self) -> bool:
-        """Are we the boot unit, at boot or when somebody starts it again? Holders are ordered after it, so a start that
-        waits would wait for us."""
-        state = self.ports.run(["systemctl", "is-system-running"], timeout=UNIT_SECONDS)[1].strip()
-        ours = self.ports.run(["systemctl", "is-active", BOOT_UNIT], timeout=UNIT_SECONDS)[1].strip()
-        return state not in ("running", "degraded") or ours == "activating"
+        return holders.start(self.ports, wanted)
 
     def _take(self, step: Step, following: t.Sequence[Step]) -> int:
         """Does one step, or the group that belongs together; answers how many steps that were."""
@@ -112,7 +95,9 @@ class Walker:
             self._create_compute(group)
             return len(group)
         if isinstance(step, (SetMigMode, ResetGpu)):
-            self._change_mode(step, any(isinstance(one, ResetGpu) and one.gpu == step.gpu for one in following))
+            self._change_mode(step, any(_resets(one, step.gpu) for one in following))
+        elif isinstance(step, ResetSet):
+            self._reset_set(step)
         elif isinstance(step, StopHolder):
             self._stop(step.unit)
         elif not isinstance(step, StartHolder):
@@ -192,26 +177,40 @@ class Walker:
             return
         # Our own open handle would be in the way.
         self.session.release()
-        argv = ["nvidia-smi", "--gpu-reset", "-i", step.pci]
-        code, out, err = self.ports.run(argv, timeout=RESET_SECONDS)
-        if code == TIMED_OUT:
-            raise GpuHungError(
-                f"{' '.join(argv)} did not end within {RESET_SECONDS:g} s; drain the node and reboot it",
-                call="nvidia-smi --gpu-reset",
-                gpu=step.pci,
-                deadline=RESET_SECONDS,
-            )
-        if code != 0:
-            said = " ".join((err + " " + out).split()) or "no output"
-            raise ApplyError(f"{' '.join(argv)} ended with {code}: {said}", exit_code=code)
+        holders.reset(self.ports, step.pci)
+
+    def _reset_set(self, step: ResetSet) -> None:
+        for member in _answering(step):
+            if self.settings.try_to_read(member.uuid):
+                self.settings.keep(member.uuid)
+        self.session.release()
+        try:
+            holders.reset(self.ports, *(member.pci for member in step.members))
+            self.was_reset += [member.uuid for member in step.members]
+        except GpuHungError:
+            raise  # it would not answer
+        except AccelError:
+            self._settings_back(_answering(step))
+            raise
+        self._settings_back(step.members)
+
+    def _settings_back(self, members: t.Sequence[ResetMember]) -> None:
+        for member in members:
+            self.settings.bring_back(member.uuid)
 
     def _stop(self, unit: str) -> None:
         self.stopped.append(unit)
-        code, _out, err = self.ports.run(["systemctl", "stop", unit], timeout=UNIT_SECONDS)
-        if code != 0:
-            raise BlockedError(
-                f"{unit} holds the GPU and could not be stopped ({err.strip()}); stop it by hand", unit=unit
-            )
+        holders.stop(self.ports, unit)
+
+
+def _resets(step: Step, uuid: str) -> bool:
+    if isinstance(step, ResetSet):
+        return any(member.uuid == uuid for member in step.members)
+    return isinstance(step, ResetGpu) and step.gpu == uuid
+
+
+def _answering(step: ResetSet) -> t.List[ResetMember]:
+    return [member for member in step.members if not member.silent]
 
 
 def _same_instance(step: CreateComputeInstance, following: t.Sequence[Step]) -> t.Iterator[CreateComputeInstance]:
@@ -241,6 +240,9 @@ def words(step: Step) -> str:
         return f"switching MIG mode {'on' if step.enabled else 'off'}"
     if isinstance(step, ResetGpu):
         return "resetting the GPU"
+    if isinstance(step, ResetSet):
+        others = len(step.members) - 1
+        return "resetting the GPU" + (f" together with {others} others" if others else "")
     if isinstance(step, CreateGpuInstance):
         return f"creating GPU instance {step.profile} at {step.placement}"
     if isinstance(step, CreateComputeInstance):

@@ -1,0 +1,218 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Value objects of the driver core: what is wished, and what a node is. PRIVATE to the collection.
+
+The plan reads these objects and nothing else, so it can be tried without a machine.
+Versions are NVIDIA's own ("580.126.16") unless a comment says that the package manager's is meant ("580.126.16-1").
+"""
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+from dataclasses import dataclass, field
+
+Parameters = t.Mapping[str, t.Mapping[str, str]]  # module -> parameter -> value
+
+# --- the wish ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """A copy of NVIDIA's network repositories: `url` stands for .../compute/cuda/repos, `key` is the armored signing
+    key, which must have `fingerprint`. Empty: NVIDIA's own key and fingerprint, from the data."""
+
+    url: str
+    key: str = ""
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """The options of gpu_driver. `branch` is "580", `version` "580.126.16"; at most one of them, none: the default."""
+
+    state: str = "present"  # present | absent
+    source: str = "nvidia"  # distribution | nvidia | mirror
+    mirror: t.Optional[Mirror] = None
+    branch: t.Optional[str] = None
+    version: t.Optional[str] = None
+    flavour: str = "auto"  # auto | open | proprietary
+    profile: str = "compute"  # compute | full
+    modules: str = "dkms"  # dkms | precompiled
+    parameters: Parameters = field(default_factory=dict)
+    persistenced: bool = True
+    hold: bool = True
+    blacklist_nouveau: bool = True
+    reload: str = "if_needed"  # never | if_needed
+    change_loaded: bool = False  # rule 5: change packages although a module is loaded
+    allow_kernel_change: bool = False  # the transaction may install, upgrade or remove kernel packages
+    when_busy: str = "defer"  # refuse | defer
+    takeover: bool = False
+    daemon_reload: str = "auto"  # auto | allowed (rule 7)
+    newest: bool = False  # a branch means its newest version; else any installed version of the branch will do
+    download_only: bool = False  # fetch what the change needs, change nothing else
+    cache_valid_time: int = 3600  # seconds for which a package index is not fetched again
+    lock_timeout: float = 300
+    today: datetime.date = datetime.date(1970, 1, 1)
+    prefix: str = ""  # what stands before an option in messages: "gpu_driver_" in the role
+
+
+# --- the node ---------------------------------------------------------------------------------------------------------
+
+
+class Distribution(t.NamedTuple):
+    """From os-release. `version` is VERSION_ID ("12", "24.04", "9.4", "15.6"), `arch` the kernel's (x86_64,
+    aarch64)."""
+
+    id: str  # debian, ubuntu, rhel, rocky, almalinux, ol, centos, amzn, sles, ...
+    version: str
+    family: str  # debian | rhel | suse
+    codename: str
+    arch: str
+    name: str  # PRETTY_NAME
+
+
+class ModuleFile(t.NamedTuple):
+    """A kernel module on disk. `name` is the canonical one: Debian's nvidia-current counts as nvidia. Its companions
+    (nvidia-uvm and so on) come from the same build and are not listed. What modprobe would load stands first."""
+
+    name: str
+    path: str
+    version: str
+    license: str  # "NVIDIA" is proprietary, "Dual MIT/GPL" open
+    signer: t.Optional[str]
+
+
+class Initramfs(t.NamedTuple):
+    """`versions` are those of NVIDIA modules inside; `nouveau`: it carries that module without our blacklist.
+    `unread` says why it could not be looked into. `stamp` tells this file from a later one of the same name."""
+
+    path: str
+    versions: t.Tuple[str, ...] = ()
+    nouveau: bool = False
+    unread: str = ""
+    stamp: str = ""
+
+
+class Kernel(t.NamedTuple):
+    release: str
+    headers: bool
+    modules: t.Tuple[ModuleFile, ...] = ()
+    initramfs: t.Optional[Initramfs] = None
+
+
+class PciDevice(t.NamedTuple):
+    """`device_id` is "10de:20b5", `driver` what is bound (nvidia, nouveau, vfio-pci, ...)."""
+
+    address: str
+    device_id: str
+    subsystem_id: str
+    driver: t.Optional[str]
+
+
+class SecureBoot(t.NamedTuple):
+    """`enabled` None: this machine has none (BIOS, container). `enrolled` and `pending` are key subjects or SHA-1s;
+    `dkms_key` is the path of the certificate that DKMS signs with where there is one, `dkms_key_enrolled` whether
+    firmware knows it."""
+
+    enabled: t.Optional[bool] = None
+    enrolled: t.Tuple[str, ...] = ()
+    pending: t.Tuple[str, ...] = ()
+    dkms_key: t.Optional[str] = None
+    dkms_key_enrolled: bool = False
+    dkms_key_pending: bool = False  # its enrolment is prepared, a person has not confirmed it yet
+
+
+class LoadedModule(t.NamedTuple):
+    """The NVIDIA kernel module in memory. `dependents` hold it, in the order in which they can go (outermost first)."""
+
+    version: str
+    open: t.Optional[bool]
+    signer: t.Optional[str] = None
+    dependents: t.Tuple[str, ...] = ()
+
+
+class Unit(t.NamedTuple):
+    """A systemd unit that the driver's packages bring or that holds devices."""
+
+    name: str
+    enabled: bool
+    active: bool
+    failed: bool = False
+
+
+# A process that keeps device nodes open: its name, its unit where that may be stopped, its PID.
+Holder = t.Tuple[str, t.Optional[str], int]
+
+
+class Busy(t.NamedTuple):
+    """Who works on a GPU of the node, in a sentence; `process` False is an allocation without one."""
+
+    gpu: str
+    who: str
+    process: bool
+
+
+@dataclass(frozen=True)
+class Node:
+    """One snapshot. `packages` and `offers` hold the package manager's versions."""
+
+    distribution: Distribution
+    running: Kernel
+    next: t.Optional[Kernel] = None  # the kernel that boots next, where it is another one
+    gpus: t.Tuple[PciDevice, ...] = ()
+    switches: t.Tuple[PciDevice, ...] = ()
+    nvlink5: bool = False  # NVSwitches of generation 4 behind ConnectX bridges: nvlsm is needed (driver.md 6)
+    secure_boot: SecureBoot = SecureBoot()
+    loaded: t.Optional[LoadedModule] = None
+    nouveau_loaded: bool = False
+    library: t.Optional[str] = None  # version of libnvidia-ml on disk
+    packages: t.Mapping[str, str] = field(default_factory=dict)  # name -> version, NVIDIA's alone
+    holds: t.FrozenSet[str] = frozenset()
+    package_problems: t.Tuple[str, ...] = ()
+    units: t.Mapping[str, Unit] = field(default_factory=dict)
+    fabric_state: t.Optional[str] = None  # "completed", "in_progress", ...; None where there is no fabric
+    managers: t.Tuple[t.Tuple[str, str], ...] = ()  # rule 3: (name, evidence)
+    busy: t.Tuple[Busy, ...] = ()
+    holders: t.Tuple[Holder, ...] = ()  # processes with devices open
+    reboot_pending: t.Tuple[str, ...] = ()  # reasons
+    daemon_reload_risk: t.Tuple[str, ...] = ()  # containers that a daemon-reload would hurt (rule 7)
+    files: t.Mapping[str, str] = field(default_factory=dict)  # our own files (repository, modprobe.d, ...) as they are
+    records: t.Mapping[str, t.Any] = field(default_factory=dict)  # what earlier runs wrote down (state.json)
+    root: bool = True
+    next_from: str = ""  # what says which kernel boots next: a file of the boot loader, or "highest version in /boot"
+    nouveau_holders: t.Tuple[str, ...] = ()  # modules that use nouveau, outermost first
+    nouveau_blacklists: t.Tuple[str, ...] = ()  # files of others that blacklist nouveau
+    live_parameters: Parameters = field(default_factory=dict)  # of the loaded modules, as far as the kernel shows them
+    nvml: str = ""  # "" where the driver answered or nobody asked, else why it did not
+    nvml_state: str = ""  # answers | missing | not_loaded | mismatch | hung | failed; "" where nobody asked
+
+
+class Offers(t.NamedTuple):
+    """What the package manager could install now, by name, newest first; `streams` are dnf module streams."""
+
+    versions: t.Mapping[str, t.Tuple[str, ...]]
+    streams: t.Tuple[str, ...] = ()
+
+
+class Change(t.NamedTuple):
+    """What happens to one package: `before` is None for an installation, `after` for a removal."""
+
+    name: str
+    before: t.Optional[str]
+    after: t.Optional[str]
+
+
+@dataclass(frozen=True)
+class State:
+    """All that a decision needs. `offers` None: the package manager could not be asked, `unreachable` says why.
+    `changes` are those of the simulated transaction of plan_request.request; None: nothing was simulated.
+    `key` is the armored signing key as it was fetched from the repository, where the wish has none."""
+
+    node: Node
+    offers: t.Optional[Offers] = None
+    changes: t.Optional[t.Tuple[Change, ...]] = None
+    unreachable: str = ""
+    key: t.Optional[str] = None

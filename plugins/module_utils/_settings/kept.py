@@ -1,0 +1,170 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Power limit, clocks and modes of a GPU across a mode change or reset. PRIVATE to the collection.
+
+They fall back then (live_node rule 14). They are written to a file before and set again after, so that a run that died
+in between is finished by the next one. Nothing here makes a change of the geometry fail: what does not come back is
+told. What MIG mode does not have waits in the file until MIG is off; after a reboot nothing of it is true any more.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._boot import boot_id
+from .._errors import AccelError, GpuHungError, SessionDiedError
+from .._nvml.objects import SettingSet
+from .._nvml.settings_write import MIG_VALUES, UNREAD
+from . import memory
+from .model import DEFAULT
+from .probe_load import driver_load
+
+if t.TYPE_CHECKING:
+    from .._nvml.session import NvmlSession
+    from .._ports import Ports
+
+PATH = "/var/lib/accel-gpu/mig/settings.json"
+PERSISTENCED = "nvidia-persistenced.service"
+# A session that dies is opened again by the next request.
+_ATTEMPTS = 2
+
+Settings = t.Mapping[str, t.Any]
+
+
+class KeptSettings:
+    """What GPUs had before this run touched them.
+
+    `told` are sentences for what was set again, `lost` for what was not or not exactly.
+    """
+
+    def __init__(self, ports: Ports, session: NvmlSession) -> None:
+        self._ports = ports
+        self._session = session
+        self.told: t.List[str] = []
+        self.lost: t.List[str] = []
+        self._before: t.Dict[str, Settings] = {}
+        self._unread: t.Set[str] = set()
+        self._finished = False
+
+    def finish_earlier(self) -> None:
+        """Sets what a run that died left unset. Once: a GPU that hangs costs a deadline each time."""
+        if self._finished:
+            return
+        self._finished = True
+        for uuid, entry in self._stored().items():
+            if entry["owed"]:
+                self.bring_back(uuid)
+
+    def read(self, uuid: str, stopped: t.Container[str] = ()) -> None:
+        """Takes down what is set now. To be called before holders are stopped: without persistence mode settings go
+        when the last client does. The persistence mode itself is left to its daemon where that is stopped."""
+        if uuid in self._before:
+            return
+        skip = ("persistence_mode",) if PERSISTENCED in stopped else ()
+        found = {name: value for name, value in self._session.settings(uuid).items() if name not in skip}
+        found.update(self._locked(uuid))
+        self._before[uuid] = merged(found, self._stored().get(uuid, {}).get("settings", {}))
+
+    def _locked(self, uuid: str) -> Settings:
+        """Locked clocks, as they were set last: NVML does not tell them."""
+        remembered = memory.read(self._ports.files, driver_load(self._ports.root)).get(uuid, {})
+        wished = {name: remembered[name].wished for name in UNREAD if name in remembered}
+        return {name: [value["min"], value["max"]] for name, value in wished.items() if value != DEFAULT}
+
+    def try_to_read(self, uuid: str, stopped: t.Container[str] = ()) -> bool:
+        """As `read`, for a GPU that is reset because something is wrong with it: what cannot be read is told, and the
+        answer is whether it could. A GPU that hangs raises all the same."""
+        if uuid in self._unread:
+            return False
+        try:
+            self.read(uuid, stopped)
+        except GpuHungError:
+            raise
+        except AccelError as error:
+            self._unread.add(uuid)
+            self._tell(self.lost, uuid, f"settings could not be read before the reset: {error.message}")
+            return False
+        return True
+
+    def keep(self, uuid: str) -> None:
+        """To be called before the GPU is touched."""
+        self.read(uuid)
+        self._store(uuid, {"owed": True, "settings": self._before[uuid]})
+
+    def bring_back(self, uuid: str) -> None:
+        """Sets again what differs. A GPU that gives no answer keeps its entry for the next run."""
+        entry = self._stored().get(uuid)
+        if entry is None:
+            return
+        try:
+            done = self._restore(uuid, entry["settings"])
+        except AccelError as error:
+            self._tell(self.lost, uuid, f"settings could not be set again: {error.message}")
+            return
+        memory.forget(
+            self._ports.files,
+            driver_load(self._ports.root),
+            uuid,
+            [one.name for one in done if one.refused and one.name in UNREAD],
+        )
+        for one in done:
+            well = not one.refused and one.found == one.wanted
+            self._tell(self.told if well else self.lost, uuid, sentence(one))
+        waiting = waits(done)
+        self._store(uuid, {"owed": False, "settings": waiting} if waiting else None)
+        self._before.pop(uuid, None)
+
+    def _restore(self, uuid: str, before: Settings) -> t.Tuple[SettingSet, ...]:
+        for _attempt in range(_ATTEMPTS - 1):
+            try:
+                return self._session.restore_settings(uuid, before)
+            except GpuHungError:
+                raise
+            except SessionDiedError:
+                continue
+        return self._session.restore_settings(uuid, before)
+
+    def _tell(self, where: t.List[str], uuid: str, text: str) -> None:
+        where.append(f"{uuid}: {text}")
+        self._ports.log(where[-1])
+
+    def _stored(self) -> t.Dict[str, t.Any]:
+        document = self._ports.files.read_json(PATH)
+        if not isinstance(document, dict) or document.get("boot_id") != boot_id(self._ports.files):
+            return {}
+        return dict(document["gpus"])
+
+    def _store(self, uuid: str, entry: t.Optional[Settings]) -> None:
+        gpus = self._stored()
+        gpus.pop(uuid, None)
+        if entry is not None:
+            gpus[uuid] = entry
+        if gpus:
+            document = {"boot_id": boot_id(self._ports.files), "gpus": gpus}
+            self._ports.files.write_json(PATH, document, mode=0o600)
+        else:
+            self._ports.files.remove(PATH)
+
+
+def merged(found: Settings, stored: Settings) -> t.Dict[str, t.Any]:
+    """What is set, and what waits because MIG mode has only the default of it. Pure."""
+    back = {name: value for name, value in stored.items() if found.get(name) in (None, MIG_VALUES.get(name))}
+    return {**found, **back}
+
+
+def waits(done: t.Iterable[SettingSet]) -> t.Dict[str, t.Any]:
+    """What MIG mode refused. Pure."""
+    return {one.name: one.wanted for one in done if one.refused == "NOT_SUPPORTED" and one.name in MIG_VALUES}
+
+
+def sentence(one: SettingSet) -> str:
+    """What became of a setting. Pure."""
+    name = one.name.replace("_", " ")
+    if one.refused:
+        later = "; it is set again when MIG is off" if waits([one]) else ""
+        return f"{name} was {one.wanted} before and the GPU refuses it now ({one.refused}){later}"
+    if one.found != one.wanted:
+        return f"{name} was {one.wanted} before and the GPU made {one.found} of it"
+    return f"{name} is {one.wanted} again"
