@@ -91,7 +91,8 @@ notes:
   - Needs root, so use C(become).
   - New instances have new MIG UUIDs, see RV(uuid_map). Refresh what knows the old ones, such as CDI specifications,
     DCGM and the device plugin; role P(accel.gpu.mig#role) does.
-  - NVML reads locked clocks not back. Those that M(accel.gpu.gpu_settings) locked are locked again, others are not.
+  - NVML reads no locked clock back. Those that M(accel.gpu.gpu_settings) set are remembered and locked again; others
+    are open after the reset.
   - A GPU that fell off the bus (Xid 79) cannot be reset, its node has to be rebooted. The module says so.
 seealso:
   - module: accel.gpu.gpu_info
