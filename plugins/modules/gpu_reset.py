@@ -19,7 +19,8 @@ description:
     engine, an MPS daemon or a virtual machine knows; see O(when_busy) and O(allow_reset_allocated).
   - Services that are known to hold GPUs open, such as nvidia-persistenced and DCGM, are stopped for the reset and started
     again. Fabric manager, nvlsm and imex are never stopped. Who else holds the GPU open makes the module fail.
-  - Power limit, application clocks, compute mode and the other settings that NVML reads back are set again as they were.
+  - Power limit, application clocks, compute mode and the other settings that NVML reads back are set again as they were;
+    for a GPU that gave no answer before, as the stored wish of the node C(/etc/accel-gpu/wish.d/settings.json) says.
   - The MIG geometry comes back in the same run, as the stored wish of the node C(/etc/accel-gpu/wish.d/mig.json) says, or,
     where there is none, as it was found. A MIG mode that was pending and that nobody wishes is taken back before the reset.
   - GPUs that NVLink couples, so that they can only be reset in one command, are reset together or not at all. These are
@@ -93,6 +94,7 @@ notes:
   - A GPU that fell off the bus (Xid 79) cannot be reset, its node has to be rebooted. The module says so.
 seealso:
   - module: accel.gpu.gpu_info
+  - module: accel.gpu.gpu_settings
   - module: accel.gpu.mig_geometry
 """
 

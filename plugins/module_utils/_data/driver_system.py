@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the driver is on a running system: modules, units, files, and who else holds devices. PRIVATE to the collection."""
+"""What the driver is on a running system: modules, units, files, and who else holds devices. PRIVATE to the
+collection."""
 
 from __future__ import annotations
 
@@ -22,9 +23,9 @@ IMEX = "nvidia-imex.service"
 # B200 boards nvlsm is started by the fabric manager's unit; a unit of its own is not verified.
 FABRIC_UNITS: t.Tuple[str, ...] = (FABRIC_MANAGER, IMEX, "nvlsm.service", "nvidia-nvlsm.service")
 
-# What may be stopped for a reload of the modules and is started again, in the order of stopping: the holders that a reset
-# knows, then exporters of other projects. A display manager is in this list only where nobody is logged in, MPS only
-# without clients: who reads the node leaves out their unit otherwise.
+# What may be stopped for a reload of the modules and is started again, in the order of stopping: the holders that a
+# reset knows, then exporters of other projects. A display manager is in this list only where nobody is logged in, MPS
+# only without clients: who reads the node leaves out their unit otherwise.
 STOPPABLE: t.Tuple[str, ...] = (
     *(unit for unit, _why in _HOLDERS if unit != PERSISTENCED),
     "nvidia_gpu_exporter.service",  # utkuozdemir/nvidia_gpu_exporter, its own systemd unit

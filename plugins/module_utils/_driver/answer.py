@@ -12,10 +12,27 @@ from __future__ import annotations
 import typing as t
 
 from .._data.driver_gpus import generation
+from .._errors import AccelError
 from .describe import condition
 from .model import Kernel, Node, PciDevice
+from .planned import Planned
 
 Answer = t.Dict[str, t.Any]
+
+# Keys of gpu_driver's result that stand in the plan.
+PLANNED = (
+    "branch",
+    "flavour",
+    "source",
+    "repository",
+    "upgrade_pending",
+    "reload_required",
+    "reboot_required",
+    "reboot_hindered",
+    "daemon_reload_required",
+    "enrolment_required",
+    "warnings",
+)
 
 
 def answer_node(node: Node) -> Answer:
@@ -44,6 +61,17 @@ def answer_node(node: Node) -> Answer:
         "reboot_pending": list(node.reboot_pending),
         "daemon_reload_risk": list(node.daemon_reload_risk),
         "our_files": sorted(node.files),
+    }
+
+
+def answer_plan(plan: t.Optional[Planned], refusal: t.Optional[AccelError]) -> Answer:
+    """What gpu_driver would return, and why it would refuse. A plan that is refused changes nothing."""
+    told = plan.result() if plan else {}
+    return {
+        "changed": plan is not None and refusal is None and plan.changed,
+        "refusal": {"kind": refusal.kind, "message": refusal.message} if refusal else None,
+        "actions": [dict(action) for action in plan.actions] if plan else [],
+        **{key: told.get(key) for key in PLANNED},
     }
 
 

@@ -121,10 +121,10 @@ def graphical_sessions(files: Files) -> t.Tuple[str, ...]:
     )
 
 
-def records(files: Files) -> t.Dict[str, t.Any]:
+def records(files: Files, path: str = RECORDS) -> t.Dict[str, t.Any]:
     """What earlier runs wrote down; a broken file tells nothing."""
     try:
-        found = files.read_json(RECORDS)
+        found = files.read_json(path)
     except (AccelError, OSError):
         return {}
     return found if isinstance(found, dict) else {}

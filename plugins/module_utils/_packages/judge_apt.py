@@ -101,11 +101,7 @@ def _unwilling(both: str, _err: str, _waited: float, asked: Asked) -> t.Optional
     down = _DOWNGRADED.search(both)
     if down is not None and "without --allow-downgrades" in both:
         names = down[1].split()
-        return errors.DependencyError(
-            f"the package transaction would downgrade {', '.join(names)}, which was not allowed; nothing was changed; "
-            "wish the installed version or a newer one, or allow the downgrade",
-            detail=" ".join(names),
-        )
+        return judge.downgraded(names)
     changed = _HELD.search(both)
     if changed is not None and "without --allow-change-held-packages" in both:
         return judge.held(changed[1].split())
@@ -116,10 +112,7 @@ def _unwilling(both: str, _err: str, _waited: float, asked: Asked) -> t.Optional
     if foreign:
         return judge.held(foreign)
     lines = [" ".join(line.split()) for line in unmet[1].splitlines()]
-    return errors.DependencyError(
-        f"the packages do not go together: {'; '.join(lines)}; name the missing ones too, or wish another version",
-        detail="\n".join(lines),
-    )
+    return judge.dependency(lines)
 
 
 def _repository(_both: str, err: str, _waited: float, _asked: Asked) -> t.Optional[errors.AccelError]:

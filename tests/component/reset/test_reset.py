@@ -20,8 +20,9 @@ from ansible_collections.accel.gpu.plugins.module_utils._module.declare import d
 from ansible_collections.accel.gpu.plugins.module_utils._owners.objects import Allocation, Owner, Owners
 from ansible_collections.accel.gpu.plugins.module_utils._reset import core, probe
 from ansible_collections.accel.gpu.plugins.module_utils._settings import kept
+from ansible_collections.accel.gpu.plugins.module_utils._settings.decide import WISH_FILE as SETTINGS_FILE
 from ansible_collections.accel.gpu.tests.component.mig.changes import A100, DCGM, H100, PERSISTENCED, off, on, one
-from ansible_collections.accel.gpu.tests.component.mig.node import in_child
+from ansible_collections.accel.gpu.tests.component.mig.node import Json, in_child
 
 FABRIC_MANAGER = "nvidia-fabricmanager.service"
 # The addresses of the first two GPUs of a simulated node.
@@ -31,7 +32,7 @@ SPLIT = [on([one("3g.40gb", 4), one("1g.10gb", 1)])]
 
 def reset(node, gpus="all", check=False, **options):
     """The module's result, with `failed`, `msg` and `error` where it fails."""
-    result = {"changed": False}
+    result: Json = {"changed": False}
     ports = node.ports(check)
     with node.seen():
         try:
@@ -323,6 +324,25 @@ def test_a_silent_gpu_gets_its_geometry_from_the_stored_wish(node):
     assert made.layouts() == old
 
 
+@pytest.mark.parametrize(
+    ("wish", "limit", "told", "warned"),
+    [
+        ({"gpus": "all", "power_limit": 300}, "300.00", True, False),
+        ({"gpus": "all", "power_limit": 9000}, "700.00", False, True),
+        ({"gpus": {"model": "*A100*"}, "power_limit": 300}, "700.00", False, False),
+    ],
+    ids=["set", "refused", "not meant"],
+)
+def test_a_silent_gpu_gets_its_settings_from_the_stored_wish(node, wish, limit, told, warned):
+    made = made_of(node, f"{H100},{H100}")
+    made.files.write(SETTINGS_FILE, json.dumps({"version": 1, "options": {"settings": [wish]}}).encode())
+    made.sim.control("set 0 requires_reset 1")
+    done = good(made, {"index": 0})
+    assert ("deferred", "settings") in [(line["action"], line["object"]) for line in done["actions"]]
+    assert (power_limit(made, 0), power_limit(made, 1)) == (limit, "700.00")
+    assert (bool(done["settings_reapplied"]), bool(done["warnings"])) == (told, warned)
+
+
 def test_a_silent_gpu_that_somebody_has_open_is_busy(node, monkeypatch):
     monkeypatch.setattr(holders_probe, "_PAUSE", 0)
     made = made_of(node, f"{H100},{H100}")
@@ -351,6 +371,30 @@ def test_the_stored_wish_decides_where_it_says_something_else(node):
     made.make(SPLIT)
     good(made)
     assert made.layouts()[0][2][0][0] == "3g.40gb" and len(made.layouts()[0][2]) == 1
+
+
+@pytest.mark.parametrize("board", [A100, H100])
+@pytest.mark.parametrize(("stands", "wish"), [([off()], SPLIT), (SPLIT, [off()])], ids=["on", "off"])
+def test_the_mode_of_the_stored_wish_comes_with_one_reset(node, board, stands, wish):
+    made = made_of(node, board)
+    made.make(wish)
+    wished = made.layouts()
+    made.make(stands)
+    made.files.write(WISH_FILE, json.dumps({"version": 1, "options": {"geometry": wish}}).encode())
+    made.sim.smi("-i", "0", "-pl", "250", check=True)
+    count = resets(made)[0]
+    good(made)
+    assert (made.layouts(), resets(made)) == (wished, [count + 1])
+    assert power_limit(made, 0) == "250.00"
+
+
+def test_a_gpu_that_hangs_needs_a_reboot(node):
+    made = made_of(node, f"{H100},{H100}")
+    made.deadline = 0.3
+    made.sim.control("set 1 hung 1")
+    result = reset(made, {"index": 1})
+    assert (result["error"]["kind"], resets(made)) == ("blocked", [0, 0])
+    assert "the GPU cannot be reset: it does not even tell its UUID and PCI address" in result["msg"]
 
 
 def test_a_layout_that_satisfies_the_stored_wish_keeps_its_places(node):
