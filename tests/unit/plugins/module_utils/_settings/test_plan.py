@@ -402,7 +402,7 @@ def test_persistence_that_its_daemon_keeps_is_left_to_it():
     assert reasons(planned, "keep") == [
         (
             "persistence_mode on",
-            "is as settings[0] wishes; nvidia-persistenced (/lib/systemd/system/nvidia-persistenced.service) keeps it",
+            "is as settings[0] wishes; it belongs to nvidia-persistenced (/lib/systemd/system/nvidia-persistenced.service)",
         )
     ]
 
