@@ -17,7 +17,7 @@ description:
   - Reads distribution, kernels with their NVIDIA modules, GPUs, Secure Boot, packages, units and who works on the GPUs.
   - GPUs come from the PCI tree, so they are told without any driver.
   - A node without driver, a driver without GPU, parts that differ in version are answers, not errors; see RV(driver).
-  - Nothing on the node changes, and no package index is fetched.
+  - Nothing on the node changes. Without O(wish) no package index is fetched either.
 extends_documentation_fragment:
   - accel.gpu.attributes
   - accel.gpu.attributes.info_module

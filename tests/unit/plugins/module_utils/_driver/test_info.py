@@ -283,6 +283,7 @@ def test_the_plan_is_that_of_gpu_driver():
     wish = asked(branch="580")
     seen = planned.Seen(State(node(distribution=DEBIAN._replace(id="arch", family=""))))
     plan = planned.decide(wish, seen)
+    assert plan.refusal is not None
     told = answered(seen.state.node, wish, plan=plan, refusal=plan.refusal)["plan"]
     assert set(told) == set(returned("driver_info")["plan"]["sample"])
     assert told["changed"] is False
