@@ -256,11 +256,12 @@ holders:
   sample:
     - {name: nvidia-persiste of nvidia-persistenced.service, unit: nvidia-persistenced.service, pid: 812}
 reboot_pending:
-  description: Reasons why the distribution wants a reboot.
+  description:
+    - Reasons for a reboot, from the files that packages leave and from the kernels. Nothing of them is judged.
   returned: always
   type: list
   elements: str
-  sample: ["/run/reboot-required is there, for linux-image-6.1.0-32-amd64"]
+  sample: ["kernel 6.1.0-56-amd64 boots next, 6.1.0-32-amd64 is running"]
 daemon_reload_risk:
   description: Running containers that C(systemctl daemon-reload) would take the GPU from.
   returned: always

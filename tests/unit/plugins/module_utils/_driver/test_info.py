@@ -237,7 +237,7 @@ def test_the_answer_in_full():
         "managers": [{"name": "NVIDIA's mig-manager", "evidence": "it is enabled"}],
         "busy": [{"gpu": "GPU 0000:3b:00.0", "who": "process 4242", "process": True}],
         "holders": [{"name": "nvidia-persiste", "unit": "nvidia-persistenced.service", "pid": 7}],
-        "reboot_pending": ["/run/reboot-required is there"],
+        "reboot_pending": ["/run/reboot-required is there", "kernel 6.2 boots next, 6.1 is running"],
         "daemon_reload_risk": ["0123"],
         "our_files": ["/etc/modprobe.d/accel-gpu.conf"],
     }
