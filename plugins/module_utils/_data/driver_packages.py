@@ -24,7 +24,8 @@ class Layout(t.NamedTuple):
 
     A kind of modules, flavour and profile that is not in `names` is not offered; `missing` says why for a kind of
     modules. `fabric` and so on are None where the source does not have them. `own_version` are names that do not carry
-    the driver's version. `signed`: kinds of modules that Secure Boot accepts without a key of the machine.
+    the driver's version, `helpers` are left out where nobody offers them. `signed`: kinds of modules that Secure Boot
+    accepts without a key of the machine.
     `brings_blacklist`: a package blacklists nouveau by itself. `modules` are the kernel modules as modprobe.d must
     name them, by flavour, where they differ from the usual names.
     """
@@ -38,6 +39,7 @@ class Layout(t.NamedTuple):
     persistenced: t.Optional[str] = None
     pinning: t.Optional[str] = None
     own_version: Names = ()
+    helpers: Names = ()
     signed: Names = ()
     brings_blacklist: bool = False
     modules: t.Mapping[str, t.Mapping[str, str]] = {}
@@ -185,6 +187,15 @@ _DEBIAN_COMMON = (
     "nvidia-alternative",
     "firmware-nvidia-gsp",
 )
+_DEBIAN_HELPERS = (
+    "libnvidia-cfg1",
+    "libnvidia-ptxjitcompiler1",
+    "libnvidia-pkcs11-openssl3",
+    "nvidia-alternative",
+    "firmware-nvidia-gsp",
+    "nvidia-kernel-support",
+    "nvidia-open-kernel-support",
+)
 _DEBIAN_OPEN = ("nvidia-open-kernel-dkms", "nvidia-open-kernel-support", *_DEBIAN_COMMON)
 _DEBIAN_CLOSED = ("nvidia-kernel-dkms", "nvidia-kernel-support", *_DEBIAN_COMMON)
 
@@ -213,6 +224,7 @@ _DEBIAN_OWN = Layout(
     persistenced="nvidia-persistenced",
     # [measured]: persistenced lags the driver, modprobe is ahead of it on 13; legacy-check of 12 is in security alone
     own_version=("nvidia-persistenced", "nvidia-modprobe", "nvidia-legacy-check", "nvidia-settings", "nvidia-xconfig"),
+    helpers=_DEBIAN_HELPERS,
     brings_blacklist=True,  # [measured]: nvidia-kernel-support
     modules={_C: _debian_modules("nvidia-current"), _O: _debian_modules("nvidia-current-open")},
     missing={_P: "Debian has no precompiled NVIDIA modules"},

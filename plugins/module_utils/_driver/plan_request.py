@@ -46,7 +46,7 @@ def removal(node: Node) -> t.Optional[ChangePackages]:
 
 
 def packages(wish: Wish, node: Node, target: Target, offers: Offers) -> Packages:
-    needed = parts(wish, node, target)
+    needed = _offered_parts(parts(wish, node, target), node, target, offers)
     version = _version(wish, node, target, needed, offers)
     first = _pinning(node, needed, offers)
     install: t.List[t.Tuple[str, t.Optional[str]]] = list(_headers(wish, node, needed, offers, version))
@@ -73,6 +73,16 @@ def packages(wish: Wish, node: Node, target: Target, offers: Offers) -> Packages
         tuple(install), remove, _goes_down(node, target, version), stream, first, download=wish.download_only
     )
     return Packages(version, change, wanted)
+
+
+def _offered_parts(needed: Parts, node: Node, target: Target, offers: Offers) -> Parts:
+    """Without helpers that nobody has."""
+    left = (
+        name
+        for name in needed.driver
+        if name not in target.layout.helpers or name in node.packages or offers.versions.get(name)
+    )
+    return needed._replace(driver=tuple(left))
 
 
 # --- which version -------------------------------------------------------------------------------------------------

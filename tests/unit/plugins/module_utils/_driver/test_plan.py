@@ -160,6 +160,22 @@ def test_debians_own_packages_bring_the_blacklist_and_name_their_modules() -> No
     ]
 
 
+def test_helpers_that_a_repository_does_not_have_are_left_out() -> None:
+    names = (
+        "nvidia-kernel-dkms",
+        "nvidia-smi",
+        "libcuda1",
+        "libnvidia-ml1",
+        "nvidia-persistenced",
+        "nvidia-alternative",
+    )
+    node, wish = nodes.node("debian", "12"), nodes.wish(source="distribution")
+    offers = nodes.offers(node, names, "535.309.01")
+    state, made = nodes.decided(node, wish, "535.309.01", offers=offers)
+    assert set(dict(only(made, steps.ChangePackages).install)) == set(names)
+    assert nodes.decided(nodes.after(state, made), wish, offers=offers)[1].steps == ()
+
+
 def test_headers_are_installed_with_the_driver() -> None:
     for name, version, release, package in (
         ("ubuntu", "24.04", KERNEL, ("linux-headers-6.8.0-90-generic", "6.8.0-90.91")),
