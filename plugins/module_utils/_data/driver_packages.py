@@ -24,7 +24,8 @@ class Layout(t.NamedTuple):
 
     A kind of modules, flavour and profile that is not in `names` is not offered; `missing` says why for a kind of
     modules. `fabric` and so on are None where the source does not have them. `own_version` are names that do not carry
-    the driver's version, `helpers` are left out where nobody offers them. `signed`: kinds of modules that Secure Boot
+    the driver's version, `helpers` are left out where nobody offers them; of each row of `either` the first that is
+    there is taken. `signed`: kinds of modules that Secure Boot
     accepts without a key of the machine.
     `brings_blacklist`: a package blacklists nouveau by itself. `modules` are the kernel modules as modprobe.d must
     name them, by flavour, where they differ from the usual names.
@@ -40,6 +41,7 @@ class Layout(t.NamedTuple):
     pinning: t.Optional[str] = None
     own_version: Names = ()
     helpers: Names = ()
+    either: t.Tuple[Names, ...] = ()
     signed: Names = ()
     brings_blacklist: bool = False
     modules: t.Mapping[str, t.Mapping[str, str]] = {}
@@ -95,7 +97,10 @@ _NVIDIA_UBUNTU_590 = Layout(
         (_D, _O, _FULL): ("nvidia-open",),
         (_D, _C, _FULL): ("cuda-drivers",),
     },
-    persistenced="nvidia-persistenced",  # third parties install it by this name; not verified in [renames]
+    # Third parties install it by this name; by analogy with [renames] it would still be in nvidia-compute-utils.
+    # Neither is verified, so the repository is asked for both.
+    persistenced="nvidia-persistenced",
+    either=(("nvidia-persistenced", "nvidia-compute-utils"),),
     nvlsm="nvlsm",
     pinning="nvidia-driver-pinning-{pin}",
     own_version=("nvlsm",),

@@ -76,13 +76,16 @@ def packages(wish: Wish, node: Node, target: Target, offers: Offers) -> Packages
 
 
 def _offered_parts(needed: Parts, node: Node, target: Target, offers: Offers) -> Parts:
-    """Without helpers that nobody has."""
-    left = (
-        name
-        for name in needed.driver
-        if name not in target.layout.helpers or name in node.packages or offers.versions.get(name)
-    )
-    return needed._replace(driver=tuple(left))
+    """Without helpers that nobody has, and with one name where there are several for the same thing."""
+    layout = target.layout
+    there = {name for name in needed.driver if name in node.packages or offers.versions.get(name)}
+    without = set(layout.helpers) - there
+    for row in layout.either:
+        taken = next(
+            (name for name in row if name in node.packages), next((name for name in row if name in there), row[0])
+        )
+        without |= set(row) - {taken}
+    return needed._replace(driver=tuple(name for name in needed.driver if name not in without))
 
 
 # --- which version -------------------------------------------------------------------------------------------------

@@ -176,6 +176,15 @@ def test_helpers_that_a_repository_does_not_have_are_left_out() -> None:
     assert nodes.decided(nodes.after(state, made), wish, offers=offers)[1].steps == ()
 
 
+@pytest.mark.parametrize("name", ["nvidia-persistenced", "nvidia-compute-utils"])
+def test_of_two_names_for_one_thing_the_one_that_is_there_is_taken(name: str) -> None:
+    wish = nodes.mirror(version="595.71.05")
+    offers = nodes.offers(nodes.node(), ("libnvidia-compute", "nvidia-dkms-open", "nvidia-utils", name), "595.71.05")
+    state, made = nodes.decided(nodes.node(), wish, offers=offers)
+    assert name in dict(only(made, steps.ChangePackages).install)
+    assert nodes.decided(nodes.after(state, made), wish, offers=offers)[1].steps == ()
+
+
 def test_headers_are_installed_with_the_driver() -> None:
     for name, version, release, package in (
         ("ubuntu", "24.04", KERNEL, ("linux-headers-6.8.0-90-generic", "6.8.0-90.91")),
