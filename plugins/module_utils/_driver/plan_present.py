@@ -164,7 +164,7 @@ def _memory(
 ) -> None:
     on_disk = version if change is not None and change.install else _on_disk(node)
     flavour = target.flavour if draft.upgrade is None else _flavour_on_disk(node, target)
-    memory = plan_modules.memory(wish, node, on_disk, flavour)
+    memory = plan_modules.memory(wish, node, on_disk, flavour, None if change is None else there)
     if memory.step is not None:
         draft.modules(memory.step, node.loaded.version if node.loaded else None, on_disk, memory.why)
     loaded = node.loaded is not None or memory.step is not None

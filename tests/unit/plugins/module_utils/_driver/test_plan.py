@@ -339,6 +339,13 @@ def test_an_upgrade_under_a_module_that_may_change_ends_with_a_reload() -> None:
     assert (second.steps, second.owed) == ((), steps.Owed())
 
 
+def test_units_that_scripts_of_packages_start_go_before_the_modules() -> None:
+    node = settled(switches=SWITCHES)
+    stopped = {name: unit._replace(active=False) for name, unit in node.units.items()}
+    made = again(dataclasses.replace(node, units=stopped), nodes.mirror(version=NEW, change_loaded=True))
+    assert only(made, steps.ReloadModules).stop == ("nvidia-fabricmanager.service", "nvidia-persistenced.service")
+
+
 def test_a_busy_node_keeps_its_driver_whatever_is_allowed() -> None:
     node = dataclasses.replace(settled(), busy=BUSY)
     made = again(node, nodes.mirror(version=NEW, change_loaded=True), changes=dependency(NEW, OLD))
