@@ -12,7 +12,7 @@ from .._errors import BlockedError, WishError
 from . import versions
 from .model import Node, Offers, Wish
 from .plan_choice import Target, choose
-from .plan_names import Parts, carries, followers, of_other_source, parts, strays
+from .plan_names import Parts, carries, followers, kernels, of_other_source, parts, strays
 from .steps import ChangePackages
 
 _SHOWN = 6  # versions that a message lists
@@ -49,7 +49,7 @@ def packages(wish: Wish, node: Node, target: Target, offers: Offers) -> Packages
     needed = parts(wish, node, target)
     version = _version(wish, node, target, needed, offers)
     first = _pinning(node, needed, offers)
-    install: t.List[t.Tuple[str, t.Optional[str]]] = list(_headers(wish, needed, offers))
+    install: t.List[t.Tuple[str, t.Optional[str]]] = list(_headers(wish, node, needed, offers, version))
     for name in needed.driver:
         package = _package_version(node, target, offers, name, version)
         if node.packages.get(name) != package:
@@ -186,8 +186,14 @@ def _pinning(node: Node, needed: Parts, offers: Offers) -> Pairs:
     return ((name, offers.versions[name][0]),)
 
 
-def _headers(wish: Wish, needed: Parts, offers: Offers) -> t.Iterator[t.Tuple[str, t.Optional[str]]]:
+def _headers(
+    wish: Wish, node: Node, needed: Parts, offers: Offers, version: str
+) -> t.Iterator[t.Tuple[str, t.Optional[str]]]:
+    """Not for a kernel that has the module of this version already."""
+    built = {kernel.release for kernel in kernels(node) for one in kernel.modules if one.version == version}
     for name, begins, kernel in needed.kernels:
+        if kernel in built:
+            continue
         fitting = [one for one in offers.versions.get(name, ()) if begins is None or _begins(one, begins)]
         if not fitting:
             package = name if begins is None else f"{name} {begins}"
