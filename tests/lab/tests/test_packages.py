@@ -89,7 +89,9 @@ class Case:
     node: PackagesNode
 
     def configure(self) -> None:
-        """The repository as a role would write it, and an index of it."""
+        """The repository as a role would write it, and an index of it; once."""
+        if self.node.run(f"test -e {KEY}").returncode == 0:
+            return
         for _name, files in self.family.source():
             for path, text in files:
                 self.node.out(f"mkdir -p $(dirname {path}); cat >{path} <<'END'\n{text}END\n")
@@ -255,18 +257,17 @@ def test_a_failing_script_is_told_with_its_words(case: Case) -> None:
 
 
 LOCK = {
-    "apt": "fcntl.lockf(open('/var/lib/dpkg/lock-frontend', 'w'), fcntl.LOCK_EX)",
+    "apt": "fcntl.lockf(kept := open('/var/lib/dpkg/lock-frontend', 'w'), fcntl.LOCK_EX)",
     "dnf": "open('/var/cache/dnf/metadata_lock.pid', 'w').write(str(os.getpid()))",
-    "zypper": "open('/run/zypp.pid', 'w').write(str(os.getpid()) + '\\n'); "
-    "fcntl.lockf(open('/run/zypp.pid', 'r+'), fcntl.LOCK_EX)",
+    # the number in the file is the lock, as long as that process runs
+    "zypper": "open('/run/zypp.pid', 'w').write(str(os.getpid()) + chr(10))",
 }
 
 
 def test_a_lock_is_named_by_its_holder(case: Case) -> None:
     case.configure()
     kind = next(kind for kind, family in FAMILIES.items() if family is case.family)
-    held = LOCK[kind].replace("fcntl.lockf(open(", "fcntl.lockf(kept := open(")
-    program = f"import fcntl, os, time; {held}; time.sleep(30)"
+    program = f"import fcntl, os, time; {LOCK[kind]}; time.sleep(60)"
     case.node.out(f'systemd-run --quiet --unit accel-lab-holder /usr/bin/python3 -c "{program}"; sleep 0.7')
     try:
         pid = int(case.node.out("systemctl show --property MainPID --value accel-lab-holder"))
