@@ -12,6 +12,7 @@ import typing as t
 from .._errors import PackageStateError, TransactionError
 from .._ports import Ports
 from . import judge, judge_apt, parse_apt, probe_locks
+from .apply_apt_pins import preferring
 from .apply_apt_scratch import move_into, update_options
 from .apply_base import Base
 from .apply_scratch import Scratch
@@ -181,6 +182,10 @@ class Apt(Base):
 
     def _get(self, request: Request, options: t.Sequence[str], words: t.Sequence[str]) -> str:
         """apt-get install. Foreign holds were looked at by `simulate`, so apt may change what is held."""
+        with preferring(self._ports.files, request) as preference:
+            return self._install(request, (*preference, *options), words)
+
+    def _install(self, request: Request, options: t.Sequence[str], words: t.Sequence[str]) -> str:
         argv = [
             *_ENVIRONMENT, "apt-get", *self._configuration, *_OPTIONS,
             "-o", f"APT::Install-Recommends={str(request.recommends).lower()}", "--allow-change-held-packages",

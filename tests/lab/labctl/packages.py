@@ -191,9 +191,10 @@ def _package(the_set: Row, key: str, row: Row, driver: str, kernels: Kernels, wo
     kernel = kernels.of(word) if word else ""
 
     def fill(text: str) -> str:
-        return string.Template(text).substitute(
-            version=version, branch=branch, full=full, kernel=kernel, running=kernels.running, next=kernels.next
-        )
+        words = {"kernel": kernel, "running": kernels.running, "next": kernels.next}
+        # what no name of a package may hold
+        words = {key: value.lower().replace("_", "-") for key, value in words.items()}
+        return string.Template(text).substitute(version=version, branch=branch, full=full, **words)
 
     return Package(
         name=fill(row.get("name", key)),

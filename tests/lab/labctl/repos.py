@@ -26,7 +26,7 @@ PLACE = "srv/accel-lab/repos"
 KEYS = {
     "good": Key("good"),
     # what Debian 13 refuses since February 2026
-    "sha1": Key("sha1", digest="sha1"),
+    "sha1": Key("sha1", bound_by="sha1"),
     "expired": Key("expired", valid_days=30),
 }
 # installed in every node that has the repositories
@@ -59,15 +59,19 @@ def build(kernels: Kernels) -> list[Entry]:
     for repository in catalogue.of_format("deb-"):
         for entry in _repository(catalogue, repository, kernels):
             found[entry.path] = entry
-    wanted = [*PREINSTALLED, f"linux-image-{kernels.running}", f"linux-headers-{kernels.running}"]
-    for name in wanted:
-        package = _first(catalogue, ("kernels-debian", "stand-ins"), name, kernels)
-        found[f"installed/{deb.file_name(package)}"] = Entry(
-            f"installed/{deb.file_name(package)}", 0o644, deb.build(package, Target())
-        )
+    for package in preinstalled(catalogue, kernels):
+        path = f"installed/{deb.file_name(package)}"
+        found[path] = Entry(path, 0o644, deb.build(package, Target()))
     for entry in key_entries():
         found[entry.path] = entry
     return list(found.values())
+
+
+def preinstalled(catalogue: Catalogue, kernels: Kernels) -> list[Package]:
+    """The lab's stand-ins and the running kernel with its headers."""
+    known = [one for name in ("kernels-debian", "stand-ins") for one in catalogue.packages(name, kernels)]
+    names = {package.name: package for package in reversed(known)}
+    return [names[name] for name in PREINSTALLED] + [one for one in known if one.kernel == kernels.running]
 
 
 def build_rpm(kernels: Kernels) -> list[Entry]:
@@ -117,7 +121,7 @@ def key_entries() -> list[Entry]:
         table["keys"][name] = {
             "fingerprint": key.fingerprint,
             "armored": f"{URL}/keys/{name}.asc",
-            "digest": key.digest,
+            "bound_by": key.bound_by,
         }
     return [*found, Entry("keys/keys.json", 0o644, (json.dumps(table, indent=1) + "\n").encode())]
 
@@ -137,14 +141,6 @@ def _repository(catalogue: Catalogue, repository: Repository, kernels: Kernels) 
     for folder, key in repository.signed.items():
         found += deb.flat(f"{folder}/{below}", pool, packages, where, KEYS.get(key))
     return found
-
-
-def _first(catalogue: Catalogue, sets: t.Sequence[str], name: str, kernels: Kernels) -> Package:
-    for one in sets:
-        for package in catalogue.packages(one, kernels):
-            if package.name == name:
-                return package
-    raise LabError(f"no set of {', '.join(sets)} has the package {name!r}")
 
 
 def _digest(kernels: Kernels) -> str:

@@ -2,298 +2,191 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The room _packages with the real apt, dnf and zypper on nodes of the lab and its repositories."""
+"""The catalogue of packages, the packages made from it, and the keys that sign them: no node is needed."""
 
 from __future__ import annotations
 
-import dataclasses
-import functools
-import os
+import io
+import re
+import subprocess
+import tarfile
 import typing as t
+from pathlib import Path
 
 import pytest
-from labctl import image, nodes
-from labctl.inventory import NodeSpec
-from labctl.repos import KEYS, URL
-from packages_node import PackagesNode
+from labctl import deb, inventory, openpgp, packages, payload, repos
+from labctl.common import LabError
+from labctl.packages import Catalogue, Kernels, Package
 
-SCENARIO = f"packages-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
-OLD, NEW = "580.95.05", "580.126.16"
-KEY = "/etc/accel-lab-test.asc"
-# what may not change while a repository is only looked at
-STATE = (
-    "find /etc /var/lib/dpkg /var/lib/apt /var/cache/apt /var/lib/rpm /var/lib/dnf /var/cache/dnf /var/lib/zypp "
-    "/var/cache/zypp /tmp /var/tmp -xdev '(' -type f -o -type l ')' 2>/dev/null | sort | "
-    "xargs -d '\\n' sha256sum 2>/dev/null"
-)
+KERNELS = Kernels("6.1.0-40-amd64", "6.2.1-lab-amd64")
+CATALOGUE = Catalogue()
+SUITES = sorted(one.name for one in CATALOGUE.of_format("deb-"))
+RELATION = re.compile(r"([a-z0-9][a-z0-9.+-]+)(?: \((>=|=) ([^)]+)\))?")
 
 
-@dataclasses.dataclass(frozen=True)
-class Family:
-    """One package manager, with the packages that a driver consists of there."""
-
-    image: str
-    folder: str
-    repository: str
-    names: tuple[str, ...]
-    form: str
-    stream: str | None = None
-
-    def version(self, driver: str) -> str:
-        return self.form.format(driver)
-
-    def request(self, driver: str, **more: t.Any) -> dict[str, t.Any]:
-        wanted = [[name, self.version(driver)] for name in self.names]
-        return {"install": wanted, **({"module": self.stream} if self.stream else {}), **more}
-
-    def source(self, folder: str = "nvidia", key: str = "good", server: str = URL) -> list[t.Any]:
-        address = f"{server}/{folder}/{self.repository}/x86_64"
-        texts = {
-            "driver": ("nv.sources", f"Types: deb\nURIs: {address}\nSuites: ./\nSigned-By: {KEY}\n"),
-            "el": ("nv.repo", f"[nv]\nname=nv\nbaseurl={address}\ngpgcheck=1\nrepo_gpgcheck=1\ngpgkey=file://{KEY}\n"),
-            "suse": ("nv.repo", f"[nv]\nname=nv\nbaseurl={address}\nenabled=1\ngpgcheck=1\ngpgkey=file://{KEY}\n"),
-        }
-        name, text = texts[self.image]
-        return [["nv", [[f"{self.folder}/{name}", text], [KEY, KEYS[key].public()]]]]
+def of(repository: str) -> list[Package]:
+    return [one for name in CATALOGUE.repositories[repository].sets for one in CATALOGUE.packages(name, KERNELS)]
 
 
-FAMILIES = {
-    "apt": Family(
-        "driver",
-        "/etc/apt/sources.list.d",
-        "debian12",
-        ("libnvidia-ml1", "libcuda1", "nvidia-driver-cuda", "nvidia-modprobe"),
-        "{}-1",
-    ),
-    "dnf": Family(
-        "el",
-        "/etc/yum.repos.d",
-        "rhel9",
-        ("nvidia-driver-cuda", "kmod-nvidia-open-dkms"),
-        "3:{}-1.el9",
-        "nvidia-driver:580-open",
-    ),
-    "zypper": Family(
-        "suse",
-        "/etc/zypp/repos.d",
-        "sles15",
-        ("nvidia-compute-G06", "nvidia-compute-utils-G06", "nvidia-open-driver-G06"),
-        "{}-1",
-    ),
-}
+def versions(repository: str, name: str) -> list[str]:
+    return [one.full for one in of(repository) if one.name == name]
 
 
-@dataclasses.dataclass(frozen=True)
-class Case:
-    family: Family
-    node: PackagesNode
-
-    def configure(self) -> None:
-        """The repository as a role would write it, and an index of it; once."""
-        if self.node.run(f"test -e {KEY}").returncode == 0:
-            return
-        for _name, files in self.family.source():
-            for path, text in files:
-                self.node.out(f"mkdir -p $(dirname {path}); cat >{path} <<'END'\n{text}END\n")
-        assert self.node.ask(("trust", KEY), ("refresh", 0)).last is True
-
-    def installed(self) -> dict[str, str]:
-        found = self.node.ask(("installed", list(self.family.names))).last
-        return {one["name"]: one["version"] for one in found}
-
-    def all_at(self, driver: str) -> dict[str, str]:
-        return {name: self.family.version(driver) for name in self.family.names}
-
-
-@functools.cache
-def _started(kind: str) -> Case:
-    family = FAMILIES[kind]
-    spec = NodeSpec(kind, ("t4",), state="no_module", image=family.image, sources="lab")
-    nodes.up(SCENARIO, [spec], image.ensure(family.image))
-    node = PackagesNode(nodes.container_name(SCENARIO, kind))
-    node.install_room()
-    # repositories that the node has from the start
-    node.ask(("refresh", 0))
-    return Case(family, node)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _cleared() -> t.Iterator[None]:
-    try:
-        yield
-    finally:
-        nodes.down(SCENARIO)
-
-
-@pytest.fixture(params=list(FAMILIES))
-def case(request: pytest.FixtureRequest) -> Case:
-    return _started(request.param)
-
-
-def test_a_repository_is_looked_at_without_a_trace(case: Case) -> None:
-    before = case.node.run(STATE).stdout
-    name = case.family.names[0]
-    asked = case.node.ask(
-        ("versions", [name, "no-such-package"]),
-        ("simulate", case.family.request(NEW)),
-        scratch=case.family.source(),
-        check=True,
-    )
-    assert asked.error is None, asked.error
-    offered, transaction = asked.answers
-    assert list(offered) == [name]
-    assert offered[name].index(case.family.version(NEW)) < offered[name].index(case.family.version(OLD))
-    planned = {change["name"]: (change["before"], change["after"]) for change in transaction["changes"]}
-    assert {name: planned[name] for name in case.family.names} == {
-        name: (None, case.family.version(NEW)) for name in case.family.names
+@pytest.mark.parametrize("repository", SUITES)
+def test_every_dependency_can_be_fulfilled(repository: str) -> None:
+    """But for the one that cannot in reality either: Debian 12's open modules want firmware of another version."""
+    known = of(repository) + repos.preinstalled(CATALOGUE, KERNELS)
+    names = {one.name: one for one in known} | {
+        word.split()[0]: one for one in known for word in one.related("provides")
     }
-    assert case.node.run(STATE).stdout == before
+    pairs = {(one.name, one.full) for one in known}
+    missing = []
+    for package in of(repository):
+        for relation in package.related("depends"):
+            if not any(_fulfilled(word.strip(), names, pairs) for word in relation.split("|")):
+                missing.append(f"{package.name}: {relation}")
+    wanted = ["nvidia-open-kernel-dkms: firmware-nvidia-gsp (= 535.261.03)"] if repository == "bookworm" else []
+    assert missing == wanted
 
 
-BROKEN = [
-    ("apt", "nvidia", "expired", "no_key"),
-    ("apt", "nvidia-sha1", "sha1", "sha1"),
-    ("apt", "nvidia-expired", "expired", "expired"),
-    ("apt", "nvidia-unsigned", "good", "unsigned"),
-    ("apt", "nowhere", "good", "missing"),
-    ("dnf", "nvidia", "expired", "bad_signature"),
-    ("dnf", "nvidia-unsigned", "good", "unsigned"),
-    ("dnf", "nowhere", "good", "missing"),
-    ("zypper", "nvidia", "expired", "no_key"),
-    ("zypper", "nvidia-unsigned", "good", "unsigned"),
-    ("zypper", "nowhere", "good", "missing"),
+def _fulfilled(word: str, names: t.Mapping[str, Package], pairs: t.Collection[tuple[str, str]]) -> bool:
+    match = RELATION.fullmatch(word)
+    assert match is not None, word
+    name, operator, version = match.groups()
+    return name in names if operator is None else (name, version) in pairs
+
+
+@pytest.mark.parametrize("repository", SUITES)
+def test_no_version_of_a_package_comes_twice(repository: str) -> None:
+    files = [deb.file_name(one) for one in of(repository)]
+    assert sorted(set(files)) == sorted(files)
+
+
+# repository, package, its versions there
+VERSIONS = [
+    ("debian12", "nvidia-fabricmanager", ["580.95.05-1", "580.126.16-1", "590.48.01-1", "595.71.05-1", "620.12.04-1"]),
+    ("debian12", "nvidia-fabricmanager-570", ["570.195.03-1"]),
+    ("debian12", "nvidia-driver-pinning-580", ["580.126.16-1"]),
+    ("debian12", "nvidia-driver-pinning-580.95.05", ["580.95.05-1"]),
+    ("debian12", "nvlsm", ["2025.06.6-1"]),
+    ("debian13", "cuda-keyring", ["1.1-1"]),
+    ("ubuntu2404", "nvidia-dkms-580-open", ["580.95.05-0ubuntu1", "580.126.16-0ubuntu1"]),
+    ("ubuntu2404", "nvidia-dkms-590-open", []),
+    ("ubuntu2404", "nvidia-dkms-open", ["590.48.01-0ubuntu1", "595.71.05-1ubuntu1", "620.12.04-1ubuntu1"]),
+    # R620 has no proprietary modules
+    ("ubuntu2404", "nvidia-dkms", ["590.48.01-0ubuntu1", "595.71.05-1ubuntu1"]),
+    ("ubuntu2404", "nvidia-fabricmanager", [
+        "580.95.05-1", "580.126.16-1", "590.48.01-1", "595.71.05-1ubuntu1", "620.12.04-1ubuntu1",
+    ]),
+    ("bookworm", "nvidia-driver", ["535.309.01-0+deb12u1"]),
+    ("bookworm", "nvidia-persistenced", ["535.171.04-1~deb12u1"]),
+    ("noble", "nvidia-driver-570-server-open", ["580.95.05-0ubuntu1", "580.126.16-0ubuntu1"]),
+    ("noble", "linux-modules-nvidia-580-server-open-6.2.1-lab-amd64", ["580.126.16-0ubuntu1"]),
+    ("noble", "linux-image-generic", ["99.1", "99.2"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("repository", "name", "wanted"), VERSIONS, ids=[f"{one[0]}-{one[1]}" for one in VERSIONS])
+def test_versions(repository: str, name: str, wanted: list[str]) -> None:
+    assert versions(repository, name) == wanted
+
+
+def test_kernels_of_any_machine_give_names_that_packages_may_have() -> None:
+    odd = Kernels("5.14.0-427.el9.X86_64", "5.15.1-lab-amd64")
+    image = CATALOGUE.packages("kernels-debian", odd)[0]
+    assert (image.name, image.kernel) == ("linux-image-5.14.0-427.el9.x86-64", "5.14.0-427.el9.X86_64")
+
+
+def test_mistakes_in_the_catalogue_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "x.yml"
+    path.write_text("sets: {s: {versions: ['1.0'], packages: {p: {role: meta, dependz: []}}}}")
+    with pytest.raises(LabError, match=r"^set s, package p: unknown field 'dependz'$"):
+        Catalogue(tmp_path).packages("s", KERNELS)
+    path.write_text("sets: {s: {versions: ['1.0'], packages: {p: {role: mega}}}}")
+    with pytest.raises(LabError, match=r"^set s, package p: role is 'mega'; it must be one of fabricmanager, "):
+        Catalogue(tmp_path).packages("s", KERNELS)
+    path.write_text("repositories: {r: {format: deb-flat, path: r, sets: [s], signed: {}}}")
+    with pytest.raises(LabError, match="^repository r: there is no set 's' in "):
+        Catalogue(tmp_path)
+
+
+def test_package_is_read_by_dpkg_and_reproducible(tmp_path: Path) -> None:
+    package = next(one for one in of("debian12") if one.name == "nvidia-fabricmanager")
+    data = deb.build(package, payload.Target())
+    assert data == deb.build(package, payload.Target())
+    path = tmp_path / "one.deb"
+    path.write_bytes(data)
+    told = subprocess.check_output(["dpkg-deb", "--field", str(path), "Package", "Version", "Architecture"], text=True)
+    assert told == "Package: nvidia-fabricmanager\nVersion: 580.95.05-1\nArchitecture: amd64\n"
+    listed = subprocess.check_output(["dpkg-deb", "--fsys-tarfile", str(path)])
+    with tarfile.open(fileobj=io.BytesIO(listed)) as bundle:
+        assert "./lib/systemd/system/nvidia-fabricmanager.service" in bundle.getnames()
+
+
+def test_packages_with_a_unit_reload_systemd() -> None:
+    """The one thing that matters to containers on the node, so it must be true of these and of no others."""
+    reloads = {
+        one.role
+        for one in of("debian12")
+        if "daemon-reload" in "".join(deb.scripts(one, payload.payload(one, payload.Target())).values())
+    }
+    assert reloads == {"persistenced", "fabricmanager", "imex"}
+
+
+def test_fingerprints_are_the_same_everywhere() -> None:
+    assert {name: key.fingerprint for name, key in repos.KEYS.items()} == {
+        "good": "5CBC8C480E25A83D6FCD3AEFCC9156D6527F1A80",
+        "sha1": "15215D34E3C896876652601455306D0E5651E393",
+        "expired": "5F439E77E495CCFA10EB5169C79A12C20B5230C8",
+    }
+
+
+def test_clear_signed_text_keeps_dashes_and_drops_trailing_blanks() -> None:
+    text = repos.KEYS["good"].clear("Origin: x  \n- one\n")
+    assert text.startswith("-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\nOrigin: x\n- - one\n-----BEGIN")
+
+
+def test_a_number_is_no_prime_by_chance() -> None:
+    n, e, d, p, q = openpgp.Key("good").numbers
+    assert (p * q, n.bit_length(), e * d % ((p - 1) * (q - 1))) == (n, 2048, 1)
+
+
+def test_order_of_versions_is_not_that_of_words() -> None:
+    assert packages.order("580.126.16") > packages.order("580.95.05")
+
+
+# id, host variables, message
+BAD = [
+    ("image", {"lab_image": "sles"}, "n: lab_image is 'sles'; it must be one of node, driver, driver13"),
+    (
+        "kernels",
+        {"lab_image": "driver", "lab_kernels": ["old"]},
+        "n: lab_kernels is ['old']; it must list words out of running, next",
+    ),
+    (
+        "switches",
+        {"lab_nvswitches": ["H100"]},
+        "n: lab_nvswitches: 'H100' is no PCI device such as 22a3, or 22a3*4 for four of them",
+    ),
+    ("os", {"lab_os": "ubuntu2404"}, "n: lab_os needs a lab_image with packages: driver, driver13"),
+    ("secure_boot", {"lab_secure_boot": False}, "n: lab_secure_boot needs a lab_image with packages: driver, driver13"),
+    (
+        "secure_boot_word",
+        {"lab_image": "driver", "lab_secure_boot": "on"},
+        "n: lab_secure_boot is 'on'; it must be true or false",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("kind", "folder", "key", "reason"), BROKEN, ids=["-".join(row[:2]) for row in BROKEN])
-def test_a_repository_that_cannot_be_used_is_told_apart(kind: str, folder: str, key: str, reason: str) -> None:
-    case = _started(kind)
-    answer = case.node.ask(("versions", [case.family.names[0]]), scratch=case.family.source(folder, key))
-    assert answer.error is not None
-    assert (answer.kind, answer.error[2]["reason"]) == ("repository", reason), answer.message
-    assert case.node.run("ls -d /tmp/accel-gpu-* /var/tmp/accel-gpu-*").stdout == ""
+@pytest.mark.parametrize(("variables", "message"), [case[1:] for case in BAD], ids=[case[0] for case in BAD])
+def test_bad_variables_are_named(variables: dict[str, t.Any], message: str) -> None:
+    with pytest.raises(LabError) as caught:
+        inventory.node_spec("n", {"lab_boards": ["t4"], **variables})
+    assert str(caught.value) == message
 
 
-def test_an_unreachable_repository(case: Case) -> None:
-    source = case.family.source(server="http://127.0.0.1:9")
-    answer = case.node.ask(("versions", [case.family.names[0]]), scratch=source)
-    assert answer.error is not None
-    assert (answer.kind, answer.error[2]["reason"]) == ("repository", "unreachable"), answer.message
-    assert "127.0.0.1:9" in answer.message
-
-
-def test_install_hold_upgrade_downgrade_remove(case: Case) -> None:
-    family, node, names = case.family, case.node, list(case.family.names)
-    case.configure()
-    simulated = node.ask(("simulate", family.request(OLD))).last
-    done = node.ask(("download", family.request(OLD)), ("run", family.request(OLD))).last
-    assert done["changes"] == simulated["changes"]
-    assert case.installed() == case.all_at(OLD)
-    assert node.ask(("run", family.request(OLD))).last["changes"] == []
-    # a hold of somebody else, and one of ours
-    node.ask(("hold", names))
-    assert set(names) <= set(node.ask(("holds",)).last)
-    refused = node.ask(("run", family.request(NEW)))
-    assert refused.kind == "held", refused
-    assert "held by somebody else; ask them, or release the hold and run again" in refused.message
-    assert case.installed() == case.all_at(OLD)
-    assert node.ask(("run", family.request(NEW, own_holds=names))).last["changes"]
-    assert case.installed() == case.all_at(NEW)
-    assert set(names) <= set(node.ask(("holds",)).last)
-    # back: only where it is allowed
-    assert node.ask(("simulate", family.request(OLD, own_holds=names))).kind == "dependency"
-    back = node.ask(("run", family.request(OLD, own_holds=names, downgrade=True)))
-    assert back.error is None, back.error
-    assert case.installed() == case.all_at(OLD)
-    assert set(names) <= set(node.ask(("holds",)).last)
-    node.ask(("unhold", [*names, "no-such-package"]))
-    assert not set(names) & set(node.ask(("holds",)).last)
-    # what else depends on them is told, and kept until it is named too
-    others = node.ask(("simulate", {"remove": names})).last
-    every = [change["name"] for change in others["changes"]]
-    assert set(names) <= set(every)
-    gone = node.ask(("run", {"remove": every, "purge": True}))
-    assert gone.error is None, gone.error
-    assert case.installed() == {}
-
-
-def test_wrong_wishes_change_nothing(case: Case) -> None:
-    case.configure()
-    name = case.family.names[0]
-    wrong = case.node.ask(("run", {"install": [[name, "999.1-1"]]}))
-    assert wrong.kind == "version_missing"
-    assert wrong.message.startswith(f"package {name}: version 999.1-1 is in no repository of this node; there are ")
-    assert case.family.version(NEW) in wrong.message
-    assert case.node.ask(("run", {"install": [["no-such-package", None]]})).message == (
-        "package no-such-package is in no repository of this node; check its name and the repositories"
-    )
-    assert case.node.ask(("run", case.family.request(OLD)), check=True).kind == "internal"
-    assert case.installed() == {}
-
-
-def test_a_failing_script_is_told_with_its_words(case: Case) -> None:
-    case.configure()
-    name = case.family.names[0]
-    case.node.out(f"mkdir -p /etc/accel-lab; echo {name} >/etc/accel-lab/fail")
-    try:
-        failed = case.node.ask(("run", case.family.request(OLD)))
-        assert failed.kind == "transaction"
-        assert f"lab: the script of {name} fails, as /etc/accel-lab/fail wants it" in failed.message
-        assert name in failed.error[2]["packages"]  # type: ignore[index]  # there is an error
-    finally:
-        case.node.out("rm /etc/accel-lab/fail")
-    if case.family.image == "driver":
-        assert case.node.ask(("problems",)).last[0] == (
-            f"dpkg was interrupted: package {name} is half configured; run dpkg --configure -a"
-        )
-        case.node.out("dpkg --configure -a")
-    assert case.node.ask(("problems",)).last == []
-    case.node.ask(("run", {"remove": list(case.family.names)}))
-    every = [
-        change["name"] for change in case.node.ask(("simulate", {"remove": list(case.family.names)})).last["changes"]
-    ]
-    assert case.node.ask(("run", {"remove": every, "purge": True})).error is None
-    assert case.installed() == {}
-
-
-LOCK = {
-    "apt": "fcntl.lockf(kept := open('/var/lib/dpkg/lock-frontend', 'w'), fcntl.LOCK_EX)",
-    "dnf": "open('/var/cache/dnf/metadata_lock.pid', 'w').write(str(os.getpid()))",
-    # the number in the file is the lock, as long as that process runs
-    "zypper": "open('/run/zypp.pid', 'w').write(str(os.getpid()) + chr(10))",
-}
-
-
-def test_a_lock_is_named_by_its_holder(case: Case) -> None:
-    case.configure()
-    kind = next(kind for kind, family in FAMILIES.items() if family is case.family)
-    program = f"import fcntl, os, time; {LOCK[kind]}; time.sleep(60)"
-    case.node.out(f'systemd-run --quiet --unit accel-lab-holder /usr/bin/python3 -c "{program}"; sleep 0.7')
-    try:
-        pid = int(case.node.out("systemctl show --property MainPID --value accel-lab-holder"))
-        problems = case.node.ask(("problems",)).last
-        assert [f"PID {pid} (python3)" in one for one in problems] == [True], problems
-        locked = case.node.ask(("run", case.family.request(OLD)))
-        assert locked.kind == "package_locked"
-        assert f"PID {pid} (python3" in locked.message, locked.message
-    finally:
-        case.node.out("systemctl stop accel-lab-holder; rm -f /run/zypp.pid /var/cache/dnf/metadata_lock.pid")
-    assert case.installed() == {}
-
-
-def test_a_full_disk_is_seen_before_anything_changes(case: Case) -> None:
-    case.configure()
-    place = {
-        "driver": "/var/cache/apt/archives",
-        "el": "/usr/src",
-        "suse": "/usr/src",
-    }[case.family.image]
-    case.node.out(f"mkdir -p {place}; mount -t tmpfs -o size=8k tmpfs {place}; mkdir -p {place}/partial")
-    case.node.run(f"head -c 8192 /dev/zero >{place}/fill")
-    try:
-        full = case.node.ask(("run", case.family.request(OLD)))
-        assert full.kind == "disk_full", full
-        assert full.message.startswith(f"the file system of {place}")
-    finally:
-        case.node.out(f"umount {place}")
-    assert case.installed() == {}
+def test_an_ubuntu_has_no_packages_of_debian() -> None:
+    spec = inventory.node_spec("n", {"lab_boards": ["t4"], "lab_image": "driver", "lab_os": "ubuntu2404"})
+    assert (spec.sources, spec.kernels, spec.secure_boot) == ("lab", ("running",), None)
+    spec = inventory.node_spec("n", {"lab_boards": ["t4"], "lab_nvswitches": ["22a3*4"]})
+    assert spec.nvswitches == ("22a3",) * 4
