@@ -53,7 +53,7 @@ class Family:
             "el": ("nv.repo", f"[nv]\nname=nv\nbaseurl={address}\ngpgcheck=1\nrepo_gpgcheck=1\ngpgkey=file://{KEY}\n"),
             "suse": ("nv.repo", f"[nv]\nname=nv\nbaseurl={address}\nenabled=1\ngpgcheck=1\ngpgkey=file://{KEY}\n"),
         }
-        name, text = texts[self.image]
+        name, text = texts[self.image.replace("13", "")]
         return [["nv", [[f"{self.folder}/{name}", text], [KEY, KEYS[key].public()]]]]
 
 
@@ -83,6 +83,10 @@ FAMILIES = {
 }
 
 
+# Debian 13's apt judges signatures by sqv.
+DEBIAN_13 = dataclasses.replace(FAMILIES["apt"], image="driver13", repository="debian13")
+
+
 @dataclasses.dataclass(frozen=True)
 class Case:
     family: Family
@@ -107,7 +111,7 @@ class Case:
 
 @functools.cache
 def _started(kind: str) -> Case:
-    family = FAMILIES[kind]
+    family = {**FAMILIES, "apt13": DEBIAN_13}[kind]
     spec = NodeSpec(kind, ("t4",), state="no_module", image=family.image, sources="lab")
     nodes.up(SCENARIO, [spec], image.ensure(family.image))
     node = PackagesNode(nodes.container_name(SCENARIO, kind))
@@ -152,7 +156,7 @@ def test_a_repository_is_looked_at_without_a_trace(case: Case) -> None:
 
 BROKEN = [
     ("apt", "nvidia", "expired", "no_key"),
-    ("apt", "nvidia-sha1", "sha1", "sha1"),
+    ("apt13", "nvidia-sha1", "sha1", "sha1"),
     ("apt", "nvidia-expired", "expired", "expired"),
     ("apt", "nvidia-unsigned", "good", "unsigned"),
     ("apt", "nowhere", "good", "missing"),
