@@ -118,7 +118,7 @@ def _persistence_mode(question: _Question) -> Verdict:
     if now is None:
         raise question.lacks()
     if now == wanted:
-        return Verdict(now, wanted, True, f"nvidia-persistenced ({path}) keeps it" if path else "")
+        return Verdict(now, wanted, True, f"it belongs to nvidia-persistenced ({path})" if path else "")
     if not path:
         return question.answer(now, wanted, wanted, False)
     owner = f"nvidia-persistenced ({path}), to which persistence mode belongs"

@@ -185,6 +185,25 @@ def test_steps(item, changes, memory, wanted):
     assert steps(made(node(gpu(A, changes=changes), memory=memory), settings=item)) == wanted
 
 
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"power_limit": 100},
+        {"locked_clocks": {"min": 210, "max": 1410}},
+        {"locked_memory_clocks": {"min": 1593, "max": 1593}},
+        {"application_clocks": {"graphics": 210, "memory": 1593}},
+        {"application_clocks": {"graphics": 1410, "memory": 1593}},
+    ],
+)
+def test_the_ends_of_a_range_belong_to_it(item):
+    assert [name for name, _value in steps(made(node(gpu(A)), settings=all_(**item)))] == list(item)
+
+
+def test_the_highest_power_limit_is_legal():
+    seen = node(gpu(A, changes={"power_limit": {"current": 300.0}}))
+    assert steps(made(seen, settings=all_(power_limit=400))) == [("power_limit", 400.0)]
+
+
 def test_each_setting_is_ruled_by_itself():
     """The example of the fleet: ECC from the list of all, the power limit from the group's."""
     planned = made(
@@ -383,7 +402,7 @@ def test_persistence_that_its_daemon_keeps_is_left_to_it():
     assert reasons(planned, "keep") == [
         (
             "persistence_mode on",
-            "is as settings[0] wishes; nvidia-persistenced (/lib/systemd/system/nvidia-persistenced.service) keeps it",
+            "is as settings[0] wishes; it belongs to nvidia-persistenced (/lib/systemd/system/nvidia-persistenced.service)",
         )
     ]
 
