@@ -17,7 +17,7 @@ description:
   - Reads distribution, kernels with their NVIDIA modules, GPUs, Secure Boot, packages, units and who works on the GPUs.
   - GPUs come from the PCI tree, so they are told without any driver.
   - A node without driver, a driver without GPU, parts that differ in version are answers, not errors; see RV(driver).
-  - Nothing on the node changes, and no package index is fetched.
+  - Nothing on the node changes. Without O(wish) no package index is fetched either.
 extends_documentation_fragment:
   - accel.gpu.attributes
   - accel.gpu.attributes.info_module
@@ -256,11 +256,12 @@ holders:
   sample:
     - {name: nvidia-persiste of nvidia-persistenced.service, unit: nvidia-persistenced.service, pid: 812}
 reboot_pending:
-  description: Reasons why the distribution wants a reboot.
+  description:
+    - Reasons for a reboot, from the files that packages leave and from the kernels. Nothing of them is judged.
   returned: always
   type: list
   elements: str
-  sample: ["/run/reboot-required is there, for linux-image-6.1.0-32-amd64"]
+  sample: ["kernel 6.1.0-56-amd64 boots next, 6.1.0-32-amd64 is running"]
 daemon_reload_risk:
   description: Running containers that C(systemctl daemon-reload) would take the GPU from.
   returned: always

@@ -16,15 +16,16 @@ author:
 description:
   - Brings repository, signing key, packages with exact versions, holds, module parameters, units and loaded modules of
     the NVIDIA driver to what is declared, and changes only what differs.
-  - Package names, the flavour of the kernel modules and what goes with the driver (fabric manager, nvlsm, imex) follow
-    from distribution, source, branch and the GPUs in the PCI tree. What does not go together is refused with the reason.
+  - Package names, the flavour of the kernel modules and what goes with the driver (fabric manager, nvlsm, imex)
+    follow from distribution, source, branch and the GPUs in the PCI tree. What does not go together is refused with
+    the reason.
   - The transaction is simulated before anything is touched. It fails where it would change a kernel package, a package
     that somebody else holds, or remove what was not named.
-  - Where an NVIDIA module is loaded, no NVIDIA package gets another version, because that breaks every new CUDA process;
-    the module reports RV(upgrade_pending) instead. O(change_loaded=true) does it on a node that is not busy.
-  - Before the first package changes, names, versions, holds and files are written down and the files of the old packages
-    are kept. If a step fails, what was there before is brought back and the error says so. A run that was killed is
-    finished or undone by the next one.
+  - Where an NVIDIA module is loaded, no NVIDIA package gets another version, because that breaks every new CUDA
+    process; the module reports RV(upgrade_pending) instead. O(change_loaded=true) does it on a node that is not busy.
+  - Before the first package changes, names, versions, holds and files are written down and the files of the old
+    packages are kept. If a step fails, what was there before is brought back and the error says so. A run that was
+    killed is finished or undone by the next one.
 extends_documentation_fragment:
   - accel.gpu.attributes
   - accel.gpu.attributes.actiongroup_nvml
@@ -145,7 +146,8 @@ options:
     default: false
   when_busy:
     description:
-      - What happens where work is in the way of a change. V(refuse) fails and names it, V(defer) reports what is pending.
+      - What happens where work is in the way of a change. V(refuse) fails and names it, V(defer) reports what is
+        pending.
     type: str
     choices: [refuse, defer]
     default: defer
@@ -162,8 +164,9 @@ options:
     default: auto
   download_only:
     description:
-      - Put the files that the change needs into the package manager's cache, and repository and key in place, and change
-        nothing else. Files in a cache are no change of the node, so RV(ignore:changed) tells of the repository alone.
+      - Put the files that the change needs into the package manager's cache, and repository and key in place, and
+        change nothing else. Files in a cache are no change of the node, so RV(ignore:changed) tells of the repository
+        alone.
       - Modules for DKMS are built when their package is installed, not before.
     type: bool
     default: false
@@ -245,8 +248,8 @@ actions:
       version: 580.126.16-1
 driver:
   description:
-    - Versions of the driver. C(installed) is what the packages say, C(loaded) the kernel module in memory, C(library) that
-      of libnvidia-ml, C(wanted) what the wish means here.
+    - Versions of the driver. C(installed) is what the packages say, C(loaded) the kernel module in memory, C(library)
+      that of libnvidia-ml, C(wanted) what the wish means here.
   returned: always
   type: dict
   sample: {installed: 580.126.16, loaded: 580.126.16, library: 580.126.16, wanted: 580.126.16}
@@ -308,6 +311,19 @@ enrolment_required:
 settings_reapplied:
   description: A sentence for each setting of a GPU that a reload took away and that was set again.
   returned: when something was changed
+  type: list
+  elements: str
+  sample: []
+seconds:
+  description:
+    - How long the parts of a change took, of C(install), C(initramfs), C(reload) and C(units) those that there were.
+      Modules of DKMS are built during C(install).
+  returned: when something was changed
+  type: dict
+  sample: {install: 61.3, reload: 4.2}
+reboot_hindered:
+  description: Why a reboot that is owed would hurt somebody now, running work and logins of others.
+  returned: always
   type: list
   elements: str
   sample: []

@@ -49,7 +49,7 @@ MAY_KNOW: t.Dict[str, t.FrozenSet[str]] = {
     # The agent's table of residents names every core; no core knows the agent.
     "_agent": GROUND | {"_nvml", "_owners", "_mig", "_settings"},
     # Many hosts' wishes against each other, on the control node.
-    "_fleet": GROUND | {"_nvml", "_mig", "_settings"},
+    "_fleet": GROUND | {"_nvml", "_mig", "_settings", "_driver"},
     # The flows get a core handed in; they know none.
     "_module": GROUND | {"_nvml"},
 }

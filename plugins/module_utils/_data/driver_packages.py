@@ -173,7 +173,8 @@ _HYPHENED = ("nvidia-fabric-manager", "nvidia-fabricmanager", "nvidia-imex", "nv
 
 # [measured]. 535 names its flavours alike in 12 and 13.
 # All that depend on each other by exact version are named, so that an older version can be had beside a newer
-# candidate.
+# candidate: so apt simulates the open modules of 535.261.03 on 12 beside the security suite's 535.309.01, which it
+# refuses where nvidia-open-kernel-dkms is named alone.
 _DEBIAN_COMMON = (
     "nvidia-smi",
     "libcuda1",
@@ -210,7 +211,8 @@ _DEBIAN_OWN = Layout(
         (_D, _C, _FULL): ("nvidia-driver", *_DEBIAN_CLOSED),
     },
     persistenced="nvidia-persistenced",
-    own_version=("nvidia-persistenced",),  # [measured]: it lags the driver
+    # [measured]: persistenced lags the driver, modprobe is ahead of it on 13; legacy-check of 12 is in security alone
+    own_version=("nvidia-persistenced", "nvidia-modprobe", "nvidia-legacy-check", "nvidia-settings", "nvidia-xconfig"),
     brings_blacklist=True,  # [measured]: nvidia-kernel-support
     modules={_C: _debian_modules("nvidia-current"), _O: _debian_modules("nvidia-current-open")},
     missing={_P: "Debian has no precompiled NVIDIA modules"},
@@ -271,13 +273,24 @@ PINNED: Names = ("*nvidia*", "cuda-drivers*", "libcuda1*", "libcudadebugger1*", 
 
 # --- kernels ---
 
-# By family: the package with what modules are built against, and whether its name has the kernel's release ("name") or
-# its version begins like it ("version"). Sources: Debian and Ubuntu archives, [guide] (RHEL), [suse]
-# (kernel-default-devel).
-HEADERS: t.Dict[str, t.Tuple[str, str]] = {
-    "debian": ("linux-headers-{kernel}", "name"),
-    "rhel": ("kernel-devel", "version"),
-    "suse": ("kernel-default-devel", "version"),
+
+class Headers(t.NamedTuple):
+    """The package that modules are built against. `by_version`: its version begins like the kernel's release, which is
+    not in its name. `variants` are names for releases that have a mark in them."""
+
+    name: str
+    by_version: bool = False
+    variants: t.Tuple[t.Tuple[str, str], ...] = ()
+
+
+# Sources: Debian's and Ubuntu's archives; [guide] for kernel-devel; RHEL's kernel.spec and Oracle's kernel-uek.spec for
+# its variants (not verified on a node); [suse], where the release ends with the flavour.
+HEADERS: t.Dict[str, Headers] = {
+    "debian": Headers("linux-headers-{kernel}"),
+    "rhel": Headers(
+        "kernel-devel", True, (("uek", "kernel-uek-devel"), ("+rt", "kernel-rt-devel"), ("+64k", "kernel-64k-devel"))
+    ),
+    "suse": Headers("kernel-{flavour}-devel", True),
 }
 
 # Packages that are a kernel or a part of one, as regular expressions on the whole name. Headers, firmware and what

@@ -58,7 +58,7 @@ def answer_node(node: Node) -> Answer:
         "managers": [{"name": name, "evidence": evidence} for name, evidence in node.managers],
         "busy": [one._asdict() for one in node.busy],
         "holders": [{"name": name, "unit": unit, "pid": pid} for name, unit, pid in node.holders],
-        "reboot_pending": list(node.reboot_pending),
+        "reboot_pending": [*node.reboot_pending, *_other_kernel(node)],
         "daemon_reload_risk": list(node.daemon_reload_risk),
         "our_files": sorted(node.files),
     }
@@ -111,6 +111,11 @@ def _kernel(kernel: Kernel) -> Answer:
             "unread": image.unread or None,
         },
     }
+
+
+def _other_kernel(node: Node) -> t.List[str]:
+    """Not every distribution leaves a file for a new kernel."""
+    return [f"kernel {node.next.release} boots next, {node.running.release} is running"] if node.next else []
 
 
 def _device(device: PciDevice) -> Answer:

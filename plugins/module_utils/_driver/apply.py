@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .._boot import boot_id
 from .._errors import VerifyError
@@ -73,6 +73,7 @@ class Done:
     warnings: t.Tuple[str, ...] = ()
     reload: t.Tuple[str, ...] = ()
     reapplied: t.Tuple[str, ...] = ()
+    seconds: t.Mapping[str, float] = field(default_factory=dict)
 
 
 def apply(change: Change, ports: Ports, manager: Manager) -> Done:
@@ -97,7 +98,7 @@ def apply(change: Change, ports: Ports, manager: Manager) -> Done:
         state = {**state, "initramfs": initramfs.remember((node.running, node.next))}
     record.write_state(ports.files, state)
     record.remove_journal(ports.files)
-    return Done(node, (*walker.told, *gpus.lost), tuple(walker.reload), tuple(gpus.told))
+    return Done(node, (*walker.told, *gpus.lost), tuple(walker.reload), tuple(gpus.told), walker.seconds)
 
 
 def _begin(change: Change, ports: Ports) -> Journal:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import secrets
 import typing as t
 
+from .._data.driver_system import MAKE_KEY
 from .._errors import BlockedError
 from .._run import NOT_FOUND
 from .record import FOLDER
@@ -28,6 +29,7 @@ _DIGITS = 8
 
 def prepare(ports: Ports, certificate: str) -> str:
     """The sentence that tells the person what is left to do. Raises BlockedError."""
+    _make(ports, certificate)
     password = "".join(secrets.choice("0123456789") for _digit in range(_DIGITS))
     ports.files.write(PASSWORD, f"{password}\n".encode(), mode=0o600)
     argv = ["mokutil", "--import", certificate]
@@ -40,3 +42,18 @@ def prepare(ports: Ports, certificate: str) -> str:
         f"reboot, choose Enroll MOK at the console and type the password in {PASSWORD} of this node; "
         "after that the kernel accepts the driver's modules"
     )
+
+
+def _make(ports: Ports, certificate: str) -> None:
+    """DKMS makes its key at the first build, which is to come after the enrolment."""
+    argv = MAKE_KEY.get(certificate)
+    if argv is None or ports.files.exists(certificate):
+        return
+    code, out, err = ports.run(list(argv), timeout=_SECONDS)
+    if code != 0 or not ports.files.exists(certificate):
+        said = " ".join((err + " " + out).split()) or "no output"
+        raise BlockedError(
+            f"the key {certificate} that DKMS signs with cannot be made: {' '.join(argv)} ended with {code}: {said}; "
+            "make it by hand and run again",
+            exit_code=code,
+        )

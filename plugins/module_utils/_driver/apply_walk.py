@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 import typing as t
 
 from .._errors import AccelError, ApplyError
@@ -38,6 +39,16 @@ INITRAMFS_SECONDS = 900.0  # with all modules of a large kernel and slow disks; 
 UNIT_SECONDS = 90.0  # systemd's own default for starting a service
 
 
+# What a report tells the seconds of. Modules of DKMS are built by the scripts of their package.
+PHASES: t.Mapping[type, str] = {
+    ChangePackages: "install",
+    RebuildInitramfs: "initramfs",
+    LoadModules: "reload",
+    ReloadModules: "reload",
+    SetUnit: "units",
+}
+
+
 class StepError(Exception):
     """`step` failed because of `cause`."""
 
@@ -49,7 +60,7 @@ class StepError(Exception):
 
 class Walker:
     """Keeps the journal up to date on the way. `told` are sentences for warnings, `reload` says why modules stayed,
-    `downloaded` is what was only fetched."""
+    `downloaded` is what was only fetched, `seconds` how long each of PHASES took."""
 
     def __init__(self, ports: Ports, manager: Manager, journal: Journal, own_holds: t.Collection[str] = ()) -> None:
         self.ports = ports
@@ -59,6 +70,7 @@ class Walker:
         self.told: t.List[str] = []
         self.reload: t.List[str] = []
         self.downloaded = Transaction()
+        self.seconds: t.Dict[str, float] = {}
         self._own_holds = tuple(own_holds)
 
     def walk(self, steps: t.Sequence[Step]) -> None:
@@ -66,12 +78,17 @@ class Walker:
         owed = tuple(step.kernel for step in steps if isinstance(step, RebuildInitramfs))
         self.note(initramfs=tuple(dict.fromkeys((*self.journal.initramfs, *owed))))
         for step in steps:
+            start = time.monotonic()
             try:
                 self._take(step)
             except AccelError as error:
                 raise StepError(step, error) from error
             except OSError as error:
                 raise StepError(step, AccelError(f"{error.filename or 'a file'}: {error.strerror}")) from error
+            finally:
+                phase = PHASES.get(type(step))
+                if phase:
+                    self.seconds[phase] = round(self.seconds.get(phase, 0.0) + time.monotonic() - start, 1)
             self.done.append(step)
 
     def start_left(self) -> None:

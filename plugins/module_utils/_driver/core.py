@@ -46,6 +46,7 @@ class Outcome:
         found["reload_required"] = list(dict.fromkeys((*found["reload_required"], *self.done.reload)))
         found["warnings"] = list(dict.fromkeys((*found["warnings"], *self.done.warnings)))
         found["settings_reapplied"] = list(self.done.reapplied)
+        found["seconds"] = dict(self.done.seconds)
         return found
 
 

@@ -135,12 +135,14 @@ class LoadedModule(t.NamedTuple):
 
 
 class Unit(t.NamedTuple):
-    """A systemd unit that the driver's packages bring or that holds devices."""
+    """A systemd unit that the driver's packages bring or that holds devices. `static`: others start it, so it can be
+    neither enabled nor disabled (Ubuntu's persistenced, which udev starts)."""
 
     name: str
     enabled: bool
     active: bool
     failed: bool = False
+    static: bool = False
 
 
 # A process that keeps device nodes open: its name, its unit where that may be stopped, its PID.

@@ -73,7 +73,7 @@ def changes_version(node: Node, target: Target, change: ChangePackages, changes:
     """Would a package of the driver get another version than that of the loaded module, or make way for another one?"""
     if node.loaded is None:
         return False
-    if any(not is_meta(name, target) and not is_pinning(name) for name in change.remove):
+    if any(not is_pinning(name) for name in change.remove):
         return True
     pairs = [*change.install, *((one.name, one.after) for one in changes if one.after is not None)]
     for name, version in pairs:
@@ -86,17 +86,6 @@ def changes_version(node: Node, target: Target, change: ChangePackages, changes:
         if carried is not None and carried != node.loaded.version and there is None:
             return True
     return False
-
-
-def is_meta(name: str, target: Target) -> bool:
-    """A package of the other profile of the same driver: nothing is unpacked where it goes."""
-    table = target.layout.names
-    return any(
-        name == one.format(branch=target.branch, kernel="")
-        for (_modules, flavour, _profile), names in table.items()
-        if flavour == target.flavour
-        for one in names
-    )
 
 
 def upgrade(node: Node, target: Target, version: t.Optional[str]) -> t.Tuple[str, str]:

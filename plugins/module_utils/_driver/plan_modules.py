@@ -119,9 +119,10 @@ def units(
         _want(found, node, PERSISTENCED, present, "GPUs are kept initialised")
     elif PERSISTENCED in node.units:
         unit = node.units[PERSISTENCED]
-        if unit.enabled or unit.active:
-            step = SetUnit(PERSISTENCED, False if unit.enabled else None, False if unit.active else None)
-            found.append((step, f"{wish.prefix}persistenced is false"))
+        disable = False if unit.enabled and not unit.static else None
+        stop = False if unit.active else None
+        if disable is not None or stop is not None:
+            found.append((SetUnit(PERSISTENCED, disable, stop), f"{wish.prefix}persistenced is false"))
     if node.busy or not calm:
         return found
     if (node.switches or node.nvlink5) and any(name.startswith(_FABRIC_MANAGERS) for name in packages):
@@ -133,7 +134,7 @@ def units(
 
 def _want(found: t.List[t.Tuple[SetUnit, str]], node: Node, name: str, running: bool, why: str) -> None:
     unit = node.units.get(name)
-    enabled = True if unit is None or not unit.enabled else None
+    enabled = True if unit is None or not (unit.enabled or unit.static) else None
     start = True if running and (unit is None or not unit.active) else None
     if enabled or start:
         found.append((SetUnit(name, enabled, start), why))

@@ -19,6 +19,8 @@ from . import versions
 from .model import Kernel, Node, Wish
 from .plan_choice import Target, choose
 
+# Packages that bring a kernel module, or are meta-packages for one flavour of it.
+_MODULES = re.compile(r"dkms|-kmp-|^kmod-|^nvidia-open$|^cuda-drivers$|^nvidia-headless-|driver-G0\d|^linux-modules-")
 _KERNEL = re.compile("|".join(f"(?:{pattern})" for pattern in KERNEL_PACKAGES))
 
 
@@ -119,15 +121,18 @@ def kernels(node: Node) -> t.Tuple[Kernel, ...]:
 
 
 def _headers(node: Node) -> t.Tuple[t.Tuple[str, t.Optional[str], str], ...]:
-    """Kernels for which nothing can be built: rpm's version is the release without architecture or flavour."""
-    pattern, how = HEADERS[node.distribution.family]
+    """Kernels for which nothing can be built. Of rpm the version is the release without architecture and flavour."""
+    how = HEADERS[node.distribution.family]
     found = []
     for kernel in kernels(node):
         if kernel.headers:
             continue
-        name = pattern.format(kernel=kernel.release)
-        begins = None if how == "name" else re.sub(r"(\.(x86_64|aarch64))?(\+\w+)?$|-[a-z]\w*$", "", kernel.release)
-        found.append((name, begins, kernel.release))
+        release = kernel.release
+        plain = re.sub(r"(\.(x86_64|aarch64))?(\+\w+)?$|-[a-z]\w*$", "", release)
+        pattern = next((name for mark, name in how.variants if mark in release), how.name)
+        flavour = release.rpartition("-")[2]
+        name = pattern.format(kernel=release, flavour=flavour)
+        found.append((name, plain if how.by_version else None, release))
     return tuple(found)
 
 
@@ -135,32 +140,57 @@ def _headers(node: Node) -> t.Tuple[t.Tuple[str, t.Optional[str], str], ...]:
 
 
 def strays(node: Node, platform: Platform, target: Target, wanted: t.Collection[str]) -> t.Tuple[str, ...]:
-    """Installed packages of another flavour, branch or source, which cannot stay beside the target."""
-    tables = {
-        name.format(branch=branch, kernel=node.running.release, pin=branch)
-        for (_source, layout), rows in LAYOUTS.items()
-        if layout == platform.layout
+    """Installed packages of another flavour, branch or source, which cannot stay beside the target. Libraries that have
+    one name everywhere are none: they get the target's version."""
+    keep = {*wanted, *_of_target(target, node)}
+    others = {name for name in _table(node, platform) if _MODULES.search(name)}
+    return tuple(
+        sorted(name for name in node.packages if name not in keep and (name in others or _of_another(name, target)))
+    )
+
+
+def of_other_source(node: Node, platform: Platform, target: Target) -> t.FrozenSet[str]:
+    """Names that another source has for its driver. Some of them (libnvidia-ml1) come with this source's too."""
+    return _table(node, platform, without=target.source)
+
+
+def _of_target(target: Target, node: Node) -> t.Set[str]:
+    """Names of the same driver in any profile: one profile's packages come by dependency in another."""
+    return {
+        name.format(branch=target.branch, kernel=node.running.release)
+        for (_modules, flavour, _profile), names_ in target.layout.names.items()
+        if flavour == target.flavour
+        for name in names_
+    }
+
+
+def _table(node: Node, platform: Platform, without: str = "") -> t.FrozenSet[str]:
+    """Every name of the driver's packages on this kind of distribution, by any branch and flavour."""
+    return frozenset(
+        name.format(branch=branch, kernel=node.running.release)
+        for (source, layout), rows in LAYOUTS.items()
+        if layout == platform.layout and source != without
         for row in rows
         for branch in BRANCHES
         if row.first <= int(branch) <= row.last
         for names_ in row.names.values()
         for name in names_
-    }
-    return tuple(
-        sorted(name for name in node.packages if name not in wanted and (name in tables or _of_another(name, target)))
     )
 
 
 def _of_another(name: str, target: Target) -> bool:
-    """Does the name itself say another branch, or SUSE's other generation of drivers?"""
+    """Does the name itself say another branch, another source, or SUSE's other generation of drivers?"""
+    if is_pinning(name):
+        return name.rpartition("-")[2] not in (target.branch, target.version)
     said = re.search(r"(?:^|-)(\d{3})(?=-|$)", name)
-    if said and said.group(1) in BRANCHES and not is_pinning(name):
-        return said.group(1) != target.branch or not _suffixed(target)
+    if said and said.group(1) in BRANCHES:
+        if said.group(1) != target.branch or not _suffixed(target):
+            return True
+        # Ubuntu's own packages are the -server ones; the fabric manager's and imex have one name for both.
+        return not is_fabric(name) and ("-server" in name) != (target.source == "distribution")
     generation = re.search(r"-(G0\d)(?=-|$)", name)
     if generation:
         return not any(f"-{generation.group(1)}" in mine for row in target.layout.names.values() for mine in row)
-    if is_pinning(name):
-        return name.rpartition("-")[2] not in (target.branch, target.version)
     return False
 
 

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import typing as t
 
-from .._data.driver_system import DKMS_CERTIFICATE, ENROLMENT_PACKAGES, MODPROBE_FILE
-from .._errors import BlockedError, BusyError, WishError
-from . import plan_files, plan_guard, plan_modules, plan_request, plan_warnings
+from .._data.driver_system import DKMS_KEY, MODPROBE_FILE, SIGNING_KEYS
+from .._errors import BlockedError, WishError
+from . import plan_files, plan_guard, plan_modules, plan_packages, plan_request, plan_warnings
 from .model import Node, Offers, State, Wish
 from .plan_choice import Target, choose
 from .plan_draft import Draft
-from .plan_names import carries, installed_version, is_fabric, kernels
+from .plan_names import installed_version, kernels
 from .plan_request import Packages
 from .steps import ChangePackages, PrepareEnrolment, RemoveFile
 
 # What mokutil asked for at the import; apply_enrolment writes it.
 PASSWORD_FILE = "/var/lib/accel-gpu/driver/enrolment-password"
-
-After = t.Dict[str, t.Optional[str]]
 
 
 def plan(draft: Draft, wish: Wish, state: State) -> None:
@@ -39,26 +37,27 @@ def plan(draft: Draft, wish: Wish, state: State) -> None:
     if _unsigned(wish, node, target, packages):
         _enrol(draft, wish, node, target, packages)
         return
-    change = _allowed(draft, wish, state, target, packages)
+    change = plan_packages.allowed(draft, wish, state, target, packages)
     if change is not None:
         plan_guard.check_change(wish, state, change)
     changes = plan_files.changes(node, files)
-    _repository(draft, wish, node, changes, change)
-    after: After = _after(node, state, change)
+    plan_packages.repository(draft, wish, node, changes, change)
+    after = plan_packages.after_change(node, state, change)
     if change is not None:
         differing = {name: version for name, version in after.items() if node.packages.get(name) != version}
-        draft.packages(node, change, differing, _why(packages, change))
+        draft.packages(node, change, differing, plan_packages.why(packages, change))
     if wish.download_only:
         draft.warnings += plan_warnings.life(wish, target.branch)
         return
     there = {name: version for name, version in after.items() if version is not None}
-    version = packages.version if draft.upgrade is None else installed_version(node, target)
-    _holds(draft, wish, node, target, there, packages.wanted, version)
+    stays = packages.change is not None and change is None
+    version = installed_version(node, target) if stays else packages.version
+    plan_packages.holds(draft, wish, node, target, there, packages.wanted, version)
     _modprobe(draft, node, changes)
     _initramfs(draft, node, version, blacklist, any(step.path == MODPROBE_FILE for step in changes))
     _memory(draft, wish, node, target, version, change, there)
     draft.warnings += plan_warnings.warnings(wish, node, target, packages.version, change is not None)
-    draft.record = _record(node, wish, target, there, files, packages)
+    draft.record = plan_packages.record(node, wish, target, there, files, packages, version)
 
 
 def _packages(wish: Wish, state: State, target: Target) -> Packages:
@@ -89,7 +88,8 @@ def _unsigned(wish: Wish, node: Node, target: Target, packages: Packages) -> boo
 def _enrol(draft: Draft, wish: Wish, node: Node, target: Target, packages: Packages) -> None:
     """Only what a person needs to enrol the key; the driver comes after that, so nothing is half installed."""
     boot = node.secure_boot
-    certificate = boot.dkms_key or DKMS_CERTIFICATE
+    key = SIGNING_KEYS.get(node.distribution.id, DKMS_KEY)
+    certificate = boot.dkms_key or key.certificate
     draft.enrolment = (
         f"Secure Boot is on and firmware does not know the key {certificate} that DKMS signs the driver's modules "
         f"with: reboot, choose Enroll MOK at the console, type the password in {PASSWORD_FILE} of this node, and run "
@@ -104,11 +104,11 @@ def _enrol(draft: Draft, wish: Wish, node: Node, target: Target, packages: Packa
         )
     if boot.dkms_key_pending:
         return
-    if boot.dkms_key is None:
-        tools = ChangePackages(tuple((name, None) for name in ENROLMENT_PACKAGES))
+    tools = tuple((name, None) for name in key.packages if name not in node.packages)
+    if boot.dkms_key is None and tools:
         draft.refresh(wish.cache_valid_time)
-        draft.steps.append(tools)
-        draft.tracker.act("install_package", ", ".join(ENROLMENT_PACKAGES), "they make and enrol the key")
+        draft.steps.append(ChangePackages(tools))
+        draft.tracker.act("install_package", ", ".join(name for name, _version in tools), "they make and enrol the key")
     draft.steps.append(PrepareEnrolment(certificate))
     draft.tracker.change(
         "enrolment",
@@ -118,105 +118,6 @@ def _enrol(draft: Draft, wish: Wish, node: Node, target: Target, packages: Packa
         object=certificate,
         reason="firmware does not know it",
     )
-
-
-# --- packages ------------------------------------------------------------------------------------------------------
-
-
-def _allowed(draft: Draft, wish: Wish, state: State, target: Target, packages: Packages) -> t.Optional[ChangePackages]:
-    """The transaction, without what has to wait for running work (rules 5, 6 and 7)."""
-    node, change = state.node, packages.change
-    if change is None or wish.download_only:
-        return change
-    if plan_guard.changes_version(node, target, change, state.changes or ()) and plan_guard.hold_back(
-        wish, node, target, packages.version
-    ):
-        draft.upgrade = plan_guard.upgrade(node, target, packages.version)
-        before, after = draft.upgrade
-        draft.tracker.keep("driver packages", f"upgrade pending {before} → {after}: a module is loaded")
-        return None
-    change = _without_fabric(draft, wish, node, change)
-    if change is not None and node.daemon_reload_risk and wish.daemon_reload == "auto":
-        draft.daemon_reload = node.daemon_reload_risk
-        draft.tracker.keep("driver packages", _risk(node))
-        return None
-    return change
-
-
-def _risk(node: Node) -> str:
-    return f"a daemon-reload would take the GPUs away from {', '.join(node.daemon_reload_risk)}"
-
-
-def _without_fabric(draft: Draft, wish: Wish, node: Node, change: ChangePackages) -> t.Optional[ChangePackages]:
-    fabric = [name for name, _version in change.install if is_fabric(name)]
-    if not node.busy or not fabric:
-        return change
-    names, who = ", ".join(fabric), plan_modules.busy(node)
-    if wish.when_busy == "refuse":
-        raise BusyError(
-            f"{wish.prefix}when_busy=refuse: {names} cannot be installed, the node is busy: {who}; drain it and run "
-            "again",
-            busy=[one._asdict() for one in node.busy],
-        )
-    draft.tracker.act("deferred", names, f"the node is busy: {who}")
-    rest = tuple(pair for pair in change.install if pair[0] not in fabric)
-    return change._replace(install=rest) if rest or change.remove or change.first else None
-
-
-def _repository(
-    draft: Draft, wish: Wish, node: Node, changes: t.Sequence[t.Any], change: t.Optional[ChangePackages]
-) -> None:
-    moved = [step for step in changes if step.sort in ("repository", "key")]
-    for step in moved:
-        draft.file(node, step, f"packages come from source {wish.source}")
-    if moved or change is not None:
-        draft.refresh(0 if moved else wish.cache_valid_time)
-
-
-def _after(node: Node, state: State, change: t.Optional[ChangePackages]) -> After:
-    """NVIDIA's packages when the transaction is done, None for those that go; others only where they change."""
-    after: After = dict(node.packages)
-    if change is None:
-        return after
-    for one in state.changes or ():
-        after[one.name] = one.after
-    for name, version in (*change.first, *change.install):
-        after[name] = version or after.get(name) or ""
-    after.update(dict.fromkeys(change.remove))
-    return after
-
-
-def _why(packages: Packages, change: ChangePackages) -> str:
-    return f"driver {packages.version} is wished" if change.install else "they belong to another driver"
-
-
-def _holds(
-    draft: Draft,
-    wish: Wish,
-    node: Node,
-    target: Target,
-    there: t.Mapping[str, str],
-    wanted: t.Collection[str],
-    version: t.Optional[str],
-) -> None:
-    """Every package that carries the driver's version, so that library and module cannot part."""
-    held = node.holds & plan_guard.own_holds(node)
-    if not wish.hold:
-        draft.unhold(sorted(held), f"{wish.prefix}hold is false")
-        return
-    if version is None:
-        return
-    desired = _held(target, there, wanted, version)
-    draft.unhold(sorted(held - set(desired) - set(wanted)), "it is no part of the wished driver")
-    draft.hold(
-        [name for name in desired if name not in node.holds], "an upgrade of its own would part it from the module"
-    )
-
-
-def _held(
-    target: Target, there: t.Mapping[str, str], wanted: t.Collection[str], version: t.Optional[str]
-) -> t.List[str]:
-    return sorted(name for name, is_ in there.items() if name in wanted or carries(is_, name, target) == version)
 
 
 # --- the rest ------------------------------------------------------------------------------------------------------
@@ -272,7 +173,7 @@ def _memory(
         if risky and step.enabled is not None:
             # systemctl enable reloads systemd by itself
             draft.daemon_reload = node.daemon_reload_risk
-            draft.tracker.keep(step.name, _risk(node))
+            draft.tracker.keep(step.name, plan_packages.risk(node))
         else:
             draft.unit(node, step, reason)
     draft.reload += memory.reload
@@ -296,35 +197,3 @@ def _flavour_on_disk(node: Node, target: Target) -> str:
     """Of the module file, where an upgrade to another flavour is still pending."""
     license_ = next((module.license for module in node.running.modules if module.name == "nvidia"), None)
     return target.flavour if license_ is None else "proprietary" if license_ == "NVIDIA" else "open"
-
-
-def _record(
-    node: Node,
-    wish: Wish,
-    target: Target,
-    there: t.Mapping[str, str],
-    files: t.Mapping[str, t.Any],
-    packages: Packages,
-) -> t.Mapping[str, t.Any]:
-    """What is ours on the node, so that `absent` takes back that and nothing else."""
-    earlier = set(node.records.get("packages") or ())
-    mine = {
-        name
-        for name, version in there.items()
-        if name in earlier
-        or (
-            name not in node.packages
-            and (name in packages.wanted or carries(version, name, target) == packages.version)
-        )
-    }
-    held = _held(target, there, packages.wanted, packages.version) if wish.hold and packages.version else []
-    ours = plan_guard.own_holds(node)
-    return {
-        "packages": sorted(mine),
-        "holds": sorted(name for name in held if name in ours or name not in node.holds),
-        "files": sorted(files),
-        "source": wish.source,
-        "branch": target.branch,
-        "version": packages.version,
-        "flavour": target.flavour,
-    }

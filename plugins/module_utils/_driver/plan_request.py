@@ -12,7 +12,7 @@ from .._errors import BlockedError, WishError
 from . import versions
 from .model import Node, Offers, Wish
 from .plan_choice import Target, choose
-from .plan_names import Parts, carries, followers, parts, strays
+from .plan_names import Parts, carries, followers, kernels, of_other_source, parts, strays
 from .steps import ChangePackages
 
 _SHOWN = 6  # versions that a message lists
@@ -49,21 +49,23 @@ def packages(wish: Wish, node: Node, target: Target, offers: Offers) -> Packages
     needed = parts(wish, node, target)
     version = _version(wish, node, target, needed, offers)
     first = _pinning(node, needed, offers)
-    install: t.List[t.Tuple[str, t.Optional[str]]] = list(_headers(wish, needed, offers))
+    install: t.List[t.Tuple[str, t.Optional[str]]] = list(_headers(wish, node, needed, offers, version))
     for name in needed.driver:
         package = _package_version(node, target, offers, name, version)
         if node.packages.get(name) != package:
             install.append((name, package))
     for name in followers(node, target, needed):
         # One that the other version does not have is for the package manager to leave or to take away.
-        other = _offered(target, offers, name, version)
-        if other is not None and carries(node.packages[name], name, target) != version:
-            install.append((name, other))
+        offered = _offered(target, offers, name, version)
+        if offered is not None and carries(node.packages[name], name, target) != version:
+            install.append((name, offered))
     for name in needed.loose:
         if name not in node.packages:
             install.append((name, _newest(name, offers)))
     wanted = (*needed.driver, *needed.loose, *((needed.pinning,) if needed.pinning else ()))
-    remove = strays(node, target.platform, target, wanted)
+    other = of_other_source(node, target.platform, target) - set(wanted) - {name for name, _version_ in install}
+    left = {name for name in other & set(node.packages) if carries(node.packages[name], name, target) != version}
+    remove = tuple(sorted({*strays(node, target.platform, target, wanted), *left}))
     if not install and not remove and not first:
         return Packages(version, None, wanted)
     stream = target.stream if any(name in needed.driver for name, _version_ in install) else None
@@ -184,8 +186,14 @@ def _pinning(node: Node, needed: Parts, offers: Offers) -> Pairs:
     return ((name, offers.versions[name][0]),)
 
 
-def _headers(wish: Wish, needed: Parts, offers: Offers) -> t.Iterator[t.Tuple[str, t.Optional[str]]]:
+def _headers(
+    wish: Wish, node: Node, needed: Parts, offers: Offers, version: str
+) -> t.Iterator[t.Tuple[str, t.Optional[str]]]:
+    """Not for a kernel that has the module of this version already."""
+    built = {kernel.release for kernel in kernels(node) for one in kernel.modules if one.version == version}
     for name, begins, kernel in needed.kernels:
+        if kernel in built:
+            continue
         fitting = [one for one in offers.versions.get(name, ()) if begins is None or _begins(one, begins)]
         if not fitting:
             package = name if begins is None else f"{name} {begins}"

@@ -20,6 +20,7 @@ _DPKG_LOCK = re.compile(r"dpkg frontend lock|dpkg status database is locked")
 _VERSION = re.compile(r"Version '([^']+)' for '([^']+)' was not found")
 _NO_PACKAGE = re.compile(r"Unable to locate package (\S+)|Package '([^']+)' has no installation candidate")
 _NO_SPACE = re.compile(r"(?:to '|write to '|'|^\s*)(/[^']*?)'?: .*No space left on device", re.MULTILINE)
+_ARCHIVES = "/var/cache/apt/archives"
 _SPACE_WORDS = "No space left on device"
 _NO_CACHE = re.compile(r"You don't have enough free space in (\S+?)\.?$", re.MULTILINE)
 _NEEDED = re.compile(r"Need to get ([\d.,]+) ([kMG]?B)")
@@ -83,7 +84,8 @@ def _space(both: str, _err: str, _waited: float, _asked: Asked) -> t.Optional[er
     if _SPACE_WORDS not in both:
         return None
     full = _NO_SPACE.search(both)
-    return judge.disk_full(full[1].replace(".dpkg-new", "") if full else "/", None, None)
+    # Without a path it was a download that found no room.
+    return judge.disk_full(full[1].replace(".dpkg-new", "") if full else _ARCHIVES, None, None)
 
 
 def _missing(both: str, _err: str, _waited: float, asked: Asked) -> t.Optional[errors.AccelError]:

@@ -148,9 +148,9 @@ class Plan:
         return [*(self.settling.extra if self.settling else ()), *self.told]
 
     def result(self) -> t.Dict[str, t.Any]:
-        """What is known before anything is done: `gpus` are those that are reset."""
+        """What is known before anything is done: `gpus_reset` are those that are reset."""
         return {
-            "gpus": [] if self.refusal else [one.target.uuid for one in self.acting],
+            "gpus_reset": [] if self.refusal else [one.target.uuid for one in self.acting],
             "deferred": [one.target.uuid for one in self.resets if one.deferred],
             "uuid_map": [],
             "settings_reapplied": [],

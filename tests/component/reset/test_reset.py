@@ -51,7 +51,7 @@ def good(node, gpus="all", **options):
     assert node.sim.show()["gpus"] == before["gpus"]
     done = reset(node, gpus, **options)
     assert not done.get("failed"), done.get("msg")
-    same = ("changed", "actions", "diff", "gpus", "deferred")
+    same = ("changed", "actions", "diff", "gpus_reset", "deferred")
     assert {key: seen[key] for key in same} == {key: done[key] for key in same}
     assert not node.has_journal and not node.files.exists(kept.PATH)
     return done
@@ -98,7 +98,7 @@ def test_geometry_and_settings_are_back_and_the_neighbour_is_left_alone(node, bo
     worker = made.occupy(0, 4)
     layouts, uuids, count = made.layouts(), made.mig_uuids(), resets(made)
     done = good(made, {"index": 1})
-    assert (done["changed"], done["gpus"], done["reboot_required"]) == (True, [uuid(made, 1)], False)
+    assert (done["changed"], done["gpus_reset"], done["reboot_required"]) == (True, [uuid(made, 1)], False)
     assert kinds(done) == ["reset_gpu", "reapply_settings", "note", "restore_layout"]
     assert (resets(made), made.layouts()) == ([count[0], count[1] + 1], layouts)
     assert power_limit(made, 1) == "250.00"
@@ -130,7 +130,7 @@ def test_a_busy_gpu_is_refused_and_its_process_lives(node):
     assert reset(made, check=True)["msg"] == result["msg"]
     os.kill(worker, 0)
     done = good(made, when_busy="defer")
-    assert (done["gpus"], done["deferred"], resets(made)) == ([uuid(made)], [uuid(made, 1)], [1, 0])
+    assert (done["gpus_reset"], done["deferred"], resets(made)) == ([uuid(made)], [uuid(made, 1)], [1, 0])
     assert [entry[2] for entry in made.workers()] == [worker]
 
 
@@ -308,7 +308,7 @@ def test_a_gpu_that_requires_a_reset_gives_no_answer_and_is_reset(node, selector
     made.sim.control("set 1 requires_reset 1")
     gpus = {"all": "all", "uuid": {"uuid": uuid(made, 1)}, "pci": {"pci": PCI[1]}, "index": {"index": 1}}[selector]
     done = good(made, gpus)
-    assert uuid(made, 1) in done["gpus"]
+    assert uuid(made, 1) in done["gpus_reset"]
     assert resets(made) == [int(selector == "all"), 1]
     with made.seen():
         assert not made.sim.smi("-i", "1", "-q").returncode
@@ -351,7 +351,7 @@ def test_a_silent_gpu_that_somebody_has_open_is_busy(node, monkeypatch):
     result = reset(made, {"index": 1})
     assert result["error"]["kind"] == "busy"
     assert "it gives no answer, and Xorg (PID 4711) has a GPU open that gives none; stop it" in result["msg"]
-    assert good(made, when_busy="defer")["gpus"] == [uuid(made)]
+    assert good(made, when_busy="defer")["gpus_reset"] == [uuid(made)]
 
 
 def test_a_gpu_off_the_bus_needs_a_reboot(node):

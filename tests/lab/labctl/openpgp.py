@@ -86,6 +86,10 @@ class Key:
         """Release.gpg of a Release file, repomd.xml.asc of a repomd.xml."""
         return _armor("SIGNATURE", self._signature(BINARY, data, SIGNED_AT))
 
+    def signature(self, data: bytes) -> bytes:
+        """A detached signature in binary, as an rpm carries it."""
+        return self._signature(BINARY, data, [], SIGNED_AT)
+
     def clear(self, text: str) -> str:
         """InRelease of a Release file: the text with its signature below."""
         lines = [line.rstrip() for line in text.rstrip("\n").split("\n")]

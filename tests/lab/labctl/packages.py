@@ -81,6 +81,7 @@ class Repository:
     signed: t.Mapping[str, str]
     suite: str = ""
     components: tuple[str, ...] = ()
+    module: str = ""  # of dnf, whose streams its packages are in
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,7 +146,14 @@ def order(version: str) -> tuple[int, ...]:
 def _repository(name: str, row: Row) -> Repository:
     words = {key: tuple(row.get(key, ())) for key in ("sets", "components")}
     return Repository(
-        name, row["format"], row["path"], words["sets"], row["signed"], row.get("suite", ""), words["components"]
+        name,
+        row["format"],
+        row["path"],
+        words["sets"],
+        row["signed"],
+        row.get("suite", ""),
+        words["components"],
+        row.get("module", ""),
     )
 
 

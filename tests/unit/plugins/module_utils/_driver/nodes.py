@@ -36,6 +36,14 @@ KERNELS = {
 }
 RHEL_KERNEL = "5.14.0-503.11.1.el9_5.x86_64"
 
+HEADERS = {
+    "kernel-devel": "5.14.0-503.11.1.el9_5",
+    "kernel-64k-devel": "5.14.0-503.11.1.el9_5",
+    "kernel-uek-devel": "5.15.0-300.163.18.el9uek",
+    "kernel-default-devel": "6.4.0-150600.23.25.1",
+    "kernel-azure-devel": "6.4.0-150600.8.8.2",
+}
+
 # One device of each generation; ids from boards.yaml, except the two old ones (pci.ids).
 GPUS = {
     "maxwell": "10de:17f0",
@@ -48,6 +56,7 @@ GPUS = {
     "grace-hopper": "10de:2342",
     "blackwell": "10de:2901",
 }
+NOT_NVIDIAS = ("dkms", "mokutil", "openssl", "shim-signed")
 H100_SWITCH = "10de:22a3"
 # The revision that packages of a distribution carry behind NVIDIA's version.
 REVISION = {"debian": "-1", "ubuntu": "-1ubuntu1", "rhel": "-1.el9", "suse": "-1"}
@@ -151,10 +160,8 @@ def offers(made_for: model.Node, names: t.Iterable[str], *versions: str, streams
             found[name] = (f"{name.rpartition('-')[2]}-1",)
         elif name.startswith("linux-headers-"):
             found[name] = ("6.8.0-90.91",)
-        elif name == "kernel-devel":
-            found[name] = ("5.14.0-503.11.1.el9_5",)
-        elif name == "kernel-default-devel":
-            found[name] = ("6.4.0-150600.23.25.1",)
+        elif name in HEADERS:
+            found[name] = (HEADERS[name],)
         else:
             found[name] = tuple(dict.fromkeys(packaged(family, name, version) for version in versions))
     return model.Offers(found, tuple(streams))
@@ -191,11 +198,13 @@ def _packages(now: model.Node, step: t.Any, seen: Seen) -> model.Node:
     for change in seen[0].changes or ():
         there[change.name] = change.after
     there.update(dict.fromkeys(step.remove))
-    # Headers, dkms and mokutil are not NVIDIA's: a snapshot does not list them.
+    # Headers, dkms and what enrols its key are not NVIDIA's: a snapshot does not list them.
     packages = {
         name: one for name, one in there.items() if one is not None and not name.startswith(("linux-", "kernel-"))
     }
-    packages = {name: one for name, one in packages.items() if name not in ("dkms", "mokutil")}
+    packages = {
+        name: one for name, one in packages.items() if name not in ("dkms", "mokutil", "openssl", "shim-signed")
+    }
     packages.update({name: one for name, one in there.items() if one and name.startswith("linux-modules-nvidia-")})
     now = dataclasses.replace(now, packages=packages)
     if not step.install:

@@ -237,7 +237,7 @@ def test_the_answer_in_full():
         "managers": [{"name": "NVIDIA's mig-manager", "evidence": "it is enabled"}],
         "busy": [{"gpu": "GPU 0000:3b:00.0", "who": "process 4242", "process": True}],
         "holders": [{"name": "nvidia-persiste", "unit": "nvidia-persistenced.service", "pid": 7}],
-        "reboot_pending": ["/run/reboot-required is there"],
+        "reboot_pending": ["/run/reboot-required is there", "kernel 6.2 boots next, 6.1 is running"],
         "daemon_reload_risk": ["0123"],
         "our_files": ["/etc/modprobe.d/accel-gpu.conf"],
     }
@@ -283,6 +283,7 @@ def test_the_plan_is_that_of_gpu_driver():
     wish = asked(branch="580")
     seen = planned.Seen(State(node(distribution=DEBIAN._replace(id="arch", family=""))))
     plan = planned.decide(wish, seen)
+    assert plan.refusal is not None
     told = answered(seen.state.node, wish, plan=plan, refusal=plan.refusal)["plan"]
     assert set(told) == set(returned("driver_info")["plan"]["sample"])
     assert told["changed"] is False

@@ -21,6 +21,7 @@ OLD, NEW = "580.95.05", "580.126.16"
 KERNEL = "6.8.0-90-generic"
 BUSY = (model.Busy("GPU 0000:17:00.0", "Slurm job 4711", True),)
 RISK = ("container web (docker)",)
+SWITCHES = nodes.gpus(nodes.H100_SWITCH)
 LIBRARY = "libnvidia-cfg1-580"  # comes by dependency
 INSTALLED = ("libnvidia-compute-580", "nvidia-compute-utils-580", "nvidia-dkms-580-open", "nvidia-utils-580")
 
@@ -163,11 +164,19 @@ def test_headers_are_installed_with_the_driver() -> None:
     for name, version, release, package in (
         ("ubuntu", "24.04", KERNEL, ("linux-headers-6.8.0-90-generic", "6.8.0-90.91")),
         ("rocky", "9.4", nodes.RHEL_KERNEL, ("kernel-devel", "5.14.0-503.11.1.el9_5")),
+        ("ol", "9.4", "5.15.0-300.163.18.el9uek.x86_64", ("kernel-uek-devel", "5.15.0-300.163.18.el9uek")),
+        ("rhel", "9.4", "5.14.0-503.11.1.el9_5.aarch64+64k", ("kernel-64k-devel", "5.14.0-503.11.1.el9_5")),
         ("sles", "15.6", nodes.KERNELS["sles"], ("kernel-default-devel", "6.4.0-150600.23.25.1")),
+        ("sles", "15.6", "6.4.0-150600.8.8-azure", ("kernel-azure-devel", "6.4.0-150600.8.8.2")),
     ):
         node = nodes.node(name, version, running=nodes.kernel(release, headers=False))
         _state, made = nodes.decided(node, nodes.mirror(), NEW)
         assert package in only(made, steps.ChangePackages).install
+
+
+def test_no_headers_are_needed_where_the_module_is_built() -> None:
+    node = dataclasses.replace(settled(), running=nodes.kernel(KERNEL, OLD, headers=False))
+    assert again(node).steps == ()
 
 
 def test_headers_are_needed_for_the_next_kernel_too() -> None:
@@ -354,6 +363,44 @@ def test_a_downgrade_is_one() -> None:
     assert only(made, steps.ChangePackages).downgrade is True
 
 
+FULL = (
+    "nvidia-driver",
+    "nvidia-driver-cuda",
+    "nvidia-kernel-open-dkms",
+    "libcuda1",
+    "nvidia-smi",
+    "nvidia-kernel-support",
+)
+
+
+def test_what_a_meta_package_brings_is_no_stray_and_follows_it() -> None:
+    """NVIDIA's packages for Debian share names with Debian's own."""
+    node, wish = nodes.node("debian", "13"), nodes.mirror(version=OLD, profile="full")
+    changes = tuple(model.Change(name, None, f"{OLD}-1") for name in FULL)
+    state, made = nodes.decided(node, wish, OLD, changes=changes)
+    assert set(only(made, steps.HoldPackages).names) >= set(FULL)
+    later = nodes.after(state, made)
+    assert again(later, wish).steps == ()
+    newer = again(dataclasses.replace(later, loaded=None), nodes.mirror(version=NEW))
+    change = only(newer, steps.ChangePackages)
+    assert change.remove == ("nvidia-driver-pinning-580.95.05",)
+    assert {name: dict(change.install)[name] for name in FULL} == dict.fromkeys(FULL, f"{NEW}-1")
+
+
+def test_ubuntus_own_packages_make_way_for_nvidias() -> None:
+    own = nodes.wish(source="distribution", branch="580")
+    changes = (model.Change("libnvidia-compute-580-server", None, f"{OLD}-1"),)
+    state, made = nodes.decided(nodes.node(gpus=(), switches=SWITCHES), own, OLD, changes=changes)
+    later = nodes.after(state, made)
+    change = only(again(later, nodes.mirror(branch="580")), steps.ChangePackages)
+    assert change.remove == (
+        "libnvidia-compute-580-server",
+        "nvidia-compute-utils-580-server",
+        "nvidia-headless-580-server-open",
+        "nvidia-utils-580-server",
+    )
+
+
 def test_another_flavour_replaces_the_packages_of_the_first() -> None:
     node = dataclasses.replace(settled(), loaded=None)
     made = again(node, nodes.mirror(version=OLD, flavour="proprietary"))
@@ -390,9 +437,14 @@ def test_only_a_download_is_made_where_that_is_wished() -> None:
     assert (made.changed, made.owed.upgrade, made.record) == (False, None, None)
 
 
-# --- rules 6 and 7 -------------------------------------------------------------------------------------------------
+def test_an_upgrade_of_the_pins_alone_is_none_of_the_driver() -> None:
+    node = settled(nodes.mirror(branch="580", persistenced=False))
+    pins = (model.Change("nvidia-driver-pinning-580", "580-1", "580-2ubuntu1"),)
+    made = again(node, nodes.mirror(branch="580"), changes=pins)
+    assert (made.owed.upgrade, "ChangePackages" in words(made)) == (None, True)
 
-SWITCHES = nodes.gpus(nodes.H100_SWITCH)
+
+# --- rules 6 and 7 -------------------------------------------------------------------------------------------------
 
 
 def test_the_fabric_manager_runs_where_nvswitches_are() -> None:
@@ -428,21 +480,31 @@ def test_no_package_changes_where_a_daemon_reload_would_hurt() -> None:
 
 SECURE = model.SecureBoot(True)
 SENTENCE = (
-    "Secure Boot is on and firmware does not know the key /var/lib/dkms/mok.pub that DKMS signs the driver's modules "
+    "Secure Boot is on and firmware does not know the key {} that DKMS signs the driver's modules "
     "with: reboot, choose Enroll MOK at the console, type the password in "
     "/var/lib/accel-gpu/driver/enrolment-password of this node, and run again"
 )
 
 
-def test_an_enrolment_is_prepared_before_anything_is_installed() -> None:
-    state, made = nodes.decided(nodes.node(secure_boot=SECURE), nodes.mirror(), NEW)
+ENROLMENTS = [
+    ("ubuntu 24.04", "/var/lib/shim-signed/mok/MOK.der", ("dkms", "mokutil", "shim-signed")),
+    ("debian 13", "/var/lib/dkms/mok.pub", ("dkms", "mokutil", "openssl")),
+]
+
+
+@pytest.mark.parametrize(("where", "certificate", "tools"), ENROLMENTS)
+def test_an_enrolment_is_prepared_before_anything_is_installed(
+    where: str, certificate: str, tools: t.Sequence[str]
+) -> None:
+    state, made = nodes.decided(nodes.node(*where.split(), secure_boot=SECURE), nodes.mirror(), NEW)
     assert words(made) == ["RefreshIndex", "ChangePackages", "PrepareEnrolment"]
-    assert only(made, steps.ChangePackages).install == (("dkms", None), ("mokutil", None))
-    assert (made.owed.enrolment, made.changed, made.record) == (SENTENCE, True, None)
+    assert only(made, steps.ChangePackages).install == tuple((name, None) for name in tools)
+    assert only(made, steps.PrepareEnrolment).certificate == certificate
+    assert (made.owed.enrolment, made.changed, made.record) == (SENTENCE.format(certificate), True, None)
     waiting = nodes.after(state, made)
     assert waiting.packages == {}
     _state, second = nodes.decided(waiting, nodes.mirror(), NEW)
-    assert (second.steps, second.changed, second.owed.enrolment) == ((), False, SENTENCE)
+    assert (second.steps, second.changed, second.owed.enrolment) == ((), False, SENTENCE.format(certificate))
     known = dataclasses.replace(waiting, secure_boot=waiting.secure_boot._replace(dkms_key_enrolled=True))
     _state, third = nodes.decided(known, nodes.mirror(), NEW)
     assert third.owed.enrolment is None and "LoadModules" in words(third)
@@ -452,6 +514,14 @@ def test_signed_modules_need_no_enrolment() -> None:
     node = nodes.node("sles", "15.6", secure_boot=SECURE)
     _state, made = nodes.decided(node, nodes.mirror(modules="precompiled"), NEW)
     assert made.owed.enrolment is None and "ChangePackages" in words(made)
+
+
+def test_a_unit_that_others_start_is_neither_enabled_nor_disabled() -> None:
+    static = {"nvidia-persistenced.service": model.Unit("nvidia-persistenced.service", False, True, static=True)}
+    node = dataclasses.replace(settled(), units=static)
+    assert again(node).steps == ()
+    made = again(node, nodes.mirror(version=OLD, persistenced=False))
+    assert only(made, steps.SetUnit) == steps.SetUnit("nvidia-persistenced.service", None, False)
 
 
 # --- modules in memory ---------------------------------------------------------------------------------------------
@@ -627,6 +697,7 @@ def test_absent_takes_back_what_earlier_runs_put_there() -> None:
     assert only(made, steps.ChangePackages).remove == tuple(
         sorted([*INSTALLED, LIBRARY, "nvidia-driver-pinning-580.95.05"])
     )
+    assert made.diff["after"][f"package {LIBRARY}"] is None
     later = nodes.after(state, made)
     assert later.packages == {"nvidia-container-toolkit": "1.18.0-1"}
     assert (later.files, later.holds, later.loaded) == ({}, frozenset(), None)

@@ -17,6 +17,7 @@ import pytest
 from ansible_collections.accel.gpu.plugins.module_utils._driver import probe, probe_kernels, probe_system, probe_users
 from ansible_collections.accel.gpu.plugins.module_utils._driver.model import (
     Busy,
+    Kernel,
     LoadedModule,
     ModuleFile,
     PciDevice,
@@ -85,6 +86,12 @@ def shown(units):
     return "\n".join(f"LoadState={load}\nActiveState={active}\nUnitFileState={file}\n" for load, file, active in rows)
 
 
+def carried(kernel):
+    """The initramfs without its stamp, which is the file's own."""
+    assert kernel is not None and kernel.initramfs is not None
+    return kernel.initramfs._replace(stamp="")
+
+
 # --- kernels ---
 
 
@@ -104,13 +111,8 @@ def test_debian(tree):
     found = probe_kernels.probe(tree.ports(), None)
     file = ModuleFile("nvidia", f"/lib/modules/{OLDER}/updates/dkms/nvidia-current.ko", "535.309.01", "NVIDIA", None)
     assert (found.running.release, found.running.headers, found.running.modules) == (OLDER, True, (file,))
-    assert found.running.initramfs._replace(stamp="") == (f"/boot/initrd.img-{OLDER}", ("525.1",), False, "", "")
-    assert (found.next.release, found.next.headers, found.next.modules, found.next.initramfs) == (
-        KERNEL,
-        False,
-        (),
-        None,
-    )
+    assert carried(found.running) == (f"/boot/initrd.img-{OLDER}", ("525.1",), False, "", "")
+    assert found.next == Kernel(KERNEL, headers=False)
     assert found.said_by == "highest version in /boot"
 
 
@@ -154,9 +156,9 @@ def test_rhel_boots_what_its_entries_say(tree):
         tree.put(f"/boot/initramfs-{release}.img", lzma.compress(cpio(("init", b"x"))))
     tree.put(f"/lib/modules/{RHEL}/extra/nvidia.ko.xz", lzma.compress(module()))
     found = probe_kernels.probe(tree.ports(), None)
-    assert (found.next.release, found.said_by) == (old, "/boot/loader/entries")
+    assert (found.next and found.next.release, found.said_by) == (old, "/boot/loader/entries")
     assert [file.version for file in found.running.modules] == ["580.126.16"]
-    assert found.next.initramfs._replace(stamp="") == (f"/boot/initramfs-{old}.img", (), False, "", "")
+    assert carried(found.next) == (f"/boot/initramfs-{old}.img", (), False, "", "")
 
 
 def test_suse_links_modules_of_another_kernel(tree):
@@ -172,7 +174,7 @@ def test_suse_links_modules_of_another_kernel(tree):
     assert [(file.path, file.version) for file in found.running.modules] == [
         (f"/lib/modules/{SUSE}/weak-updates/updates/nvidia.ko", "580.126.16")
     ]
-    assert found.running.initramfs.path == f"/boot/initrd-{SUSE}"
+    assert carried(found.running).path == f"/boot/initrd-{SUSE}"
 
 
 @pytest.mark.parametrize("broken", [b"", b"not a module", module(version=None), module()[:90]])
@@ -239,7 +241,7 @@ def test_units_are_asked_for_in_one_call(tree):
         "display-manager.service": Unit("display-manager.service", True, True),
         "nvidia-mps.service": Unit("nvidia-mps.service", False, True),
         "nvidia-fabricmanager.service": Unit("nvidia-fabricmanager.service", True, False, True),
-        "nvidia-persistenced.service": Unit("nvidia-persistenced.service", False, False),
+        "nvidia-persistenced.service": Unit("nvidia-persistenced.service", False, False, static=True),
     }
     assert len(tree.asked) == 1
     tree.answers["systemctl"] = (1, "", "System has not been booted with systemd as init system (PID 1).")
@@ -260,7 +262,9 @@ def test_secure_boot_asks_for_keys_only_where_it_is_on(tree):
     assert probe_system.secure_boot(tree.ports()) == SecureBoot(True, (), (), "/var/lib/shim-signed/mok/MOK.der", False)
     tree.put("/var/lib/dkms/mok.pub", certificate)
     tree.answers["mokutil"] = (0, f"[key 1]\n{line}\n", "")
-    assert probe_system.secure_boot(tree.ports()) == SecureBoot(True, (sha,), (sha,), "/var/lib/dkms/mok.pub", True)
+    assert probe_system.secure_boot(tree.ports()) == SecureBoot(
+        True, (sha,), (sha,), "/var/lib/dkms/mok.pub", dkms_key_enrolled=True, dkms_key_pending=True
+    )
 
 
 def test_files_of_ours_and_blacklists_of_others(tree):
@@ -297,6 +301,7 @@ def test_records_are_a_mapping_or_nothing(tree, text, wanted):
 def test_an_initramfs_that_a_run_knows_is_not_looked_into(tree):
     debian(tree)
     first = probe.probe(tree.ports()).running.initramfs
+    assert first is not None
     known = {first.path: {"stamp": first.stamp, "versions": ["1.2.3"], "nouveau": True}}
     tree.files.write_json("/var/lib/accel-gpu/driver/initramfs.json", known)
     assert probe.probe(tree.ports()).running.initramfs == first._replace(versions=("1.2.3",), nouveau=True)
@@ -305,9 +310,13 @@ def test_an_initramfs_that_a_run_knows_is_not_looked_into(tree):
 def test_packages_that_a_run_installed_are_asked_for_too(tree):
     tree.put("/var/lib/accel-gpu/driver/state.json", '{"packages": ["linux-headers-amd64"]}')
     asked = []
-    probe.probe(
-        tree.ports(), SimpleNamespace(**{**vars(PACKAGES), "installed": lambda names: asked.extend(names) or []})
-    )
+
+    def installed(names):
+        asked.extend(names)
+        return [SimpleNamespace(name="linux-headers-amd64", version="6.1")]
+
+    found = probe.probe(tree.ports(), SimpleNamespace(**{**vars(PACKAGES), "installed": installed}))
+    assert found.packages == {"linux-headers-amd64": "6.1"}
     assert {"*nvidia*", "linux-headers-amd64"} <= set(asked)
 
 

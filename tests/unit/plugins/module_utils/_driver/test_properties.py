@@ -107,10 +107,12 @@ def test_a_run_leaves_nothing_to_do(node: model.Node, first: model.Wish, second:
 def test_a_loaded_module_keeps_every_version(
     node: model.Node, first: model.Wish, second: model.Wish, busy: bool
 ) -> None:
-    there = brought(node, first)
+    node = dataclasses.replace(node, gpus=node.gpus or nodes.gpus("hopper"))
+    there = brought(node, dataclasses.replace(first, reload="if_needed"))
     if there is None or there.loaded is None:
-        event("nothing is loaded")
+        event("refused at first")
         return
+    loaded = there.loaded.version
     there = dataclasses.replace(there, busy=BUSY if busy else ())
     state = state_of(there, second)
     made = decide(second, state)
@@ -125,7 +127,7 @@ def test_a_loaded_module_keeps_every_version(
             for name, version in step.install:
                 carried = nvidia(version)
                 assert there.packages.get(name, version) == version
-                assert carried is None or carried == there.loaded.version
+                assert carried is None or carried == loaded
     later = nodes.after(state, made)
     assert {nvidia(version) for version in later.packages.values()} <= {
         nvidia(version) for version in there.packages.values()

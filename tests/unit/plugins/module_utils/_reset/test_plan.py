@@ -191,7 +191,7 @@ def test_refusals(snapshot, gpus, state, kind, message):
     made = planned(snapshot, gpus, state)
     assert made.refusal is not None
     assert (made.refusal.kind, made.refusal.message) == (kind, message)
-    assert made.result()["gpus"] == []
+    assert made.result()["gpus_reset"] == []
     assert made.diff == {"before": {}, "after": {}}
 
 
