@@ -9,9 +9,9 @@ A program of its own, because Ansible's loader must be there before anything of 
 
 from __future__ import annotations
 
-from ansible.executor.module_common import modify_module
 from pathlib import Path
 
+from ansible.executor.module_common import modify_module
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import init_plugin_loader, module_loader
 from ansible.template import Templar
