@@ -144,7 +144,7 @@ def strays(node: Node, platform: Platform, target: Target, wanted: t.Collection[
     """Installed packages of another flavour, branch or source, which cannot stay beside the target. Libraries that have
     one name everywhere are none: they get the target's version."""
     keep = {*wanted, *_of_target(target, node)}
-    others = {name for name in _table(node, platform) if _MODULES.search(name)}
+    others = {*target.layout.rivals, *(name for name in _table(node, platform) if _MODULES.search(name))}
     return tuple(
         sorted(name for name in node.packages if name not in keep and (name in others or _of_another(name, target)))
     )

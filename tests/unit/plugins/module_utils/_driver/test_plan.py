@@ -454,6 +454,21 @@ def test_the_rename_of_590_takes_the_old_names_along() -> None:
     assert change.first == (("nvidia-driver-pinning-590.48.01", "590.48.01-1"),)
 
 
+def test_the_way_back_over_the_rename_takes_the_new_names_along() -> None:
+    changes = (model.Change("nvidia-kernel-common", None, "595.71.05-1"),)
+    state, made = nodes.decided(nodes.node(gpus=()), nodes.mirror(branch="595"), "595.71.05", changes=changes)
+    back = nodes.decided(nodes.after(state, made), nodes.mirror(version=OLD), OLD)[1]
+    change = only(back, steps.ChangePackages)
+    assert change.remove == (
+        "libnvidia-compute",
+        "nvidia-dkms-open",
+        "nvidia-driver-pinning-595",
+        "nvidia-kernel-common",
+        "nvidia-persistenced",
+        "nvidia-utils",
+    )
+
+
 def test_sles_moves_from_one_generation_of_drivers_to_the_next() -> None:
     state, made = nodes.decided(nodes.node("sles", "15.6", gpus=()), nodes.mirror(branch="580"), NEW)
     later = nodes.decided(nodes.after(state, made), nodes.mirror(branch="595"), "595.71.05")[1]
