@@ -75,6 +75,7 @@ def parts(wish: Wish, node: Node, target: Target) -> Parts:
     if wish.persistenced and layout.persistenced:
         found.append(layout.persistenced)
     found += companions(wish, node, target)
+    found += [name for row in layout.either if set(row) & set(found) for name in row if name not in found]
     filled: t.List[str] = []
     for name in found:
         releases = kernels(node) if "{kernel}" in name else node_kernel(node)

@@ -53,7 +53,7 @@ class Family:
             "el": ("nv.repo", f"[nv]\nname=nv\nbaseurl={address}\ngpgcheck=1\nrepo_gpgcheck=1\ngpgkey=file://{KEY}\n"),
             "suse": ("nv.repo", f"[nv]\nname=nv\nbaseurl={address}\nenabled=1\ngpgcheck=1\ngpgkey=file://{KEY}\n"),
         }
-        name, text = texts[self.image]
+        name, text = texts[self.image.replace("13", "")]
         return [["nv", [[f"{self.folder}/{name}", text], [KEY, KEYS[key].public()]]]]
 
 
@@ -83,13 +83,19 @@ FAMILIES = {
 }
 
 
+# Debian 13's apt judges signatures by sqv.
+DEBIAN_13 = dataclasses.replace(FAMILIES["apt"], image="driver13", repository="debian13")
+
+
 @dataclasses.dataclass(frozen=True)
 class Case:
     family: Family
     node: PackagesNode
 
     def configure(self) -> None:
-        """The repository as a role would write it, and an index of it."""
+        """The repository as a role would write it, and an index of it; once."""
+        if self.node.run(f"test -e {KEY}").returncode == 0:
+            return
         for _name, files in self.family.source():
             for path, text in files:
                 self.node.out(f"mkdir -p $(dirname {path}); cat >{path} <<'END'\n{text}END\n")
@@ -105,7 +111,7 @@ class Case:
 
 @functools.cache
 def _started(kind: str) -> Case:
-    family = FAMILIES[kind]
+    family = {**FAMILIES, "apt13": DEBIAN_13}[kind]
     spec = NodeSpec(kind, ("t4",), state="no_module", image=family.image, sources="lab")
     nodes.up(SCENARIO, [spec], image.ensure(family.image))
     node = PackagesNode(nodes.container_name(SCENARIO, kind))
@@ -150,7 +156,7 @@ def test_a_repository_is_looked_at_without_a_trace(case: Case) -> None:
 
 BROKEN = [
     ("apt", "nvidia", "expired", "no_key"),
-    ("apt", "nvidia-sha1", "sha1", "sha1"),
+    ("apt13", "nvidia-sha1", "sha1", "sha1"),
     ("apt", "nvidia-expired", "expired", "expired"),
     ("apt", "nvidia-unsigned", "good", "unsigned"),
     ("apt", "nowhere", "good", "missing"),
@@ -255,18 +261,17 @@ def test_a_failing_script_is_told_with_its_words(case: Case) -> None:
 
 
 LOCK = {
-    "apt": "fcntl.lockf(open('/var/lib/dpkg/lock-frontend', 'w'), fcntl.LOCK_EX)",
+    "apt": "fcntl.lockf(kept := open('/var/lib/dpkg/lock-frontend', 'w'), fcntl.LOCK_EX)",
     "dnf": "open('/var/cache/dnf/metadata_lock.pid', 'w').write(str(os.getpid()))",
-    "zypper": "open('/run/zypp.pid', 'w').write(str(os.getpid()) + '\\n'); "
-    "fcntl.lockf(open('/run/zypp.pid', 'r+'), fcntl.LOCK_EX)",
+    # the number in the file is the lock, as long as that process runs
+    "zypper": "open('/run/zypp.pid', 'w').write(str(os.getpid()) + chr(10))",
 }
 
 
 def test_a_lock_is_named_by_its_holder(case: Case) -> None:
     case.configure()
     kind = next(kind for kind, family in FAMILIES.items() if family is case.family)
-    held = LOCK[kind].replace("fcntl.lockf(open(", "fcntl.lockf(kept := open(")
-    program = f"import fcntl, os, time; {held}; time.sleep(30)"
+    program = f"import fcntl, os, time; {LOCK[kind]}; time.sleep(60)"
     case.node.out(f'systemd-run --quiet --unit accel-lab-holder /usr/bin/python3 -c "{program}"; sleep 0.7')
     try:
         pid = int(case.node.out("systemctl show --property MainPID --value accel-lab-holder"))

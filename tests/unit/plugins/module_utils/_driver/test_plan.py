@@ -160,6 +160,31 @@ def test_debians_own_packages_bring_the_blacklist_and_name_their_modules() -> No
     ]
 
 
+def test_helpers_that_a_repository_does_not_have_are_left_out() -> None:
+    names = (
+        "nvidia-kernel-dkms",
+        "nvidia-smi",
+        "libcuda1",
+        "libnvidia-ml1",
+        "nvidia-persistenced",
+        "nvidia-alternative",
+    )
+    node, wish = nodes.node("debian", "12"), nodes.wish(source="distribution")
+    offers = nodes.offers(node, names, "535.309.01")
+    state, made = nodes.decided(node, wish, "535.309.01", offers=offers)
+    assert set(dict(only(made, steps.ChangePackages).install)) == set(names)
+    assert nodes.decided(nodes.after(state, made), wish, offers=offers)[1].steps == ()
+
+
+@pytest.mark.parametrize("name", ["nvidia-persistenced", "nvidia-compute-utils"])
+def test_of_two_names_for_one_thing_the_one_that_is_there_is_taken(name: str) -> None:
+    wish = nodes.mirror(version="595.71.05")
+    offers = nodes.offers(nodes.node(), ("libnvidia-compute", "nvidia-dkms-open", "nvidia-utils", name), "595.71.05")
+    state, made = nodes.decided(nodes.node(), wish, offers=offers)
+    assert name in dict(only(made, steps.ChangePackages).install)
+    assert nodes.decided(nodes.after(state, made), wish, offers=offers)[1].steps == ()
+
+
 def test_headers_are_installed_with_the_driver() -> None:
     for name, version, release, package in (
         ("ubuntu", "24.04", KERNEL, ("linux-headers-6.8.0-90-generic", "6.8.0-90.91")),
@@ -286,7 +311,7 @@ def test_a_loaded_module_keeps_its_packages() -> None:
     node = settled()
     made = again(node, nodes.mirror(version=NEW), changes=dependency(NEW, OLD))
     assert made.owed.upgrade == (OLD, NEW)
-    assert (made.steps, made.changed) == ((), False)
+    assert (made.steps, made.changed, made.warnings) == ((), False, ())
     assert made.result()["upgrade_pending"] == {"from": OLD, "to": NEW}
     assert [entry["reason"] for entry in made.actions] == [f"upgrade pending {OLD} → {NEW}: a module is loaded"]
 
@@ -312,6 +337,13 @@ def test_an_upgrade_under_a_module_that_may_change_ends_with_a_reload() -> None:
     assert later.loaded == nodes.loaded(NEW, True, "nvidia_uvm")
     _state, second = nodes.decided(later, wish, NEW, OLD)
     assert (second.steps, second.owed) == ((), steps.Owed())
+
+
+def test_units_that_scripts_of_packages_start_go_before_the_modules() -> None:
+    node = settled(switches=SWITCHES)
+    stopped = {name: unit._replace(active=False) for name, unit in node.units.items()}
+    made = again(dataclasses.replace(node, units=stopped), nodes.mirror(version=NEW, change_loaded=True))
+    assert only(made, steps.ReloadModules).stop == ("nvidia-fabricmanager.service", "nvidia-persistenced.service")
 
 
 def test_a_busy_node_keeps_its_driver_whatever_is_allowed() -> None:
