@@ -10,6 +10,7 @@ import posixpath
 import typing as t
 from dataclasses import dataclass, field
 
+from .._data.driver_packages import STREAM_MODULE
 from .record import CACHE, Recorded
 from .steps import (
     ChangePackages,
@@ -72,7 +73,7 @@ def packages_back(recorded: Recorded, now: Now) -> t.Optional[ChangePackages]:
     remove = tuple(sorted(gone | set(recorded.added)))
     if not install and not remove:
         return None
-    stream = recorded.stream if recorded.stream != now.stream else None
+    stream = None if recorded.stream == now.stream else recorded.stream or STREAM_MODULE
     return ChangePackages(install, remove, downgrade=True, stream=stream)
 
 

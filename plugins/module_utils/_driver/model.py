@@ -173,6 +173,8 @@ class Node:
     library: t.Optional[str] = None  # version of libnvidia-ml on disk
     packages: t.Mapping[str, str] = field(default_factory=dict)  # name -> version, NVIDIA's alone
     holds: t.FrozenSet[str] = frozenset()
+    hold_tools: t.Tuple[str, ...] = ()  # packages that are missing and without which a hold has no effect
+    stream: t.Optional[str] = None  # the driver's dnf module stream that is enabled: "nvidia-driver:580-open"
     package_problems: t.Tuple[str, ...] = ()
     units: t.Mapping[str, Unit] = field(default_factory=dict)
     fabric_state: t.Optional[str] = None  # "completed", "in_progress", ...; None where there is no fabric

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .._data.driver_packages import STREAM_MODULE
 from .._errors import BlockedError, WishError
 from . import versions
 from .model import Node, Offers, Wish
@@ -39,10 +40,11 @@ def request(wish: Wish, node: Node, offers: Offers) -> t.Optional[ChangePackages
 
 
 def removal(node: Node) -> t.Optional[ChangePackages]:
-    """Everything that earlier runs put there and that is still there."""
+    """Everything that earlier runs put there and that is still there, the enabled stream with it."""
     recorded = node.records.get("packages") or ()
     there = tuple(sorted(name for name in recorded if name in node.packages))
-    return ChangePackages((), remove=there) if there else None
+    stream = STREAM_MODULE if node.stream and node.records.get("stream") == node.stream else None
+    return ChangePackages((), remove=there, stream=stream) if there or stream else None
 
 
 def packages(wish: Wish, node: Node, target: Target, offers: Offers) -> Packages:
@@ -62,13 +64,15 @@ def packages(wish: Wish, node: Node, target: Target, offers: Offers) -> Packages
     for name in needed.loose:
         if name not in node.packages:
             install.append((name, _newest(name, offers)))
+    install += [(name, _newest(name, offers)) for name in needed.tools]
     wanted = (*needed.driver, *needed.loose, *((needed.pinning,) if needed.pinning else ()))
     other = of_other_source(node, target.platform, target) - set(wanted) - {name for name, _version_ in install}
     left = {name for name in other & set(node.packages) if carries(node.packages[name], name, target) != version}
     remove = tuple(sorted({*strays(node, target.platform, target, wanted), *left}))
     if not install and not remove and not first:
         return Packages(version, None, wanted)
-    stream = target.stream if any(name in needed.driver for name, _version_ in install) else None
+    moves = target.stream != node.stream and any(name in needed.driver for name, _version_ in install)
+    stream = target.stream if moves else None
     change = ChangePackages(
         tuple(install), remove, _goes_down(node, target, version), stream, first, download=wish.download_only
     )

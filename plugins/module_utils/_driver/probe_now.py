@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .._data.driver_packages import STREAM_MODULE
 from . import probe_modules
 from .back import Now
 from .record import Recorded
@@ -25,11 +26,13 @@ def look(recorded: Recorded, ports: Ports, packages: Manager, initramfs: t.Tuple
     installed = {package.name: package.version for package in packages.installed(names)}
     gone = [name for name, version in recorded.packages.items() if installed.get(name) != version]
     offers = packages.versions(gone)
+    stream = packages.stream(STREAM_MODULE)
     memory = probe_modules.probe(ports.files)
     loaded = probe_modules.loaded_module(memory, ())
     return Now(
         packages=installed,
         holds=packages.holds() & set(names),
+        stream=f"{STREAM_MODULE}:{stream}" if stream else None,
         files={path: ports.files.read_text(path) for path in recorded.files},
         units={name: unit_state(ports, name) for name in recorded.units},
         initramfs=initramfs,

@@ -105,6 +105,21 @@ def test_where_no_driver_was_its_modules_go():
     ]
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "wanted"),
+    [
+        ("nvidia-driver:580-open", "nvidia-driver:590-open", "nvidia-driver:580-open"),
+        ("nvidia-driver:580-open", "nvidia-driver:580-open", None),
+        (None, "nvidia-driver:590-open", "nvidia-driver"),
+        (None, None, None),
+    ],
+)
+def test_the_stream_of_dnf_goes_back_with_the_packages(before, now, wanted):
+    recorded = dataclasses.replace(BEFORE, stream=before)
+    found = steps_back(recorded, dataclasses.replace(AFTER, stream=now))
+    assert [step.stream for step in found if isinstance(step, ChangePackages)] == [wanted]
+
+
 def test_a_version_that_no_repository_has_comes_from_the_kept_file():
     now = dataclasses.replace(AFTER, from_cache=("libnvidia-ml1", "nvidia-dkms-580-open"))
     change = next(step for step in steps_back(BEFORE, now) if isinstance(step, ChangePackages))
