@@ -18,7 +18,6 @@ END
 
 # What rpm must know of the Debian underneath, and what such a node has before any driver comes.
 rpm --initdb
-rpm --import /srv/accel-lab/repos/keys/good.asc
 running=$(ls -d /srv/accel-lab/repos/family/kernel-*.rpm | grep -v -- '-lab_amd64')
 # shellcheck disable=SC2086  # a list of words
 rpm --install --quiet /srv/accel-lab/repos/family/lab-base-*.rpm /srv/accel-lab/repos/family/dkms-*.rpm \
