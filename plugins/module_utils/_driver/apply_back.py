@@ -45,7 +45,8 @@ def undo(journal: Journal, ports: Ports, manager: Manager) -> Aftermath:
     walker = Walker(ports, manager, journal)
     missing: t.List[str] = []
     try:
-        steps = back.steps_back(journal.before, probe_now.look(journal.before, ports, manager, journal.initramfs))
+        now = probe_now.look(journal.before, ports, manager, journal.initramfs, half=True)
+        steps = back.steps_back(journal.before, now)
     except AccelError as error:
         return Aftermath((f"what is there cannot be read ({error.message})",), 0)
     for step in steps:

@@ -195,10 +195,12 @@ class Node:
 
 
 class Offers(t.NamedTuple):
-    """What the package manager could install now, by name, newest first; `streams` are dnf module streams."""
+    """What the package manager could install now, by name, newest first; `streams` are dnf module streams.
+    `components` are (component, file that names it) of apt's repositories, asked where a package is in none of them."""
 
     versions: t.Mapping[str, t.Tuple[str, ...]]
     streams: t.Tuple[str, ...] = ()
+    components: t.Tuple[t.Tuple[str, str], ...] = ()
 
 
 class Change(t.NamedTuple):

@@ -99,6 +99,8 @@ def _version(wish: Wish, node: Node, target: Target, needed: Parts, offers: Offe
     if target.stream and offers.streams:
         _check_stream(wish, target, offers.streams)
     there = {name: _available(node, target, offers, name) for name in needed.driver}
+    if target.source == "distribution" and not all((*there.values(), *_loose(node, needed, offers))):
+        _check_components(wish, node, target, offers)
     common = set.intersection(*(set(found) for found in there.values())) if there else set()
     if target.version is not None:
         if target.version not in common:
@@ -117,6 +119,32 @@ def _available(node: Node, target: Target, offers: Offers, name: str) -> t.Tuple
     """NVIDIA's versions of a package, installed or offered."""
     seen = (node.packages.get(name), *offers.versions.get(name, ()))
     return tuple(dict.fromkeys(found for one in seen if one for found in [carries(one, name, target)] if found))
+
+
+def _loose(node: Node, needed: Parts, offers: Offers) -> t.Iterator[t.Sequence[str]]:
+    return (offers.versions.get(name, ()) for name in needed.loose if name not in node.packages)
+
+
+def _check_components(wish: Wish, node: Node, target: Target, offers: Offers) -> None:
+    """A package of the distribution's driver is nowhere: has the node the parts of the archive that have it?"""
+    named = dict(offers.components)
+    lacking = [name for name in target.platform.components if name not in named]
+    if not lacking:
+        return
+    files = sorted({path for name, path in offers.components if name == "main"})
+    where = ", ".join(files) or "/etc/apt/sources.list or a file of /etc/apt/sources.list.d"
+    raise BlockedError(
+        f"{wish.prefix}source: the driver of {node.distribution.name} is in {_all_of(target.platform.components)} of "
+        f"its archive, and the package sources of this node lack {_all_of(lacking)}; add "
+        f"{'it' if len(lacking) == 1 else 'them'} behind main in {where}, and run again",
+        address=f"{wish.prefix}source",
+        components=lacking,
+        files=files,
+    )
+
+
+def _all_of(words: t.Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def _missing(

@@ -20,8 +20,10 @@ if t.TYPE_CHECKING:
 _SECONDS = 30.0
 
 
-def look(recorded: Recorded, ports: Ports, packages: Manager, initramfs: t.Tuple[str, ...] = ()) -> Now:
-    """`initramfs` are kernels whose image may be that of a failed change."""
+def look(
+    recorded: Recorded, ports: Ports, packages: Manager, initramfs: t.Tuple[str, ...] = (), half: bool = False
+) -> Now:
+    """`initramfs` are kernels whose image may be that of a failed change; `half` as in Now."""
     names = sorted({*recorded.packages, *recorded.added})
     installed = {package.name: package.version for package in packages.installed(names)}
     gone = [name for name, version in recorded.packages.items() if installed.get(name) != version]
@@ -38,6 +40,7 @@ def look(recorded: Recorded, ports: Ports, packages: Manager, initramfs: t.Tuple
         initramfs=initramfs,
         modules=(*loaded.dependents, "nvidia") if loaded else (),
         loaded=memory.version,
+        half=half,
         from_cache=tuple(name for name in gone if recorded.packages[name] not in offers.get(name, ())),
     )
 

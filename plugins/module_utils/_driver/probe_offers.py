@@ -76,6 +76,8 @@ def _offered(wish: Wish, state: State, target: Target, packages: Manager, ports:
                 packages.refresh(wish.cache_valid_time, [found.url] if found else None)
             streams = asked.streams(STREAM_MODULE) if target.stream else ()
             offers = Offers(asked.versions(names), streams)
+            if target.source == "distribution" and len(offers.versions) < len(names):
+                offers = offers._replace(components=asked.components())
             change = plan_request.request(wish, node, offers)
             pins = None if change is None else plan_files.pins(change)
             if pins is not None:

@@ -39,6 +39,10 @@ class Base:
         """The one that is enabled on the node."""
         return None
 
+    def components(self) -> t.Tuple[t.Tuple[str, str], ...]:
+        """(component, file that names it) of the configured repositories; apt alone has components."""
+        return ()
+
     def close(self) -> None:
         if self._scratch is not None:
             self._scratch.close()

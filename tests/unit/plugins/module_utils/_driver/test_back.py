@@ -96,6 +96,17 @@ def test_only_what_differs_is_taken_back(case):
     assert [step for step in found if not isinstance(step, left)] == wanted
 
 
+def test_nothing_is_left_to_do_where_all_is_back_although_names_had_changed():
+    assert steps_back(BEFORE, SAME) == []
+
+
+def test_what_an_interrupted_change_was_to_bring_is_removed_by_name():
+    (change,) = [
+        step for step in steps_back(BEFORE, dataclasses.replace(SAME, half=True)) if isinstance(step, ChangePackages)
+    ]
+    assert change == ChangePackages((), ("nvidia-dkms-open",), downgrade=True)
+
+
 def test_where_no_driver_was_its_modules_go():
     nothing = Recorded("2026-11-25T00:00:00Z", added=("libnvidia-ml1",))
     now = Now({"libnvidia-ml1": "580.95.05-1"}, modules=("nvidia_uvm", "nvidia"), loaded="580.95.05")
