@@ -49,7 +49,7 @@ RELEASES = {
         f"""
         dpkg-divert --quiet --local --rename --divert /usr/sbin/dkms.genuine --add /usr/sbin/dkms
         ln -s /usr/lib/accel-lab/dkms.py /usr/sbin/dkms
-        mkdir -p /lib/modules/{KERNEL}/build /usr/src/nvidia-current-open-550.163.01
+        mkdir -p /lib/modules/{KERNEL}/build/include /usr/src/nvidia-current-open-550.163.01
         echo open >/usr/src/nvidia-current-open-550.163.01/flavour
         """,
     ),
