@@ -45,7 +45,7 @@ class Case(t.NamedTuple):
 
 
 CASES: dict[str, Case] = {
-    "version": Case({"version": "580.1.1"}, "", "wish"),
+    "version": Case({"version": "580.999.99"}, "", "wish"),
     "unreachable": Case({**VERSION, "mirror": {**GOOD, "url": "http://127.0.0.1:9/nvidia"}}, "", "blocked"),
     "no_key": Case({**VERSION, "mirror": {"url": f"{URL}/nvidia"}}, "", "blocked"),
     "other_key": Case({**VERSION, "mirror": {**GOOD, "url": f"{URL}/nvidia-sha1"}}, "", "blocked"),
@@ -62,7 +62,7 @@ CASES: dict[str, Case] = {
         "blocked",
     ),
     "unsigned": Case({**VERSION, "mirror": {**GOOD, "url": f"{URL}/nvidia-unsigned"}}, "", "blocked"),
-    "no_headers": Case(VERSION, "", "blocked", "accel-lab headers hide", "accel-lab headers show"),
+    "no_headers": Case(VERSION, "", "blocked", "dpkg --purge --force-all linux-headers-$(uname -r)", "dpkg -i /srv/accel-lab/repos/installed/linux-headers-*.deb"),
     "disk": Case(VERSION, "", "disk_full", "accel-lab disk full", "accel-lab disk free"),
     "held": Case(VERSION, "", "held", "apt-mark hold libcuda1", "apt-mark unhold libcuda1"),
     "locked": Case({**VERSION, "lock_timeout": 1}, "", "blocked", "accel-lab lock 20", "sleep 20"),
