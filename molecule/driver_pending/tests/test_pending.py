@@ -13,5 +13,5 @@ def test_nothing_of_the_driver_is_left(node):
     assert not host.file("/sys/module/nvidia").exists
 
 
-def test_the_node_keeps_no_journal(node):
-    assert not node("serving").host.file("/var/lib/accel-gpu/driver/journal.json").exists
+def test_the_node_keeps_no_record(node):
+    assert not node("serving").host.file("/var/lib/accel-gpu/driver").exists

@@ -142,6 +142,8 @@ def apply(plan: Planned, ports: Ports) -> Outcome:
             return looks[-1].seen.state.node, () if plan.wish.download_only else looks[-1].steps
 
         done = apply_change(_change(plan, again), ports, packages)
+    if plan.wish.state == "absent" and not looks[-1].steps and not record.read_state(ports.files):
+        record.forget(ports.files)
     return Outcome(looks[-1], done)
 
 

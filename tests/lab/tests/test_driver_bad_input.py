@@ -169,11 +169,11 @@ def test_a_run_that_was_killed_in_the_middle_of_dpkg(node: Node, way: str) -> No
     assert node.run("test -e /var/lib/accel-gpu/driver/journal.json").returncode == 0
     if way == "finished":
         answer = call(node, **VERSION)
-        assert not answer.get("failed"), answer
+        assert "msg" not in answer, answer["msg"]
         assert answer["actions"][0]["action"] == "finish_interrupted"
         assert node.out("cat /sys/module/nvidia/version") == VERSION["version"]
         answer = call(node, state="absent")
-        assert not answer.get("failed"), answer
+        assert "msg" not in answer, answer["msg"]
     else:
         answer = call(node, version="580.999.99")
         assert (answer["failed"], answer["changed"]) == (True, True), answer
