@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import typing as t
 
 import pytest
 
@@ -39,7 +40,7 @@ class Answers:
         return given.pop(0) if len(given) > 1 else given[0]
 
 
-def _no_nvml():
+def _no_nvml() -> t.NoReturn:
     raise AssertionError("no package manager asks NVML")
 
 
