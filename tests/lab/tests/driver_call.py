@@ -10,6 +10,7 @@ import io
 import json
 import subprocess
 import tarfile
+import time
 import typing as t
 from pathlib import Path
 
@@ -38,6 +39,7 @@ except errors.AccelError as error:
     result.update(failed=True, msg=error.message, error={**error.facts, "kind": error.kind})
 print(json.dumps(result, default=str))
 """
+_ARGV = ("env", f"PYTHONPATH={PLACE}", "python3", "-c", _PROGRAM)
 
 
 def put(node: Node) -> None:
@@ -54,10 +56,32 @@ def put(node: Node) -> None:
 
 def call(node: Node, check: bool = False, **options: t.Any) -> dict[str, t.Any]:
     """One call with the lab's mirror as its source unless `options` say otherwise."""
-    mirror = {"url": f"{URL}/nvidia", "key": KEYS["good"].public(), "fingerprint": KEYS["good"].fingerprint}
-    wish = {"source": "mirror", "mirror": mirror, "address_prefix": "gpu_driver_", "lock_timeout": 60, **options}
-    argv = ["docker", "exec", "-i", node.name, "env", f"PYTHONPATH={PLACE}", "python3", "-c", _PROGRAM]
-    asked = json.dumps({"check": check, **wish})
-    done = subprocess.run(argv, input=asked, capture_output=True, text=True, timeout=300, check=False)
+    argv = ["docker", "exec", "-i", node.name, *_ARGV]
+    done = subprocess.run(argv, input=_asked(check, options), capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     return t.cast("dict[str, t.Any]", json.loads(done.stdout))
+
+
+def die_at(node: Node, condition: str, **options: t.Any) -> None:
+    """A call that is killed, with all that it started, as soon as `condition` (a shell's) is true on the node."""
+    argv = ["docker", "exec", "-i", node.name, *_ARGV]
+    with subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as run:
+        assert run.stdin is not None
+        run.stdin.write(_asked(False, options))
+        run.stdin.close()
+        end = time.monotonic() + 120
+        while node.run(condition).returncode != 0:
+            assert run.poll() is None, "the run ended before it could be killed"
+            assert time.monotonic() < end, f"it never came to {condition}"
+            time.sleep(0.2)
+        # Parents first, so that none sees its child die.
+        for pattern in ("core.plugins.module_utils", "apt-get", "^/usr/bin/dpkg", "dkms"):
+            node.run(f"pkill -9 -f '{pattern}'")
+
+
+def _asked(check: bool, options: t.Mapping[str, t.Any]) -> str:
+    mirror = {"url": f"{URL}/nvidia", "key": KEYS["good"].public(), "fingerprint": KEYS["good"].fingerprint}
+    wish = {"source": "mirror", "mirror": mirror, "address_prefix": "gpu_driver_", "lock_timeout": 60}
+    return json.dumps({"check": check, **wish, **options})
