@@ -79,7 +79,7 @@ class Done:
 def apply(change: Change, ports: Ports, manager: Manager) -> Done:
     """Does the change and verifies it. The facts of an AccelError are `step`, `restored`, `changed` and `cause`."""
     gpus = Gpus(ports)
-    reloads = change.of(ReloadModules)
+    reloads = [step for step in change.of(ReloadModules) if step.load]  # the others take the modules away
     walker = Walker(ports, manager, _begin(change, ports), change.own_holds)
     try:
         if not all(step.download for step in change.of(ChangePackages)):

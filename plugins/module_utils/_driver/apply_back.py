@@ -93,5 +93,5 @@ def _worded(error: t.Union[StepError, AccelError], after: Aftermath, lost: t.Seq
         end = "what was there before is back" if after.walked else "nothing was changed"
     facts.update(restored=not after.missing, changed=bool(after.missing))
     # Errors that tell the user what to do keep their class.
-    kind = ApplyError if type(cause) is AccelError else type(cause)
+    kind = ApplyError if cause.kind == AccelError.kind else type(cause)
     return kind("; ".join([what, end, *lost]), **facts)
