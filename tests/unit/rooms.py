@@ -36,6 +36,8 @@ MAY_KNOW: t.Dict[str, t.FrozenSet[str]] = {
     **{name: GROUND | {"_nvml"} for name in COMMON},
     "_owners": GROUND | {"_nvml"},
     "_mig": GROUND | {"_nvml", "_owners"},
+    # Taking a node out of a scheduler's service; Slurm's jobs are read as the owners read them.
+    "_drain": GROUND | {"_nvml", "_owners"},
     # What gpu_info tells.
     "_info": GROUND | {"_nvml", "_owners", "_mig"},
     # The agent's table of residents names every core; no core knows the agent.
