@@ -74,6 +74,11 @@ installed: gpusim-build ## the demo from that archive
 	@tools/docker.sh
 	@$(PYTHON_ENV) tools/installed.py
 
+.PHONY: cores
+cores: gpusim-build ## sanity, unit tests and demo under the oldest and the newest ansible-core (test-full)
+	@tools/docker.sh
+	@$(PYTHON_ENV) tools/cores.py
+
 .PHONY: unit
 unit: $(STAMP) ## the pure core
 	@$(PYTEST) $(SELECT) tests/unit tests/steps tests/bench

@@ -22,7 +22,8 @@ from pathlib import Path
 import interpreters
 import tracked
 
-BUILD = tracked.ROOT / ".build" / "sanity"
+# Runs under several versions of ansible-core keep out of each other's way.
+BUILD = Path(os.environ.get("SANITY_BUILD", tracked.ROOT / ".build" / "sanity"))
 COPY = BUILD / "ansible_collections" / "accel" / "gpu"
 HOME = BUILD / "home"
 BIN = BUILD / "bin"

@@ -42,6 +42,7 @@ class Stage:
 
     name: str
     after: tuple[str, ...] = ()
+    full: bool = False  # in `make test-full` alone
 
 
 # Longest way first: what others wait for, then the long ones, then what fills the second core.
@@ -56,6 +57,7 @@ STAGES = (
     Stage("component", after=("gpusim",)),
     Stage("pythons", after=("gpusim",)),
     Stage("lint"),
+    Stage("cores", after=("package", "lab"), full=True),
 )
 
 
@@ -199,6 +201,13 @@ def show(results: t.Sequence[Result], seconds: float) -> None:
     print(f"{total['passed']} passed, {total['failed']} failed", flush=True)
 
 
+def chosen_stages(names: t.Sequence[str], full: bool) -> list[Stage]:
+    """Those that are named; without names all, the slow ones only for `make test-full`."""
+    if names:
+        return [stage for stage in STAGES if stage.name in names]
+    return [stage for stage in STAGES if full or not stage.full]
+
+
 def main() -> int:
     LOGS.mkdir(parents=True, exist_ok=True)
     unknown = set(sys.argv[1:]) - {stage.name for stage in STAGES}
@@ -208,7 +217,7 @@ def main() -> int:
         )
     # Ended from outside, it still ends its stages.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    chosen = [stage for stage in STAGES if not sys.argv[1:] or stage.name in sys.argv[1:]]
+    chosen = chosen_stages(sys.argv[1:], full=bool(os.environ.get("FULL")))
     started = time.monotonic()
     results = Runner(chosen, width=2).run()
     show(results, time.monotonic() - started)

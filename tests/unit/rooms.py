@@ -25,7 +25,7 @@ HEADER = (
 
 # Files beside the rooms that every core may use. They know nothing but each other, words and data.
 COMMON = frozenset(
-    ("_diff", "_errors", "_expected", "_files", "_lock", "_ports", "_problems", "_run", "_select", "_shape")
+    ("_boot", "_diff", "_errors", "_expected", "_files", "_lock", "_ports", "_problems", "_run", "_select", "_shape")
 )
 GROUND = COMMON | {"_data"}
 # A room may always import itself.
@@ -35,7 +35,10 @@ MAY_KNOW: t.Dict[str, t.FrozenSet[str]] = {
     # Value objects and the session's type appear in signatures.
     **{name: GROUND | {"_nvml"} for name in COMMON},
     "_owners": GROUND | {"_nvml"},
-    "_mig": GROUND | {"_nvml", "_owners"},
+    # Who keeps GPUs open without being work; stop, start, reset.
+    "_holders": GROUND | {"_nvml"},
+    "_settings": GROUND | {"_nvml", "_owners"},
+    "_mig": GROUND | {"_nvml", "_owners", "_holders", "_settings"},
     # Taking a node out of a scheduler's service; Slurm's jobs are read as the owners read them.
     "_drain": GROUND | {"_nvml", "_owners"},
     # What gpu_info tells.

@@ -68,6 +68,14 @@ def test_the_order_of_stages_can_be_kept():
         seen.add(stage.name)
 
 
+def test_slow_stages_belong_to_test_full_alone():
+    slow = {stage.name for stage in stages.STAGES if stage.full}
+    assert slow
+    assert not slow & {stage.name for stage in stages.chosen_stages([], full=False)}
+    assert stages.chosen_stages([], full=True) == list(stages.STAGES)
+    assert [stage.name for stage in stages.chosen_stages(["cores"], full=False)] == ["cores"]
+
+
 def test_every_stage_is_a_target_of_the_makefile():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for stage in stages.STAGES:

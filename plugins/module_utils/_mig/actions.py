@@ -13,12 +13,13 @@ import typing as t
 from .._data.architectures import architecture
 from .._diff import Tracker
 from .._errors import AccelError
+from .._holders.objects import ResetGpu
 from .._nvml.objects import Gpu
+from .._owners.usage import Usage
 from .instances import Changes, Kept, makes_room_for, spec_of
 from .judge import ModeChange
-from .model import OR_DEFER, Action, GpuPlan, ResetGpu, SetMigMode
+from .model import OR_DEFER, Action, GpuPlan, SetMigMode
 from .targets import GpuTarget
-from .usage import Usage
 
 SETTINGS = "persistence, power limit, compute mode, application clocks, auto boost, accounting"
 _WORD = {True: "on", False: "off", None: "unknown"}

@@ -14,13 +14,15 @@ import dataclasses
 import typing as t
 from dataclasses import dataclass
 
+from .._boot import boot_id
 from .._errors import ApplyError, VerifyError
+from .._holders.objects import StopHolder
 from .._nvml.objects import Snapshot
 from . import journal, live, restore
 from .apply_back import Change, give_up, map_uuids, note_devices
 from .execute import Walker, gpu_of, words
 from .journal import GpuRecord, Record
-from .model import GpuLayout, MigPlan, StopHolder
+from .model import GpuLayout, MigPlan
 
 if t.TYPE_CHECKING:
     from .._ports import Ports
@@ -90,7 +92,7 @@ def _record(change: Change, ports: Ports) -> Record:
         gpus[gpu.uuid] = GpuRecord(gpu.uuid, gpu.name, gpu.pci, before, planned.after, devices)
     stops = [step.unit for step in change.steps if isinstance(step, StopHolder)]
     holders = [*(earlier.holders if earlier else ()), *stops]
-    return Record(journal.boot_id(ports.files), journal.now(), tuple(gpus.values()), tuple(dict.fromkeys(holders)))
+    return Record(boot_id(ports.files), journal.now(), tuple(gpus.values()), tuple(dict.fromkeys(holders)))
 
 
 def _do(change: Change, record: Record, walker: Walker) -> Done:

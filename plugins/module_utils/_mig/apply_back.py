@@ -22,11 +22,12 @@ from .._errors import (
     NotRootError,
     VerifyError,
 )
+from .._holders.objects import ResetGpu, StopHolder
 from .._nvml.objects import Gpu, Snapshot
 from . import journal, live, restarts, restore
 from .execute import StepError, Walker, gpu_of, words
 from .journal import GpuRecord, Record
-from .model import MigPlan, ResetGpu, SetMigMode, Step, StopHolder
+from .model import MigPlan, SetMigMode, Step
 
 if t.TYPE_CHECKING:
     from .._nvml.session import NvmlSession

@@ -15,30 +15,28 @@ from dataclasses import dataclass, field
 from .._diff import Tracker
 from .._errors import AccelError, MissingGpuError, NotRootError
 from .._expected import Expected, KnownFault, missing
+from .._holders.objects import Holders, ResetGpu, StopHolder
 from .._nvml.objects import Gpu, Snapshot
-from . import live, managers, restarts, restore
+from .._owners import managers
+from .._owners.managers import Manager
+from .._owners.objects import Busy, Claim
+from .._owners.usage import usage_of
+from . import live, restarts, restore
 from .journal import GpuRecord, Record
-from .managers import Manager
 from .model import (
     Action,
-    Busy,
-    Claim,
     DestroyComputeInstance,
     DestroyGpuInstance,
     GpuPlan,
-    Holders,
     MigPlan,
     NodeWish,
     Options,
-    ResetGpu,
     SetMigMode,
     Step,
-    StopHolder,
 )
 from .plan import plan as plan_node
 from .restarts import Notified
 from .targets import GpuTarget, resolve
-from .usage import usage_of
 
 WISH_FILE = "/etc/accel-gpu/wish.d/mig.json"
 WISH_MODE = 0o644
@@ -219,7 +217,7 @@ def _planned(wish: Wish, state: State, snapshot: Snapshot) -> t.Tuple[MigPlan, t
         sentence = missing(wish.expected, wish.faults, [(gpu.uuid, gpu.name) for gpu in snapshot.gpus], silent)
         if sentence:
             return MigPlan(), MissingGpuError(sentence)
-    foreign = None if wish.takeover or not wish.node.gpus else managers.refusal(state.managers)
+    foreign = None if wish.takeover or not wish.node.gpus else _foreign(state.managers)
     if foreign is not None:
         return MigPlan(), foreign
     try:
@@ -227,6 +225,10 @@ def _planned(wish: Wish, state: State, snapshot: Snapshot) -> t.Tuple[MigPlan, t
     except AccelError as error:
         return MigPlan(), error
     return mig, mig.refusal
+
+
+def _foreign(found: t.Sequence[Manager]) -> t.Optional[AccelError]:
+    return managers.refusal(found, "the MIG geometry", "declare the geometry there")
 
 
 def _deferred(state: State) -> t.Tuple[Action, ...]:

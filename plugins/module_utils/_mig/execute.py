@@ -10,30 +10,24 @@ import dataclasses
 import typing as t
 
 from .._errors import AccelError, ApplyError, BlockedError, BusyError, GpuHungError, NvmlError
+from .._holders import apply as holders
+from .._holders.objects import ResetGpu, StartHolder, StopHolder
 from .._nvml.objects import GpuInstance, Snapshot
-from .._run import TIMED_OUT
+from .._settings.kept import KeptSettings
 from . import compute
-from .kept_settings import KeptSettings
 from .model import (
     CreateComputeInstance,
     CreateGpuInstance,
     DestroyComputeInstance,
     DestroyGpuInstance,
-    ResetGpu,
     SetMigMode,
-    StartHolder,
     Step,
-    StopHolder,
 )
 from .restarts import changes_devices
 
 if t.TYPE_CHECKING:
     from .._nvml.session import NvmlSession
     from .._ports import Ports
-
-RESET_SECONDS = 120.0
-UNIT_SECONDS = 90.0  # systemd's own default for stopping a service
-BOOT_UNIT = "accel-gpu.service"
 
 
 class StepError(Exception):
@@ -87,22 +81,7 @@ class Walker:
         """Starts what was stopped, the last one first, and `units`; a sentence for each unit that did not start."""
         wanted = list(dict.fromkeys([*units, *self.stopped]))
         self.stopped = []
-        if not wanted:
-            return {}
-        flags = ["--no-block"] if self._starting() else []
-        failed = {}
-        for unit in reversed(wanted):
-            code, _out, err = self.ports.run(["systemctl", "start", *flags, unit], timeout=UNIT_SECONDS)
-            if code != 0:
-                failed[unit] = f"{unit} was stopped for this change and did not start again ({err.strip()})"
-        return failed
-
-    def _starting(self) -> bool:
-        """Are we the boot unit, at boot or when somebody starts it again? Holders are ordered after it, so a start that
-        waits would wait for us."""
-        state = self.ports.run(["systemctl", "is-system-running"], timeout=UNIT_SECONDS)[1].strip()
-        ours = self.ports.run(["systemctl", "is-active", BOOT_UNIT], timeout=UNIT_SECONDS)[1].strip()
-        return state not in ("running", "degraded") or ours == "activating"
+        return holders.start(self.ports, wanted)
 
     def _take(self, step: Step, following: t.Sequence[Step]) -> int:
         """Does one step, or the group that belongs together; answers how many steps that were."""
@@ -192,26 +171,11 @@ class Walker:
             return
         # Our own open handle would be in the way.
         self.session.release()
-        argv = ["nvidia-smi", "--gpu-reset", "-i", step.pci]
-        code, out, err = self.ports.run(argv, timeout=RESET_SECONDS)
-        if code == TIMED_OUT:
-            raise GpuHungError(
-                f"{' '.join(argv)} did not end within {RESET_SECONDS:g} s; drain the node and reboot it",
-                call="nvidia-smi --gpu-reset",
-                gpu=step.pci,
-                deadline=RESET_SECONDS,
-            )
-        if code != 0:
-            said = " ".join((err + " " + out).split()) or "no output"
-            raise ApplyError(f"{' '.join(argv)} ended with {code}: {said}", exit_code=code)
+        holders.reset(self.ports, step.pci)
 
     def _stop(self, unit: str) -> None:
         self.stopped.append(unit)
-        code, _out, err = self.ports.run(["systemctl", "stop", unit], timeout=UNIT_SECONDS)
-        if code != 0:
-            raise BlockedError(
-                f"{unit} holds the GPU and could not be stopped ({err.strip()}); stop it by hand", unit=unit
-            )
+        holders.stop(self.ports, unit)
 
 
 def _same_instance(step: CreateComputeInstance, following: t.Sequence[Step]) -> t.Iterator[CreateComputeInstance]:

@@ -16,13 +16,14 @@ from dataclasses import dataclass
 
 from .._errors import BlockedError, BusyError, InternalError
 from .._nvml.objects import Gpu, GpuInstance, Placement
+from .._owners.objects import Claim
+from .._owners.usage import Usage
 from .._select import label
 from . import compute
 from .assign import Request, Solution, Standing, solve
 from .layout import Grid, gpu_grid, mask_of
-from .model import OR_DEFER, Claim, ComputeSpec, InstanceSpec, Layout
+from .model import OR_DEFER, ComputeSpec, InstanceSpec, Layout
 from .targets import Wanted
-from .usage import Usage
 
 
 @dataclass(frozen=True)

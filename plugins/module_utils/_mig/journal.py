@@ -15,6 +15,7 @@ import datetime
 import typing as t
 from dataclasses import dataclass
 
+from .._boot import boot_id
 from .._errors import AccelError, NotRootError
 from .._files import Files
 from .._nvml.objects import Placement
@@ -23,7 +24,6 @@ from .model import ComputeSpec, GpuLayout, InstanceSpec
 
 PATH = "/var/lib/accel-gpu/mig/journal.json"
 VERSION = 1
-_BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,6 @@ class Record:
 
 def now() -> str:
     return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def boot_id(files: Files) -> str:
-    text = (files.read_text(_BOOT_ID) or "").strip()
-    if not text:
-        raise AccelError(f"{_BOOT_ID} cannot be read; is /proc mounted?")
-    return text
 
 
 def read(files: Files) -> t.Optional[Record]:

@@ -14,9 +14,11 @@ import typing as t
 
 from .._data.architectures import architecture
 from .._errors import AccelError, BlockedError, BusyError
+from .._holders.objects import Holder, Holders, ResetGpu
 from .._nvml.objects import Gpu
+from .._owners.objects import Claim
 from .._select import label
-from .model import OR_DEFER, Claim, Holder, Holders, ResetGpu, SetMigMode, Step
+from .model import OR_DEFER, SetMigMode, Step
 
 _WORD = {True: "on", False: "off"}
 

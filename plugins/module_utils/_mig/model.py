@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import datetime
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from .._errors import AccelError
+from .._holders.objects import ResetGpu, StartHolder, StopHolder
 from .._nvml.objects import Placement
 from .._select import Selector
 
@@ -138,58 +139,6 @@ class GpuLayout:
         return [f"mig {words[self.mode]}{pending}"] + [str(spec) for spec in self.layout]
 
 
-# --- who uses what -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One user of a device. `owner` is a word such as "process", "slurm", "kubelet"; `detail` names job or program."""
-
-    owner: str
-    detail: str
-    has_process: bool
-    pid: t.Optional[int] = None
-
-    def __str__(self) -> str:
-        return f"{self.owner} {self.detail}".rstrip()
-
-
-@dataclass(frozen=True)
-class Busy:
-    """Claims by GPU UUID or MIG UUID; a claim on a GPU UUID means the whole GPU. `unknown` holds owners that are
-    present but could not be asked: then every device of the node counts as busy (live_node rule 1). Processes that
-    NVML names in the snapshot are added by the plan."""
-
-    by_device: t.Mapping[str, t.Tuple[Claim, ...]] = field(default_factory=dict)
-    unknown: t.Tuple[Claim, ...] = ()
-
-
-@dataclass(frozen=True)
-class Holder:
-    """Somebody who keeps a GPU open without being work. `unit` is set where stopping it is known to be safe.
-    `devices` are GPU UUIDs; empty means that it may hold any GPU."""
-
-    name: str
-    unit: t.Optional[str] = None
-    pid: t.Optional[int] = None
-    devices: t.Tuple[str, ...] = ()
-
-    def holds(self, uuid: str) -> bool:
-        return not self.devices or uuid in self.devices
-
-    def __str__(self) -> str:
-        return self.name if self.pid is None else f"{self.name} (PID {self.pid})"
-
-
-@dataclass(frozen=True)
-class Holders:
-    """`reset_reachable` None means that nobody looked."""
-
-    known: t.Tuple[Holder, ...] = ()
-    unknown: t.Tuple[Holder, ...] = ()
-    reset_reachable: t.Optional[bool] = None
-
-
 @dataclass(frozen=True)
 class Options:
     """when_busy: refuse | defer. apply: now | next_boot. `today` is what `until` is compared with."""
@@ -202,16 +151,6 @@ class Options:
 
 
 # --- steps ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class StopHolder:
-    unit: str
-
-
-@dataclass(frozen=True)
-class StartHolder:
-    unit: str
 
 
 @dataclass(frozen=True)
@@ -233,12 +172,6 @@ class DestroyGpuInstance:
 class SetMigMode:
     gpu: str
     enabled: bool
-
-
-@dataclass(frozen=True)
-class ResetGpu:
-    gpu: str
-    pci: str
 
 
 @dataclass(frozen=True)

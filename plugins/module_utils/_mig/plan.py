@@ -11,14 +11,16 @@ import typing as t
 
 from .._diff import Tracker
 from .._errors import AccelError, BlockedError, BusyError
+from .._holders.objects import Holders, StartHolder, StopHolder
 from .._nvml.objects import Gpu, GpuFailure, Snapshot
+from .._owners.objects import Busy
+from .._owners.usage import Usage, usage_of
 from .._select import failure_error, may_name_failure
 from . import actions
 from .compute import creations
 from .instances import Changes, busy_error, by_place, change_to, destroy_all, guest_error, keep_all, spec_of
 from .judge import ModeChange, change_mode, where_of
 from .model import (
-    Busy,
     CreateComputeInstance,
     CreateGpuInstance,
     DestroyComputeInstance,
@@ -26,16 +28,12 @@ from .model import (
     GpuLayout,
     GpuPlan,
     GpuWish,
-    Holders,
     MigPlan,
     NodeWish,
     Options,
-    StartHolder,
     Step,
-    StopHolder,
 )
 from .targets import GpuTarget, resolve_node
-from .usage import Usage, usage_of
 
 # A GPU on which one of these calls failed cannot be judged: what is not seen may be in use.
 _NEEDED_CALLS = ("Mig", "GpuInstance", "ComputeInstance", "Process")

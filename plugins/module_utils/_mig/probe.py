@@ -16,18 +16,16 @@ import typing as t
 
 from .._errors import DriverMissingError
 from .._files import Files
+from .._holders.objects import Holders
+from .._holders.probe import probe as probe_holders
 from .._lock import Lock
-from .._nvml.objects import Snapshot
-from .._owners.objects import Owners
+from .._owners import managers
+from .._owners.objects import Busy
 from .._owners.probe import probe as probe_owners
-from .._owners.resolve import resolve as resolve_owners
+from .._owners.usage import busy_of
 from .._ports import Ports
-from . import journal, managers, probe_holders, probe_restarts
+from . import journal, probe_restarts
 from .decide import WISH_FILE, WISH_MODE, State, Wish, changes_mode, decide, hurts_owners
-from .model import Busy, Claim, Holders
-
-# Owners whose allocation is running work; the others only reserve.
-_WORKING = ("MPS daemon", "vGPU")
 
 
 def read(wish: Wish, ports: Ports) -> State:
@@ -78,16 +76,5 @@ def _with_users(wish: Wish, state: State, ports: Ports) -> State:
         return state
     plan = decide(wish, state)
     busy = busy_of(probe_owners(ports), state.snapshot) if hurts_owners(plan) else Busy()
-    holders = probe_holders.probe(ports, state.snapshot) if changes_mode(plan) else Holders()
+    holders = probe_holders(ports, state.snapshot) if changes_mode(plan) else Holders()
     return dataclasses.replace(state, busy=busy, holders=holders)
-
-
-def busy_of(owners: Owners, snapshot: Snapshot) -> Busy:
-    """Allocations in the planner's words. An owner that could not be asked makes the whole node busy (rule 1)."""
-    by_device: t.Dict[str, t.Tuple[Claim, ...]] = {}
-    for uuid, allocations in resolve_owners(owners, snapshot).items():
-        by_device[uuid] = tuple(
-            Claim(one.owner, "", has_process=one.owner.startswith(_WORKING), pid=one.pid) for one in allocations
-        )
-    unknown = tuple(Claim(owner.name, f"(could not be asked: {owner.why})", True) for owner in owners.silent)
-    return Busy(by_device, unknown)

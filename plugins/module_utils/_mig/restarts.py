@@ -14,13 +14,14 @@ import re
 import typing as t
 from dataclasses import dataclass
 
+from .._boot import boot_id
 from .._data.holders import IGNORED
 from .._errors import WishError
 from .._files import Files
+from .._holders.objects import ResetGpu, StopHolder
 from .._problems import Problems
 from .._shape import sequence, shown, text
-from . import journal
-from .model import CreateComputeInstance, DestroyComputeInstance, ResetGpu, SetMigMode, Step, StopHolder
+from .model import CreateComputeInstance, DestroyComputeInstance, SetMigMode, Step
 
 # Not in /var/lib: what it says ends with the boot, and so does the file.
 PATH = "/run/accel-gpu/mig-devices.json"
@@ -118,8 +119,8 @@ def last_change(files: Files) -> t.Optional[int]:
     if not isinstance(document, dict) or document.get("version") != VERSION:
         return None
     changed = document.get("changed")
-    return changed if document.get("boot_id") == journal.boot_id(files) and isinstance(changed, int) else None
+    return changed if document.get("boot_id") == boot_id(files) and isinstance(changed, int) else None
 
 
 def remember(files: Files, changed: int) -> None:
-    files.write_json(PATH, {"version": VERSION, "boot_id": journal.boot_id(files), "changed": changed})
+    files.write_json(PATH, {"version": VERSION, "boot_id": boot_id(files), "changed": changed})

@@ -13,6 +13,7 @@ from __future__ import annotations
 import typing as t
 
 from .._data.architectures import architecture
+from .._holders.objects import ResetGpu
 from .._nvml.objects import Gpu, GpuInstance
 from .live import computes_of, instances_of, layout_of, reached
 from .model import (
@@ -23,7 +24,6 @@ from .model import (
     DestroyGpuInstance,
     GpuLayout,
     InstanceSpec,
-    ResetGpu,
     SetMigMode,
     Step,
 )

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,29 @@ class Owners:
     @property
     def silent(self) -> t.Tuple[Owner, ...]:
         return tuple(owner for owner in self.present if not owner.asked)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One user of a device. `owner` is a word such as "process", "slurm", "kubelet"; `detail` names job or program."""
+
+    owner: str
+    detail: str
+    has_process: bool
+    pid: t.Optional[int] = None
+
+    def __str__(self) -> str:
+        return f"{self.owner} {self.detail}".rstrip()
+
+
+@dataclass(frozen=True)
+class Busy:
+    """Claims by GPU UUID or MIG UUID; a claim on a GPU UUID means the whole GPU. `unknown` holds owners that are
+    present but could not be asked: then every device of the node counts as busy (live_node rule 1). Processes that
+    NVML names in the snapshot are added by the plan."""
+
+    by_device: t.Mapping[str, t.Tuple[Claim, ...]] = field(default_factory=dict)
+    unknown: t.Tuple[Claim, ...] = ()
 
 
 _UUID = re.compile(r"(?:GPU|MIG)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")

@@ -19,8 +19,9 @@ import typing as t
 
 import pytest
 
+from ansible_collections.accel.gpu.plugins.module_utils._holders import probe as holders
 from ansible_collections.accel.gpu.plugins.module_utils._lock import Lock
-from ansible_collections.accel.gpu.plugins.module_utils._mig import journal, probe, probe_holders
+from ansible_collections.accel.gpu.plugins.module_utils._mig import journal, probe
 from ansible_collections.accel.gpu.tests.component.mig.changes import A30, A100, H100, off, on
 from ansible_collections.accel.gpu.tests.component.mig.node import Node
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._mig import test_bad_input as pure
@@ -525,7 +526,7 @@ CASES = [
 
 @pytest.mark.parametrize(("params", "boards", "setup", "message", "words"), CASES)
 def test_bad_input(params, boards, setup, message, words, node, monkeypatch):
-    monkeypatch.setattr(probe_holders, "_PAUSE", 0)
+    monkeypatch.setattr(holders, "_PAUSE", 0)
     made = node(boards, **words)
     gpus = made.sim.show()["gpus"] if boards else []
     setup(made)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.accel.gpu.plugins.module_utils._mig import kept_settings, resident
+from ansible_collections.accel.gpu.plugins.module_utils._mig import resident
 from ansible_collections.accel.gpu.plugins.module_utils._nvml.session import open_session
+from ansible_collections.accel.gpu.plugins.module_utils._settings import kept
 from ansible_collections.accel.gpu.tests.component.mig.changes import A100, DCGM, H100, PERSISTENCED, off, on
 from ansible_collections.accel.gpu.tests.component.mig.node import in_child
 
@@ -72,7 +73,7 @@ def test_settings_are_back_after_the_reset(ampere):
         f"{uuid}: application clocks is [1593, 1200] again",
     ]
     assert (result["settings_reapplied"], result["warnings"]) == (lines, [])
-    assert not ampere.files.exists(kept_settings.PATH)
+    assert not ampere.files.exists(kept.PATH)
 
 
 def test_check_mode_tells_what_the_reset_does_to_settings(ampere):
@@ -112,7 +113,7 @@ def test_what_mig_mode_refuses_is_told_and_comes_back_with_mig_off(ampere):
     assert "Exclusive_Process" not in found(ampere)
     run(ampere, OFF)
     assert found(ampere) == before
-    assert not ampere.files.exists(kept_settings.PATH)
+    assert not ampere.files.exists(kept.PATH)
 
 
 def test_what_waits_for_mig_off_is_void_after_a_reboot(ampere):
@@ -130,7 +131,7 @@ def test_a_refused_limit_does_not_fail_the_change(ampere):
     result, lines = run(ampere, ON, fault)
     assert result["gpus"][0]["mig"] is True
     assert lines == [f"{ampere.sim.gpu(0)['uuid']}: power limit was 250.0 before and the GPU refuses it now (UNKNOWN)"]
-    assert not ampere.files.exists(kept_settings.PATH)
+    assert not ampere.files.exists(kept.PATH)
 
 
 def test_a_session_that_dies_while_it_sets_is_opened_again(ampere):
@@ -158,7 +159,7 @@ def test_the_way_back_brings_the_settings_too(ampere):
     assert (failed["failed"], failed["error"]["restored"]) == (True, True)
     assert ampere.sim.gpu(0)["resets"] == resets + 2
     assert found(ampere) == before
-    assert not ampere.files.exists(kept_settings.PATH)
+    assert not ampere.files.exists(kept.PATH)
 
 
 def test_a_driver_that_resets_by_itself(node):
@@ -195,4 +196,4 @@ def test_a_run_that_dies_after_the_reset_is_finished_by_the_next(node, wish):
     assert again["changed"] is True
     assert found(made) == before
     assert not made.has_journal
-    assert not made.files.exists(kept_settings.PATH)
+    assert not made.files.exists(kept.PATH)

@@ -11,6 +11,7 @@ import contextlib
 import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._errors import AccelError
+from ansible_collections.accel.gpu.plugins.module_utils._holders import apply as holders
 from ansible_collections.accel.gpu.plugins.module_utils._mig import execute, resident
 from ansible_collections.accel.gpu.tests.component.mig.changes import A100, DCGM, H100, PERSISTENCED, off, on, one
 
@@ -104,7 +105,7 @@ def test_a_reset_that_fails_by_itself(node, monkeypatch):
 
 def test_a_reset_that_does_not_end(node, monkeypatch):
     made = node(A100)
-    monkeypatch.setattr(execute, "RESET_SECONDS", 0.3)
+    monkeypatch.setattr(holders, "RESET_SECONDS", 0.3)
     program = made._program
     made._program = lambda argv, timeout=None, stdin=None: program(["sleep", "60"], timeout, stdin)
     error = between(made, {"geometry": [on({"1g.10gb": 1})]}, lambda: None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.accel.gpu.plugins.module_utils._holders.objects import ResetGpu
 from ansible_collections.accel.gpu.plugins.module_utils._mig import compute, model
 from ansible_collections.accel.gpu.plugins.module_utils._nvml.objects import ComputeInstance, Gpu, GpuInstance
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils import boards
@@ -38,7 +39,7 @@ def _apply(key: str, gpu: Gpu, step: model.Step) -> Gpu:
         assert not gpu.mig.instances
         now = gpu.mig.current if gpu.architecture == "ampere" else step.enabled
         return _mig(gpu, current=now, pending=step.enabled)
-    if isinstance(step, model.ResetGpu):
+    if isinstance(step, ResetGpu):
         return _mig(gpu, current=gpu.mig.pending, instances=())
     if isinstance(step, model.DestroyComputeInstance):
         return _destroy_compute(gpu, step)

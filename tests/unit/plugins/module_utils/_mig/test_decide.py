@@ -11,9 +11,10 @@ import dataclasses
 import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._errors import WishError
-from ansible_collections.accel.gpu.plugins.module_utils._mig import model, resident, restarts
+from ansible_collections.accel.gpu.plugins.module_utils._mig import resident, restarts
 from ansible_collections.accel.gpu.plugins.module_utils._mig.decide import WISH_FILE, State
 from ansible_collections.accel.gpu.plugins.module_utils._nvml.objects import Gpu
+from ansible_collections.accel.gpu.plugins.module_utils._owners.objects import Busy, Claim
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils import boards
 
 A, H = "a100-80gb", "h100-80gb-sxm5"
@@ -26,7 +27,7 @@ OFF = {"state": "absent", "persist": True, "when_busy": "defer"}
 def decided(*gpus: Gpu, stored=None, busy=None, unit=None, **params):
     units = (restarts.Unit("slurmd.service", frozenset(["slurmd.service"]), True, unit),) if unit else ()
     state = State(
-        boards.node(*gpus), busy=busy or model.Busy(), stored=stored, notified=restarts.Notified(units, changed=None)
+        boards.node(*gpus), busy=busy or Busy(), stored=stored, notified=restarts.Notified(units, changed=None)
     )
     return resident.plan(resident.parse(params), state)
 
@@ -35,8 +36,8 @@ def words(plan):
     return [(line["action"], line["object"]) for line in plan.actions if line["action"] != "keep"]
 
 
-def worked_on(gpu: Gpu) -> model.Busy:
-    return model.Busy({gpu.uuid: (model.Claim("kubelet", "pod default/train", False),)})
+def worked_on(gpu: Gpu) -> Busy:
+    return Busy({gpu.uuid: (Claim("kubelet", "pod default/train", False),)})
 
 
 def test_absent_switches_off_and_removes_the_wish():

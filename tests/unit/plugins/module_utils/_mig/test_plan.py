@@ -14,10 +14,12 @@ import time
 import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._errors import BlockedError, BusyError, GpuHungError, WishError
+from ansible_collections.accel.gpu.plugins.module_utils._holders.objects import Holder, Holders
 from ansible_collections.accel.gpu.plugins.module_utils._mig import model
 from ansible_collections.accel.gpu.plugins.module_utils._mig.parse import parse
 from ansible_collections.accel.gpu.plugins.module_utils._mig.plan import plan
 from ansible_collections.accel.gpu.plugins.module_utils._nvml.objects import GpuFailure, Placement, Process
+from ansible_collections.accel.gpu.plugins.module_utils._owners.objects import Busy, Claim
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils import boards
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._mig import machine, oracle
 
@@ -31,7 +33,7 @@ def wish(mig=True, instances=None, **more):
 
 
 def planned(gpu, wished, busy=None, holders=None, **options):
-    return plan(wished, boards.node(gpu), busy or model.Busy(), holders or model.Holders(), model.Options(**options))
+    return plan(wished, boards.node(gpu), busy or Busy(), holders or Holders(), model.Options(**options))
 
 
 def kinds(made):
@@ -117,8 +119,8 @@ def test_a_vgpu_cannot_make_instances():
 
 
 def test_known_holders_are_stopped_once_and_started_again():
-    holders = model.Holders(
-        (model.Holder("persistenced", "nvidia-persistenced.service"), model.Holder("dcgm", "nvidia-dcgm.service", 12))
+    holders = Holders(
+        (Holder("persistenced", "nvidia-persistenced.service"), Holder("dcgm", "nvidia-dcgm.service", 12))
     )
     gpus = [boards.gpu(key, mig=False, index=number) for number, key in enumerate((A, H))]
     made = plan(wish(), boards.node(*gpus), holders=holders)
@@ -129,13 +131,13 @@ def test_known_holders_are_stopped_once_and_started_again():
 
 def test_holders_of_other_gpus_stay():
     gpus = [boards.gpu(A, mig=number == 0, index=number) for number in range(2)]
-    holders = model.Holders((model.Holder("x", "x.service", None, (gpus[0].uuid,)),))
+    holders = Holders((Holder("x", "x.service", None, (gpus[0].uuid,)),))
     assert kinds(plan(wish(), boards.node(*gpus), holders=holders)) == ["SetMigMode", "ResetGpu"]
 
 
 @pytest.mark.parametrize("key", [A, H])
 def test_an_unknown_holder_is_named(key):
-    made = planned(boards.gpu(key, mig=False), wish(), holders=model.Holders(unknown=(model.Holder("nvsm", pid=77),)))
+    made = planned(boards.gpu(key, mig=False), wish(), holders=Holders(unknown=(Holder("nvsm", pid=77),)))
     assert isinstance(made.refusal, BlockedError)
     assert made.refusal.message == (
         f"geometry[0] ({made.gpus[0].uuid}, {made.gpus[0].name}): MIG cannot be switched on now: it is held open by "
@@ -144,7 +146,7 @@ def test_an_unknown_holder_is_named(key):
 
 
 def test_without_a_way_to_reset_only_ampere_is_refused():
-    holders = model.Holders(reset_reachable=False)
+    holders = Holders(reset_reachable=False)
     assert isinstance(planned(boards.gpu(A, mig=False), wish(), holders=holders).refusal, BlockedError)
     assert planned(boards.gpu(H, mig=False), wish(), holders=holders).refusal is None
     taken_back = planned(boards.gpu(A, mig=False, pending=True), wish(False), holders=holders)
@@ -190,7 +192,7 @@ def test_drivers_that_list_no_profiles_while_mig_is_off_are_planned_twice():
 
 # --- busy (live_node rules 1 and 2) --------------------------------------------------------------------------------
 
-JOB = model.Claim("slurm", "job 42", False)
+JOB = Claim("slurm", "job 42", False)
 
 
 def two():
@@ -203,14 +205,14 @@ def mig_uuid(gpu, number):
 
 def test_a_busy_instance_stays_and_the_other_goes():
     gpu = two()
-    made = planned(gpu, wish(instances={"3g.40gb": 1, "1g.10gb": 3}), model.Busy({mig_uuid(gpu, 1): (JOB,)}))
+    made = planned(gpu, wish(instances={"3g.40gb": 1, "1g.10gb": 3}), Busy({mig_uuid(gpu, 1): (JOB,)}))
     assert made.gpus[0].after.layout[-1].placement == Placement(4, 4)
     assert ("3g.40gb at 4:4", "geometry[0] wishes it, in use by slurm job 42") in told(made, "keep")
 
 
 def test_refusal_names_owner_process_and_instance():
     gpu = dataclasses.replace(two(), processes=(Process(4711, "compute", "python", 1, 1, 0),))
-    made = planned(gpu, wish(instances={"7g.80gb": 1}), model.Busy({mig_uuid(gpu, 1): (JOB,)}))
+    made = planned(gpu, wish(instances={"7g.80gb": 1}), Busy({mig_uuid(gpu, 1): (JOB,)}))
     assert isinstance(made.refusal, BusyError)
     assert made.refusal.message == (
         f"geometry[0] ({gpu.uuid}, {gpu.name}): the wish needs GPU instances that are in use: 3g.40gb at 0:4 is "
@@ -244,7 +246,7 @@ def test_defer_leaves_the_gpu_and_does_the_others():
 
 def test_allow_destroy_allocated_overrides_allocations_only():
     gpu = two()
-    idle = model.Busy({mig_uuid(gpu, 0): (JOB,)})
+    idle = Busy({mig_uuid(gpu, 0): (JOB,)})
     assert planned(gpu, wish(instances={"7g.80gb": 1}), idle).refusal is not None
     made = planned(gpu, wish(instances={"7g.80gb": 1}), idle, allow_destroy_allocated=True)
     assert made.refusal is None
@@ -252,13 +254,13 @@ def test_allow_destroy_allocated_overrides_allocations_only():
     assert told(made, "note") == [
         ("3g.40gb at 0:4", "was allocated to slurm job 42 without a process; allow_destroy_allocated lets it go")
     ]
-    working = model.Busy({mig_uuid(gpu, 0): (JOB, model.Claim("container", "abc", True, 5))})
+    working = Busy({mig_uuid(gpu, 0): (JOB, Claim("container", "abc", True, 5))})
     assert planned(gpu, wish(instances={"7g.80gb": 1}), working, allow_destroy_allocated=True).refusal is not None
 
 
 @pytest.mark.parametrize("allowed", [False, True])
 def test_an_owner_that_cannot_be_asked_makes_everything_busy(allowed):
-    busy = model.Busy(unknown=(model.Claim("kubelet", "cannot be asked", False),))
+    busy = Busy(unknown=(Claim("kubelet", "cannot be asked", False),))
     made = planned(two(), wish(instances={"7g.80gb": 1}), busy, allow_destroy_allocated=allowed)
     assert isinstance(made.refusal, BusyError)
     assert planned(two(), wish(instances={"3g.40gb": 2}), busy).refusal is None
@@ -271,7 +273,7 @@ def test_processes_that_cannot_be_listed_make_the_gpu_busy():
 
 def test_a_claim_on_the_whole_gpu_locks_every_instance():
     gpu = two()
-    busy = model.Busy({gpu.uuid: (model.Claim("vm", "guest7", True),)})
+    busy = Busy({gpu.uuid: (Claim("vm", "guest7", True),)})
     assert planned(gpu, wish(instances={"3g.40gb": 1}), busy).refusal is not None
     assert planned(gpu, wish(instances={"3g.40gb": 2}), busy).refusal is None
 

@@ -10,6 +10,7 @@ import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._errors import WishError
 from ansible_collections.accel.gpu.plugins.module_utils._files import Files
+from ansible_collections.accel.gpu.plugins.module_utils._holders.objects import StartHolder, StopHolder
 from ansible_collections.accel.gpu.plugins.module_utils._mig import model, restarts
 from ansible_collections.accel.gpu.plugins.module_utils._nvml.objects import Placement
 
@@ -64,7 +65,7 @@ def test_a_plan_foretells_it_for_units_that_run():
 
 def test_who_is_stopped_for_the_change_and_started_again_owes_nothing():
     found = notified(block("dcgm5.service", main=1, names=f"dcgm5.service {DCGM}"))
-    steps = [model.StopHolder("dcgm5.service"), CREATE, model.StartHolder("dcgm5.service")]
+    steps = [StopHolder("dcgm5.service"), CREATE, StartHolder("dcgm5.service")]
     assert restarts.required(found, steps) == []
 
 

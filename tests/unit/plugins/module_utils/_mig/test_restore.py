@@ -10,15 +10,16 @@ import dataclasses
 
 import pytest
 
+from ansible_collections.accel.gpu.plugins.module_utils._boot import boot_id
 from ansible_collections.accel.gpu.plugins.module_utils._errors import AccelError
 from ansible_collections.accel.gpu.plugins.module_utils._files import Files
+from ansible_collections.accel.gpu.plugins.module_utils._holders.objects import ResetGpu
 from ansible_collections.accel.gpu.plugins.module_utils._mig import journal, live, restore
 from ansible_collections.accel.gpu.plugins.module_utils._mig.model import (
     CreateComputeInstance,
     CreateGpuInstance,
     DestroyComputeInstance,
     DestroyGpuInstance,
-    ResetGpu,
     SetMigMode,
 )
 from ansible_collections.accel.gpu.plugins.module_utils._nvml.objects import (
@@ -118,7 +119,7 @@ def files(tmp_path):
 def record(files):
     one = gpu(SMALL, LARGE)
     entry = journal.GpuRecord(UUID, "H100", one.pci, live.layout_of(one), live.layout_of(gpu()), live.devices_of(one))
-    return journal.Record(journal.boot_id(files), journal.now(), (entry,), ("nvidia-dcgm.service",))
+    return journal.Record(boot_id(files), journal.now(), (entry,), ("nvidia-dcgm.service",))
 
 
 def test_a_journal_comes_back_as_it_was(files):
@@ -139,8 +140,3 @@ def test_a_file_that_is_no_journal_is_named(files):
     files.write(journal.PATH, b'{"version": 1, "boot_id": "boot-1"}')
     with pytest.raises(AccelError, match=r"^/var/lib/accel-gpu/mig/journal.json is no journal of accel.gpu"):
         journal.read(files)
-
-
-def test_without_proc_there_is_no_boot_id(tmp_path):
-    with pytest.raises(AccelError, match="boot_id cannot be read; is /proc mounted"):
-        journal.boot_id(Files(str(tmp_path)))

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.accel.gpu.plugins.module_utils._mig.kept_settings import merged, sentence, waits
 from ansible_collections.accel.gpu.plugins.module_utils._nvml.objects import SettingSet
+from ansible_collections.accel.gpu.plugins.module_utils._settings.kept import merged, sentence, waits
 
 
 @pytest.mark.parametrize(

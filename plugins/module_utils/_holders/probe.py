@@ -15,7 +15,7 @@ import typing as t
 from .._data.architectures import architecture
 from .._data.holders import IGNORED, KERNEL_MODULES, STOPPABLE
 from .._nvml.objects import Snapshot
-from .model import Holder, Holders
+from .objects import Holder, Holders
 
 if t.TYPE_CHECKING:
     from .._ports import Ports

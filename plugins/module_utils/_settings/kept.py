@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import typing as t
 
+from .._boot import boot_id
 from .._errors import AccelError, GpuHungError, SessionDiedError
 from .._nvml.objects import SettingSet
 from .._nvml.settings_write import MIG_VALUES
-from .journal import boot_id
 
 if t.TYPE_CHECKING:
     from .._nvml.session import NvmlSession

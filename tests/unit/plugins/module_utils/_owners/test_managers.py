@@ -9,9 +9,10 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._files import Files
-from ansible_collections.accel.gpu.plugins.module_utils._mig import managers
+from ansible_collections.accel.gpu.plugins.module_utils._owners import managers
 
 WANTS = "/etc/systemd/system/multi-user.target.wants/nvidia-mig-manager.service"
+MIG = ("the MIG geometry", "declare the geometry there")
 TOOLKIT = "/usr/local/nvidia/toolkit/nvidia-container-runtime"
 
 
@@ -24,7 +25,7 @@ def test_a_node_of_its_own_has_none(files):
     files.write("/proc/self/mounts", b"overlay / overlay rw 0 0\ntmpfs /run/nvidia/driver-not tmpfs rw 0 0\n")
     files.write("/etc/systemd/system/nvidia-mig-manager.service", b"")  # installed is not enabled
     assert managers.probe(files) == ()
-    assert managers.refusal(()) is None
+    assert managers.refusal((), *MIG) is None
 
 
 @pytest.mark.parametrize(
@@ -54,10 +55,20 @@ def test_each_shows_itself_by_a_file(files, path, data, name, evidence):
 def test_the_refusal_names_all_and_the_opt_out(files):
     files.write(WANTS, b"")
     files.write(TOOLKIT, b"")
-    error = managers.refusal(managers.probe(files))
+    error = managers.refusal(managers.probe(files), *MIG)
     assert error is not None and error.kind == "foreign_manager"
     assert error.message == (
         "takeover=false: the MIG geometry of this node belongs to another manager (NVIDIA's mig-manager: "
         f"nvidia-mig-manager.service is enabled ({WANTS}); GPU Operator's toolkit: {TOOLKIT} exists); declare the "
         "geometry there, or take it out of service, or set accel_gpu_takeover: true (takeover) to act beside it"
+    )
+
+
+def test_the_refusal_says_what_belongs_to_them(files):
+    files.write(TOOLKIT, b"")
+    error = managers.refusal(managers.probe(files), "the driver", "declare its version there")
+    assert error is not None and error.message == (
+        "takeover=false: the driver of this node belongs to another manager (GPU Operator's toolkit: "
+        f"{TOOLKIT} exists); declare its version there, or take it out of service, or set accel_gpu_takeover: true "
+        "(takeover) to act beside it"
     )

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.accel.gpu.plugins.module_utils._mig import probe_holders as holders
-from ansible_collections.accel.gpu.plugins.module_utils._mig.model import Holder
+from ansible_collections.accel.gpu.plugins.module_utils._holders import probe as holders
+from ansible_collections.accel.gpu.plugins.module_utils._holders.objects import Holder
 from ansible_collections.accel.gpu.plugins.module_utils._nvml.objects import Gpu, Process, Snapshot
 
 GPUS = tuple(Gpu(uuid=f"GPU-{n}", index=n, name="x", pci=f"0000:0{n}:00.0", device_id="", minor=n) for n in (0, 1))

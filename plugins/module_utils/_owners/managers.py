@@ -35,14 +35,15 @@ def probe(files: Files) -> t.Tuple[Manager, ...]:
     return tuple(found)
 
 
-def refusal(found: t.Sequence[Manager]) -> t.Optional[ForeignManagerError]:
-    """The error that names them all, or None if there is none."""
+def refusal(found: t.Sequence[Manager], owned: str, remedy: str) -> t.Optional[ForeignManagerError]:
+    """The error that names them all, or None if there is none. `owned` is what belongs to them, `remedy` what to do
+    there: "the MIG geometry", "declare the geometry there"."""
     if not found:
         return None
     names = "; ".join(f"{manager.name}: {manager.evidence}" for manager in found)
     return ForeignManagerError(
-        f"takeover=false: the MIG geometry of this node belongs to another manager ({names}); declare the geometry "
-        "there, or take it out of service, or set accel_gpu_takeover: true (takeover) to act beside it",
+        f"takeover=false: {owned} of this node belongs to another manager ({names}); {remedy}, or take it "
+        "out of service, or set accel_gpu_takeover: true (takeover) to act beside it",
         managers=[manager._asdict() for manager in found],
     )
 

@@ -2,17 +2,21 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who uses which part of a GPU: processes that NVML names, claims of the node's owners. PRIVATE to the collection."""
+"""Who uses which part of a GPU: processes that NVML names, claims of the node's owners. Pure. PRIVATE."""
 
 from __future__ import annotations
 
 import typing as t
 from dataclasses import dataclass, field
 
-from .._nvml.objects import Gpu, GpuInstance, Process
-from .model import Busy, Claim
+from .._nvml.objects import Gpu, GpuInstance, Process, Snapshot
+from .objects import Busy, Claim, Owners
+from .resolve import resolve
 
 Claims = t.Tuple[Claim, ...]
+
+# Owners whose allocation is running work; the others only reserve.
+_WORKING = ("MPS daemon", "vGPU")
 
 
 @dataclass
@@ -91,3 +95,25 @@ def _add_process(usage: Usage, process: Process, instance: t.Optional[int], comp
         usage.instances.setdefault(instance, []).append(claim)
     else:
         usage.computes.setdefault((instance, compute), []).append(claim)
+
+
+def busy_of(owners: Owners, snapshot: Snapshot) -> Busy:
+    """Allocations in the planner's words. An owner that could not be asked makes the whole node busy (rule 1)."""
+    by_device: t.Dict[str, t.Tuple[Claim, ...]] = {}
+    for uuid, allocations in resolve(owners, snapshot).items():
+        by_device[uuid] = tuple(
+            Claim(one.owner, "", has_process=one.owner.startswith(_WORKING), pid=one.pid) for one in allocations
+        )
+    unknown = tuple(Claim(owner.name, f"(could not be asked: {owner.why})", True) for owner in owners.silent)
+    return Busy(by_device, unknown)
+
+
+def busy(snapshot: Snapshot, owners: Owners) -> t.Dict[str, Claims]:
+    """Everyone on each GPU that is busy, its MIG devices included, by GPU UUID. For those who act on whole GPUs.
+
+    A claim whose `has_process` is false is an allocation without a process: a person may give it up, where an option
+    says so. Every other one never ends by our hand (live_node rule 2).
+    """
+    claims = busy_of(owners, snapshot)
+    found = {gpu.uuid: usage_of(gpu, claims, allow_destroy_allocated=False).gpu() for gpu in snapshot.gpus}
+    return {uuid: users for uuid, users in found.items() if users}
