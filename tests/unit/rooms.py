@@ -47,6 +47,8 @@ MAY_KNOW: t.Dict[str, t.FrozenSet[str]] = {
     "_agent": GROUND | {"_nvml", "_owners", "_mig"},
     # Many hosts' wishes against each other, on the control node.
     "_fleet": GROUND | {"_nvml", "_mig"},
+    # Many hosts, batch by batch, on the control node.
+    "_rolling": GROUND | {"_nvml"},
     # The flows get a core handed in; they know none.
     "_module": GROUND | {"_nvml"},
 }
