@@ -117,6 +117,54 @@ class SessionDiedError(NvmlError):
     kind = "session_died"
 
 
+class PackageLockedError(AccelError):
+    """Another program works on packages: wait for it. facts: path, pid, program."""
+
+    kind = "package_locked"
+
+
+class PackageStateError(AccelError):
+    """The package database is not in order (interrupted dpkg, broken rpm database): repair it. facts: problems."""
+
+    kind = "package_state"
+
+
+class RepositoryError(AccelError):
+    """A repository cannot be used: correct its address or key, or repair it. facts: url, reason, detail."""
+
+    kind = "repository"
+
+
+class VersionMissingError(AccelError):
+    """A package or a version of it is in no repository of the node. facts: package, version, available."""
+
+    kind = "version_missing"
+
+
+class DependencyError(AccelError):
+    """Packages do not go together: name those that the message tells, or wish another version. facts: detail."""
+
+    kind = "dependency"
+
+
+class HeldError(AccelError):
+    """A package that somebody else holds would change: ask them, or release it. facts: packages."""
+
+    kind = "held"
+
+
+class DiskFullError(AccelError):
+    """A file system is too full: make room. facts: path, needed, free."""
+
+    kind = "disk_full"
+
+
+class TransactionError(AccelError):
+    """The package manager failed on the way (a script of a package, for instance). facts: packages, detail."""
+
+    kind = "transaction"
+
+
 class ApplyError(AccelError):
     """A step failed on the way. facts: step, restored (bool), cause (kind)."""
 

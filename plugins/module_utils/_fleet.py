@@ -14,6 +14,7 @@ from ._expected import KnownFault, parse_exceptions, parse_expected
 from ._mig import restarts
 from ._mig.model import GpuWish, NodeWish
 from ._mig.parse import conflicts, parse
+from ._settings import judge_fleet as settings
 
 USES = ("compute", "passthrough", "vgpu", "none")
 LAYERS = ("mig_geometry", "mig_geometry_group", "mig_geometry_host")
@@ -45,6 +46,7 @@ class _Host:
         self._declaration()
         self._undeclared()
         self._notified()
+        self._settings()
         if wish is not None:
             self.errors += conflicts(wish)
             self._use(wish)
@@ -97,6 +99,11 @@ class _Host:
         except WishError as error:
             self.errors += error.message.splitlines()
 
+    def _settings(self) -> None:
+        errors, warnings = settings.problems(self._variables, self._today)
+        self.errors += errors
+        self.warnings += warnings
+
     def _use(self, wish: NodeWish) -> None:
         use = self._get("accel_gpu_use")
         for item in wish.gpus:
@@ -131,13 +138,18 @@ def owed_states(results: t.Sequence[t.Mapping[str, t.Any]]) -> t.List[str]:
     return [line for result in results for line in _owed(result, restarted)]
 
 
+# What resets and deferred changes are about, by the key `subject` of a result.
+_SUBJECTS = {"geometry": "MIG mode", "settings": "ECC mode"}
+
+
 def _owed(result: t.Mapping[str, t.Any], restarted: t.Collection[str]) -> t.Iterator[str]:
+    subject = str(result.get("subject") or "geometry")
     for uuid in result.get("reset_required") or ():
-        yield f"reset of {uuid}: its pending MIG mode waits for it"
+        yield f"reset of {uuid}: its pending {_SUBJECTS.get(subject, subject)} waits for it"
     if result.get("reboot_required"):
         yield "reboot: the stored wish is applied at the next boot"
     for uuid in result.get("deferred") or ():
-        yield f"geometry of {uuid}: deferred while it is busy"
+        yield f"{subject} of {uuid}: deferred while it is busy"
     for unit in result.get("restart_required") or ():
         if unit not in restarted:
             yield f"restart of {unit}: it was started before the MIG devices changed"

@@ -108,6 +108,8 @@ def parse_selector(value: t.Any, address: str, exclude: t.Any = None, kinds: t.S
 
 
 def _beside(address: str, key: str) -> str:
+    if address == "gpus":
+        return key
     return f"{address[: -len('.gpus')]}.{key}" if address.endswith(".gpus") else f"{address}.{key}"
 
 
@@ -319,12 +321,13 @@ def static_conflicts(selections: t.Sequence[Selection[t.Any]]) -> t.List[str]:
     found = []
     for number, one in enumerate(selections):
         for other in selections[number + 1 :]:
-            if one.layer == other.layer and _surely_same(one.selector, other.selector):
+            if one.layer == other.layer and same_gpus(one.selector, other.selector):
                 found.append(_tie((one, other), "the same GPUs"))
     return found
 
 
-def _surely_same(one: Selector, other: Selector) -> bool:
+def same_gpus(one: Selector, other: Selector) -> bool:
+    """Whether two selectors mean the same GPUs on any host."""
     if one.kind != other.kind or _plain(one.exclude) != _plain(other.exclude):
         return False
     if one.kind == "uuid":

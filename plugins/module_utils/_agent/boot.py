@@ -31,7 +31,8 @@ class Boot:
         self._running = ""
 
     def run(self) -> int:
-        """The exit code: that of the first resident that is not as wished."""
+        """The exit code: that of the first resident that is not as wished and without which nothing should start."""
+        code = OK
         for resident in in_order():
             path = f"{WISHES}/{resident.name}.json"
             if not self._ports.files.exists(path):
@@ -39,8 +40,10 @@ class Boot:
             self._running = resident.name
             self._reports.append(self._bring_back(resident, path))
             self._running = ""
-        code = next((report.code for report in self._reports if report.code != OK), OK)
-        self.write("ok" if code == OK else "failed", self._message())
+            if resident.holds and code == OK:
+                code = self._reports[-1].code
+        wrong = any(report.code != OK for report in self._reports)
+        self.write("failed" if code != OK else "incomplete" if wrong else "ok", self._message())
         return code
 
     def timed_out(self, seconds: float) -> int:

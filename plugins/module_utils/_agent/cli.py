@@ -78,7 +78,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _resident_parser(commands: t.Any, resident: Resident) -> None:
-    verbs = commands.add_parser(resident.name, help=f"the part of role {resident.name}").add_subparsers(
+    verbs = commands.add_parser(resident.name, help=f"the part of role {resident.role_name}").add_subparsers(
         dest="verb", required=True, metavar="VERB"
     )
     export = verbs.add_parser("export", help="print what is there, as JSON that assert, plan and apply take back")
@@ -115,7 +115,9 @@ def _options(resident: Resident, file: t.Optional[str], ports: Ports) -> t.Dict[
         stored = f"{WISHES}/{resident.name}.json"
         document = ports.files.read_json(stored)
         if document is None:
-            raise WishError(f"{stored} is not there: nothing is wished here; give a file, or run role {resident.name}")
+            raise WishError(
+                f"{stored} is not there: nothing is wished here; give a file, or run role {resident.role_name}"
+            )
         return options_of(document, resident, stored)
     try:
         with sys.stdin if file == "-" else open(file, encoding="utf-8") as stream:

@@ -11,9 +11,9 @@ import stat
 import typing as t
 
 from .._errors import BlockedError
+from .._owners.probe_reload import containers_at_risk
 from .._ports import Ports
 from .plan import BACKED_UP, FoundFile, InstallState, InstallWish, sha256
-from .probe_reload import containers_at_risk
 from .unit import ARCHIVE, BINDING, LAUNCHER, UNIT, UNIT_NAME, WISHES
 
 BOOT = "/run/accel-gpu/boot.json"

@@ -15,6 +15,7 @@ import typing as t
 from .._mig import resident as mig
 from .._mig.document import export_node
 from .._ports import Ports
+from .._settings import resident as settings
 
 
 class Core(t.Protocol):
@@ -30,8 +31,9 @@ class Core(t.Protocol):
 
 
 class Resident(t.NamedTuple):
-    """`name` is the name of its role and of its wish file. `document` is the option that takes what `export` gives.
-    `at_boot` are options that count at boot whatever the wish says."""
+    """`name` is the name of its wish file and, where `role` is empty, of its role. `document` is the option that takes
+    what `export` gives. `at_boot` are options that count at boot whatever the wish says. `holds`: without it those who
+    give GPUs to work may be held back at boot (live_node rule 29)."""
 
     name: str
     order: int
@@ -39,6 +41,12 @@ class Resident(t.NamedTuple):
     document: str
     export: t.Callable[[Ports], t.Dict[str, t.Any]]
     at_boot: t.Mapping[str, t.Any]
+    role: str = ""
+    holds: bool = True
+
+    @property
+    def role_name(self) -> str:
+        return self.role or self.name
 
 
 def export_mig(ports: Ports) -> t.Dict[str, t.Any]:
@@ -48,6 +56,7 @@ def export_mig(ports: Ports) -> t.Dict[str, t.Any]:
 
 
 RESIDENTS: t.Tuple[Resident, ...] = (
+    Resident("settings", 10, settings, "settings", settings.export, {}, role="gpu_settings", holds=False),
     # This is the boot that `mig_apply: next_boot` waited for.
     Resident("mig", 20, mig, "geometry", export_mig, {"mig_apply": "now"}),
 )

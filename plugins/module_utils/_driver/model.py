@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 Parameters = t.Mapping[str, t.Mapping[str, str]]  # module -> parameter -> value
 
-# --- the wish ----------------------------------------------------------------------------------------------------------
+# --- the wish ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,11 @@ class Wish:
     prefix: str = ""  # what stands before an option in messages: "gpu_driver_" in the role
 
 
-# --- the node ----------------------------------------------------------------------------------------------------------
+# --- the node ---------------------------------------------------------------------------------------------------------
 
 
 class Distribution(t.NamedTuple):
-    """From os-release. `version` is VERSION_ID ("12", "24.04", "9.4", "15.6"), `arch` the kernel's (x86_64, aarch64)."""
+    """From os-release. `version` is VERSION_ID ("12", "24.04", "9.4", "15.6"), `arch` the kernel's (x86_64)."""
 
     id: str  # debian, ubuntu, rhel, rocky, almalinux, ol, centos, amzn, sles, ...
     version: str
@@ -73,7 +73,8 @@ class Distribution(t.NamedTuple):
 
 
 class ModuleFile(t.NamedTuple):
-    """A kernel module on disk. `name` is the canonical one: Debian's nvidia-current counts as nvidia."""
+    """A kernel module on disk. `name` is the canonical one: Debian's nvidia-current counts as nvidia. Its companions
+    (nvidia-uvm and so on) come from the same build and are not listed. What modprobe would load stands first."""
 
     name: str
     path: str
@@ -84,12 +85,13 @@ class ModuleFile(t.NamedTuple):
 
 class Initramfs(t.NamedTuple):
     """`versions` are those of NVIDIA modules inside; `nouveau`: it carries that module without our blacklist.
-    `unread` says why it could not be looked into."""
+    `unread` says why it could not be looked into. `stamp` tells this file from a later one of the same name."""
 
     path: str
     versions: t.Tuple[str, ...] = ()
     nouveau: bool = False
     unread: str = ""
+    stamp: str = ""
 
 
 class Kernel(t.NamedTuple):
@@ -110,7 +112,7 @@ class PciDevice(t.NamedTuple):
 
 class SecureBoot(t.NamedTuple):
     """`enabled` None: this machine has none (BIOS, container). `enrolled` and `pending` are key subjects or SHA-1s;
-    `dkms_key` is the certificate that DKMS signs with where there is one, `dkms_key_enrolled` whether firmware knows it."""
+    `dkms_key` is the certificate that DKMS signs with where there is one, `dkms_key_enrolled`: firmware has it."""
 
     enabled: t.Optional[bool] = None
     enrolled: t.Tuple[str, ...] = ()
@@ -135,6 +137,10 @@ class Unit(t.NamedTuple):
     enabled: bool
     active: bool
     failed: bool = False
+
+
+# A process that keeps device nodes open: its name, its unit where that may be stopped, its PID.
+Holder = t.Tuple[str, t.Optional[str], int]
 
 
 class Busy(t.NamedTuple):
@@ -166,12 +172,18 @@ class Node:
     fabric_state: t.Optional[str] = None  # "completed", "in_progress", ...; None where there is no fabric
     managers: t.Tuple[t.Tuple[str, str], ...] = ()  # rule 3: (name, evidence)
     busy: t.Tuple[Busy, ...] = ()
-    holders: t.Tuple[t.Tuple[str, t.Optional[str], int], ...] = ()  # (name, stoppable unit or None, pid) of open devices
+    holders: t.Tuple[Holder, ...] = ()  # processes with devices open
     reboot_pending: t.Tuple[str, ...] = ()  # reasons
     daemon_reload_risk: t.Tuple[str, ...] = ()  # containers that a daemon-reload would hurt (rule 7)
     files: t.Mapping[str, str] = field(default_factory=dict)  # our own files (repository, modprobe.d, ...) as they are
     records: t.Mapping[str, t.Any] = field(default_factory=dict)  # what earlier runs wrote down (state.json)
     root: bool = True
+    next_from: str = ""  # what says which kernel boots next: a file of the boot loader, or "highest version in /boot"
+    nouveau_holders: t.Tuple[str, ...] = ()  # modules that use nouveau, outermost first
+    nouveau_blacklists: t.Tuple[str, ...] = ()  # files of others that blacklist nouveau
+    live_parameters: Parameters = field(default_factory=dict)  # of the loaded modules, as far as the kernel shows them
+    nvml: str = ""  # "" where the driver answered or nobody asked, else why it did not
+    nvml_state: str = ""  # answers | missing | not_loaded | mismatch | hung | failed; "" where nobody asked
 
 
 class Offers(t.NamedTuple):

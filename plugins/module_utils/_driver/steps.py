@@ -4,7 +4,8 @@
 
 """The steps of a plan for the driver, in the order in which they are walked. Value objects only. PRIVATE.
 
-Order: files of the repository, index, unhold, packages, hold, files of modprobe.d, enrolment, initramfs, units, modules.
+Order: files of the repository, index, unhold, packages, hold, files of modprobe.d, enrolment, initramfs, units and
+modules.
 """
 
 from __future__ import annotations
@@ -104,8 +105,8 @@ Step = t.Union[
 class Owed:
     """What the node owes after (or without) the steps; read from the node at each run, never `changed` (rule 25).
 
-    `reload` and `reboot` are reasons. `upgrade` is (from, to). `enrolment` is the sentence that tells a person what to do
-    at the console. `daemon_reload` names containers that one would hurt.
+    `reload` and `reboot` are reasons. `upgrade` is (from, to). `enrolment` is the sentence that tells a person what to
+    do at the console. `daemon_reload` names containers that one would hurt.
     """
 
     reload: t.Tuple[str, ...] = ()

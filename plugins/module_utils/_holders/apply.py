@@ -46,15 +46,16 @@ def _starting(ports: Ports) -> bool:
     return state not in ("running", "degraded") or ours == "activating"
 
 
-def reset(ports: Ports, pci: str) -> None:
-    """Resets one GPU (live_node rule 13). The caller gives back its own NVML session before: it would be in the way."""
-    argv = ["nvidia-smi", "--gpu-reset", "-i", pci]
+def reset(ports: Ports, *pci: str) -> None:
+    """Resets GPUs in one command (live_node rule 13). The caller gives back its own NVML session before: it would be
+    in the way."""
+    argv = ["nvidia-smi", "--gpu-reset", "-i", ",".join(pci)]
     code, out, err = ports.run(argv, timeout=RESET_SECONDS)
     if code == TIMED_OUT:
         raise GpuHungError(
             f"{' '.join(argv)} did not end within {RESET_SECONDS:g} s; drain the node and reboot it",
             call="nvidia-smi --gpu-reset",
-            gpu=pci,
+            gpu=",".join(pci),
             deadline=RESET_SECONDS,
         )
     if code != 0:

@@ -35,6 +35,15 @@ class Holders:
     unknown: t.Tuple[Holder, ...] = ()
     reset_reachable: t.Optional[bool] = None
 
+    def stops(self, uuid: str) -> t.Tuple[str, ...]:
+        """Units to be stopped before this GPU is reset, in their order."""
+        return tuple(dict.fromkeys(holder.unit for holder in self.known if holder.unit and holder.holds(uuid)))
+
+    def in_the_way(self, uuid: str) -> t.Tuple[Holder, ...]:
+        """Those that are not known to be safe to stop."""
+        found = [holder for holder in self.unknown if holder.holds(uuid)]
+        return (*found, *(holder for holder in self.known if holder.unit is None and holder.holds(uuid)))
+
 
 @dataclass(frozen=True)
 class StopHolder:
@@ -48,5 +57,28 @@ class StartHolder:
 
 @dataclass(frozen=True)
 class ResetGpu:
+    """A reset that completes another change, such as that of the MIG mode; not done where it turns out needless."""
+
     gpu: str
     pci: str
+
+
+@dataclass(frozen=True)
+class ResetMember:
+    """`silent`: the GPU gives no answer before the reset, so nothing is read from it."""
+
+    uuid: str
+    pci: str
+    silent: bool = False
+
+
+@dataclass(frozen=True)
+class ResetSet:
+    """A reset that is wished for itself: GPUs that are reset in one command, usually one GPU."""
+
+    members: t.Tuple[ResetMember, ...]
+
+    @property
+    def gpu(self) -> str:
+        """Whom messages name."""
+        return self.members[0].uuid

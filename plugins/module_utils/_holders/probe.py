@@ -37,15 +37,17 @@ class Opener(t.NamedTuple):
     minors: t.Tuple[int, ...]
 
 
-def probe(ports: Ports, snapshot: Snapshot) -> Holders:
-    """Holders of the node's GPUs.
+def probe(ports: Ports, snapshot: Snapshot, resets: t.Optional[t.Collection[str]] = None) -> Holders:
+    """Holders of the node's GPUs. `resets` are the UUIDs of the GPUs that are to be reset; None: those whose MIG mode
+    needs it.
 
     Processes that NVML lists are left out, because they are work and judged as such; so are we and our children.
     """
     seen = openers(ports.root, _workers(snapshot))
     known = _known(ports, seen, snapshot)
     stoppable = {unit for unit, _why in STOPPABLE}
-    unknown = [opener for opener in seen if opener.unit not in stoppable]
+    # One that has only GPUs without an answer open holds none of the others.
+    unknown = [one for one in seen if one.unit not in stoppable and _holds_any(one, snapshot)]
     for _look in range(_LOOKS - 1):
         if not unknown:
             break
@@ -56,15 +58,17 @@ def probe(ports: Ports, snapshot: Snapshot) -> Holders:
         known=known,
         unknown=(
             *(Holder(opener.name, pid=opener.pid, devices=_uuids(opener.minors, snapshot)) for opener in unknown),
-            *_kernel_modules(ports.root, snapshot),
+            *_kernel_modules(ports.root, snapshot, resets),
         ),
         reset_reachable=_reset_reachable(ports.root),
     )
 
 
-def _kernel_modules(root: str, snapshot: Snapshot) -> t.Iterator[Holder]:
-    """Modules that block the reset of GPUs whose mode needs one."""
-    devices = tuple(gpu.uuid for gpu in snapshot.gpus if architecture(gpu.architecture).mode_needs_reset)
+def _kernel_modules(root: str, snapshot: Snapshot, resets: t.Optional[t.Collection[str]]) -> t.Iterator[Holder]:
+    """Modules that block the reset of a GPU."""
+    if resets is None:
+        resets = [gpu.uuid for gpu in snapshot.gpus if architecture(gpu.architecture).mode_needs_reset]
+    devices = tuple(resets)
     for module, parameter, value in KERNEL_MODULES:
         path = os.path.join(root, "sys/module", module, "parameters", parameter)
         if devices and _read(path).strip() == value:
@@ -100,6 +104,13 @@ def openers(root: str, without: t.AbstractSet[int] = frozenset()) -> t.List[Open
     return found
 
 
+def strangers(root: str, snapshot: Snapshot) -> t.List[Opener]:
+    """Processes, those of stoppable units left out, with a /dev/nvidia<n> open that belongs to no GPU which answers."""
+    stoppable = {unit for unit, _why in STOPPABLE}
+    known = {gpu.minor for gpu in snapshot.gpus}
+    return [one for one in openers(root) if one.unit not in stoppable and set(one.minors) - known]
+
+
 def unit_of(cgroup: str) -> t.Optional[str]:
     """The systemd service that a /proc/<pid>/cgroup names, both cgroup versions."""
     for line in cgroup.splitlines():
@@ -129,6 +140,11 @@ def _workers(snapshot: Snapshot) -> t.Set[int]:
 def _uuids(minors: t.Iterable[int], snapshot: Snapshot) -> t.Tuple[str, ...]:
     wanted = set(minors)
     return tuple(gpu.uuid for gpu in snapshot.gpus if gpu.minor in wanted)
+
+
+def _holds_any(opener: Opener, snapshot: Snapshot) -> bool:
+    """Of the GPUs that answer, as far as these tell which device node is theirs."""
+    return bool(_uuids(opener.minors, snapshot)) or any(gpu.minor is None for gpu in snapshot.gpus)
 
 
 def _reset_reachable(root: str) -> bool:

@@ -22,7 +22,7 @@ from . import journal, live, restore
 from .apply_back import Change, give_up, map_uuids, note_devices
 from .execute import Walker, gpu_of, words
 from .journal import GpuRecord, Record
-from .model import GpuLayout, MigPlan
+from .model import GpuLayout, GpuPlan, MigPlan
 
 if t.TYPE_CHECKING:
     from .._ports import Ports
@@ -102,19 +102,23 @@ def _do(change: Change, record: Record, walker: Walker) -> Done:
     wanted = {planned.uuid: planned.after for planned in change.plan.gpus if planned.steps}
     for _round in range(_REPLANS):
         again = [planned for planned in change.plan.gpus if planned.replan]
+        wanted.update((planned.uuid, planned.after) for planned in owed.gpus if planned.uuid in _uuids(again))
         if again and owed.refusal:
             raise owed.refusal  # the instances cannot be planned any more: MIG without them is not what was wished
         if not again or not owed.changed:
             break
         # The driver listed no profiles before MIG was on, so the instances are planned only now.
-        ours = {planned.uuid for planned in again}
+        ours = _uuids(again)
         walker = Walker(walker.ports, walker.session, snapshot)
         walker.walk([step for step in owed.steps if gpu_of(step) in ours])
-        wanted.update((planned.uuid, planned.after) for planned in owed.gpus if planned.uuid in ours)
         snapshot = walker.session.snapshot()
         owed = change.replan(snapshot)
     _verify(change, wanted, snapshot, owed)
     return Done(snapshot, owed, tuple(map_uuids(record, snapshot)))
+
+
+def _uuids(plans: t.Sequence[GpuPlan]) -> t.Set[str]:
+    return {planned.uuid for planned in plans}
 
 
 def _verify(change: Change, wanted: t.Mapping[str, GpuLayout], snapshot: Snapshot, owed: MigPlan) -> None:

@@ -22,12 +22,12 @@ from .._errors import (
     NotRootError,
     VerifyError,
 )
-from .._holders.objects import ResetGpu, StopHolder
+from .._holders.objects import ResetGpu, ResetSet, StopHolder
 from .._nvml.objects import Gpu, Snapshot
 from . import journal, live, restarts, restore
 from .execute import StepError, Walker, gpu_of, words
 from .journal import GpuRecord, Record
-from .model import MigPlan, SetMigMode, Step
+from .model import GpuPlan, MigPlan, SetMigMode, Step
 
 if t.TYPE_CHECKING:
     from .._nvml.session import NvmlSession
@@ -86,6 +86,7 @@ class Aftermath:
     uuid_map: t.Tuple[t.Mapping[str, t.Any], ...]
     touched: bool
     complete: t.Tuple[str, ...]
+    was_reset: t.Tuple[str, ...] = ()
 
 
 def note_devices(walker: Walker, uuid_map: t.Sequence[t.Any]) -> None:
@@ -119,7 +120,7 @@ def give_back(change: Change, record: Record, walker: Walker) -> Aftermath:
         try:
             session.release()
             snapshot = session.snapshot()
-            todo = _todo(change, record, snapshot)
+            todo = _todo(change, record, snapshot, walker)
             if not any(todo.values()):
                 break
             back = Walker(ports, session, snapshot)
@@ -131,9 +132,9 @@ def give_back(change: Change, record: Record, walker: Walker) -> Aftermath:
     return _look(change, record, session, walker, why)
 
 
-def _todo(change: Change, record: Record, snapshot: Snapshot) -> t.Dict[str, t.Tuple[Step, ...]]:
+def _todo(change: Change, record: Record, snapshot: Snapshot, walker: Walker) -> t.Dict[str, t.Tuple[Step, ...]]:
     """Steps back by GPU; none for GPUs that reached what was wished."""
-    complete = _complete(change, snapshot)
+    complete = _complete(change, snapshot, walker)
     found: t.Dict[str, t.Tuple[Step, ...]] = {}
     for entry in record.gpus:
         gpu = snapshot.by_uuid(entry.uuid)
@@ -142,7 +143,7 @@ def _todo(change: Change, record: Record, snapshot: Snapshot) -> t.Dict[str, t.T
     return found
 
 
-def _complete(change: Change, snapshot: Snapshot) -> t.Set[str]:
+def _complete(change: Change, snapshot: Snapshot, walker: Walker) -> t.Set[str]:
     try:
         owed = change.replan(snapshot)
     except AccelError:
@@ -151,9 +152,14 @@ def _complete(change: Change, snapshot: Snapshot) -> t.Set[str]:
     for planned in owed.gpus:
         gpu, first = snapshot.by_uuid(planned.uuid), change.plan.by_uuid(planned.uuid)
         wished = planned.refusal is None and not planned.deferred and not planned.steps
-        if gpu is not None and wished and first is not None and first.steps:
+        if gpu is not None and wished and first is not None and first.steps and _has_its_reset(first, walker):
             found.add(planned.uuid)
     return found
+
+
+def _has_its_reset(planned: GpuPlan, walker: Walker) -> bool:
+    """No reset was wished for itself, or it was done."""
+    return planned.uuid in walker.was_reset or not any(isinstance(step, ResetSet) for step in planned.steps)
 
 
 def _walk_all(walker: Walker, todo: t.Mapping[str, t.Sequence[Step]]) -> str:
@@ -178,8 +184,8 @@ def _look(change: Change, record: Record, session: NvmlSession, walker: Walker, 
             break
     if snapshot is None:
         names = tuple(f"{entry.uuid}: nothing is known about it ({why})" for entry in record.gpus)
-        return Aftermath(names, (), walker.done > 0, ())
-    complete = _complete(change, snapshot)
+        return Aftermath(names, (), walker.done > 0, (), tuple(walker.was_reset))
+    complete = _complete(change, snapshot, walker)
     missing = []
     for entry in record.gpus:
         gpu = snapshot.by_uuid(entry.uuid)
@@ -189,7 +195,8 @@ def _look(change: Change, record: Record, session: NvmlSession, walker: Walker, 
             missing.append(f"{entry.uuid} gives no answer any more")
         elif entry.uuid not in complete and not restore.same(live.layout_of(gpu), entry.before):
             missing.append(f"{entry.uuid} lacks {_lacks(gpu, entry)} ({why or 'cause unknown'})")
-    return Aftermath(tuple(missing), tuple(map_uuids(record, snapshot)), walker.done > 0, tuple(sorted(complete)))
+    uuid_map, done = tuple(map_uuids(record, snapshot)), tuple(sorted(complete))
+    return Aftermath(tuple(missing), uuid_map, walker.done > 0, done, tuple(walker.was_reset))
 
 
 def _lacks(gpu: Gpu, entry: GpuRecord) -> str:
@@ -218,7 +225,10 @@ def _worded(
         end = "nothing was changed"
     if after.complete:
         end += f"; as wished already: {', '.join(after.complete)}"
-    changed = bool(after.missing or after.complete)
+    only_reset = [uuid for uuid in after.was_reset if uuid not in after.complete]
+    if only_reset:
+        end += f"; reset already: {', '.join(only_reset)}"
+    changed = bool(after.missing or after.complete or only_reset)
     facts.update(restored=not after.missing, changed=changed, uuid_map=list(after.uuid_map))
     kind = type(cause) if isinstance(cause, _TELLING) else ApplyError
     return kind("; ".join([what, end, *late]), **facts)

@@ -11,7 +11,7 @@ import typing as t
 
 from .._errors import AccelError, ApplyError, BlockedError, BusyError, GpuHungError, NvmlError
 from .._holders import apply as holders
-from .._holders.objects import ResetGpu, StartHolder, StopHolder
+from .._holders.objects import ResetGpu, ResetMember, ResetSet, StartHolder, StopHolder
 from .._nvml.objects import GpuInstance, Snapshot
 from .._settings.kept import KeptSettings
 from . import compute
@@ -48,6 +48,7 @@ class Walker:
         self.stopped: t.List[str] = []
         self.done = 0
         self.moved = False  # MIG devices may be others than before
+        self.was_reset: t.List[str] = []  # UUIDs of what a ResetSet reset
         self._active: t.Set[str] = set()
         self.settings = KeptSettings(ports, session)
         self._alive = {
@@ -71,11 +72,14 @@ class Walker:
         """The settings of all GPUs whose mode changes, before the first holder is stopped."""
         stopped = [step.unit for step in steps if isinstance(step, StopHolder)]
         for step in steps:
-            if isinstance(step, (SetMigMode, ResetGpu)):
-                try:
+            try:
+                if isinstance(step, (SetMigMode, ResetGpu)):
                     self.settings.read(step.gpu, stopped)
-                except AccelError as error:
-                    raise StepError(step, error) from error
+                elif isinstance(step, ResetSet):
+                    for member in _answering(step):
+                        self.settings.try_to_read(member.uuid, stopped)
+            except AccelError as error:
+                raise StepError(step, error) from error
 
     def start_holders(self, units: t.Iterable[str] = ()) -> t.Dict[str, str]:
         """Starts what was stopped, the last one first, and `units`; a sentence for each unit that did not start."""
@@ -92,6 +96,8 @@ class Walker:
             return len(group)
         if isinstance(step, (SetMigMode, ResetGpu)):
             self._change_mode(step, any(isinstance(one, ResetGpu) and one.gpu == step.gpu for one in following))
+        elif isinstance(step, ResetSet):
+            self._reset_set(step)
         elif isinstance(step, StopHolder):
             self._stop(step.unit)
         elif not isinstance(step, StartHolder):
@@ -173,9 +179,32 @@ class Walker:
         self.session.release()
         holders.reset(self.ports, step.pci)
 
+    def _reset_set(self, step: ResetSet) -> None:
+        for member in _answering(step):
+            if self.settings.try_to_read(member.uuid):
+                self.settings.keep(member.uuid)
+        self.session.release()
+        try:
+            holders.reset(self.ports, *(member.pci for member in step.members))
+            self.was_reset += [member.uuid for member in step.members]
+        except GpuHungError:
+            raise  # it would not answer
+        except AccelError:
+            self._settings_back(_answering(step))
+            raise
+        self._settings_back(step.members)
+
+    def _settings_back(self, members: t.Sequence[ResetMember]) -> None:
+        for member in members:
+            self.settings.bring_back(member.uuid)
+
     def _stop(self, unit: str) -> None:
         self.stopped.append(unit)
         holders.stop(self.ports, unit)
+
+
+def _answering(step: ResetSet) -> t.List[ResetMember]:
+    return [member for member in step.members if not member.silent]
 
 
 def _same_instance(step: CreateComputeInstance, following: t.Sequence[Step]) -> t.Iterator[CreateComputeInstance]:
@@ -205,6 +234,9 @@ def words(step: Step) -> str:
         return f"switching MIG mode {'on' if step.enabled else 'off'}"
     if isinstance(step, ResetGpu):
         return "resetting the GPU"
+    if isinstance(step, ResetSet):
+        others = len(step.members) - 1
+        return "resetting the GPU" + (f" together with {others} others" if others else "")
     if isinstance(step, CreateGpuInstance):
         return f"creating GPU instance {step.profile} at {step.placement}"
     if isinstance(step, CreateComputeInstance):

@@ -14,7 +14,7 @@ import typing as t
 
 from .._data.architectures import architecture
 from .._errors import AccelError, BlockedError, BusyError
-from .._holders.objects import Holder, Holders, ResetGpu
+from .._holders.objects import Holders, ResetGpu
 from .._nvml.objects import Gpu
 from .._owners.objects import Claim
 from .._select import label
@@ -57,8 +57,7 @@ def change_mode(
     if resets:
         steps.append(ResetGpu(gpu.uuid, gpu.pci))
     reason = "completes the pending mode" if mig.pending == wanted else "mode differs from the wish"
-    stop = [holder.unit for holder in holders.known if holder.unit and holder.holds(gpu.uuid)]
-    return ModeChange(tuple(steps), tuple(dict.fromkeys(stop)), reason)
+    return ModeChange(tuple(steps), holders.stops(gpu.uuid), reason)
 
 
 def _guest(gpu: Gpu, resets: bool, wanted: bool, where: str) -> t.Optional[AccelError]:
@@ -95,8 +94,7 @@ def _not_now(
 
 
 def _held(gpu: Gpu, holders: Holders, begin: str) -> t.Optional[AccelError]:
-    in_the_way: t.List[Holder] = [holder for holder in holders.unknown if holder.holds(gpu.uuid)]
-    in_the_way += [holder for holder in holders.known if holder.unit is None and holder.holds(gpu.uuid)]
+    in_the_way = holders.in_the_way(gpu.uuid)
     if not in_the_way:
         return None
     return BlockedError(

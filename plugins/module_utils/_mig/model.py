@@ -15,7 +15,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._errors import AccelError
-from .._holders.objects import ResetGpu, StartHolder, StopHolder
+from .._holders.objects import ResetGpu, ResetSet, StartHolder, StopHolder
 from .._nvml.objects import Placement
 from .._select import Selector
 
@@ -203,6 +203,7 @@ Step = t.Union[
     DestroyGpuInstance,
     SetMigMode,
     ResetGpu,
+    ResetSet,
     CreateGpuInstance,
     CreateComputeInstance,
 ]

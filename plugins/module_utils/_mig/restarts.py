@@ -18,7 +18,7 @@ from .._boot import boot_id
 from .._data.holders import IGNORED
 from .._errors import WishError
 from .._files import Files
-from .._holders.objects import ResetGpu, StopHolder
+from .._holders.objects import ResetGpu, ResetSet, StopHolder
 from .._problems import Problems
 from .._shape import sequence, shown, text
 from .model import CreateComputeInstance, DestroyComputeInstance, SetMigMode, Step
@@ -28,7 +28,7 @@ PATH = "/run/accel-gpu/mig-devices.json"
 VERSION = 1
 PROPERTIES = ("Id", "Names", "ActiveState", "ExecMainStartTimestampMonotonic", "ActiveEnterTimestampMonotonic")
 # Steps after which MIG devices are others than before.
-_DEVICE_STEPS = (SetMigMode, ResetGpu, CreateComputeInstance, DestroyComputeInstance)
+_DEVICE_STEPS = (SetMigMode, ResetGpu, ResetSet, CreateComputeInstance, DestroyComputeInstance)
 # A unit in one of these runs with no device in hand.
 _AT_REST = ("inactive", "failed", "deactivating")
 _UNIT = re.compile(r"[A-Za-z0-9:_\\][A-Za-z0-9:_.\\@-]*")

@@ -51,7 +51,7 @@ def steps_back(gpu: Gpu, old: GpuLayout) -> t.Tuple[Step, ...]:
     for instance in instances_of(gpu):
         spec = wanted.get(instance.placement)
         if change_mode or spec is None or spec.profile_id != instance.profile_id:
-            first += _remove(gpu.uuid, instance)
+            first += remove(gpu.uuid, instance)
             continue
         kept.add(instance.placement)
         gone, missing = _mend(gpu.uuid, instance, spec)
@@ -68,7 +68,8 @@ def steps_back(gpu: Gpu, old: GpuLayout) -> t.Tuple[Step, ...]:
     return tuple(first + last)
 
 
-def _remove(uuid: str, instance: GpuInstance) -> t.List[Step]:
+def remove(uuid: str, instance: GpuInstance) -> t.List[Step]:
+    """What it takes to destroy a GPU instance."""
     steps: t.List[Step] = [
         DestroyComputeInstance(uuid, instance.placement, one.id, instance.id) for one in computes_of(instance)
     ]

@@ -15,7 +15,7 @@ import traceback
 import typing as t
 
 from .._errors import AccelError, InternalError
-from . import load, mig, mig_write, settings_write, snapshot
+from . import load, mig, mig_write, settings, settings_write, snapshot
 from .caller import Caller
 from .child import REQUEST_DEADLINES, answer, next_request
 from .pulse import Pulse
@@ -31,6 +31,8 @@ METHODS: t.Dict[str, t.Callable[..., t.Any]] = {
     "destroy_compute_instance": mig_write.destroy_compute_instance,
     "settings": settings_write.settings_of,
     "restore_settings": settings_write.restore,
+    "set_setting": settings_write.set_one,
+    "clocks": settings.clocks_of,
 }
 
 

@@ -120,6 +120,15 @@ class NvmlSession:
         told: t.Tuple[SettingSet, ...] = self._ask_gpu("restore_settings", uuid, dict(before))
         return told
 
+    def set_setting(self, uuid: str, name: str, value: t.Any) -> None:
+        """Sets one setting, see `settings_write`; None takes clocks back to the driver's default."""
+        self._ask_gpu("set_setting", uuid, name, value)
+
+    def clocks(self, uuid: str) -> t.Dict[str, t.Any]:
+        """Clocks that the GPU supports and those at which it runs, see `settings.clocks_of`."""
+        clocks: t.Dict[str, t.Any] = self._ask_gpu("clocks", uuid)
+        return clocks
+
     def _ask_gpu(self, method: str, uuid: str, *args: t.Any) -> t.Any:
         return self._ask(method, uuid, self._pci.get(uuid), *args)
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import typing as t
 
 from .._data.nvml_names import COMPUTE_MODES, word
+from .address import by_uuid
 from .caller import Caller
 
 GRAPHICS, MEMORY = 0, 2
@@ -62,6 +63,21 @@ def _supported_clocks(caller: Caller, handle: t.Any) -> t.Dict[str, t.Any]:
         "graphics_min": min(graphics) if graphics else None,
         "graphics_max": max(graphics) if graphics else None,
     }
+
+
+def clocks_of(caller: Caller, uuid: str, pci: t.Optional[str]) -> t.Dict[str, t.Any]:
+    """{"steps": {memory clock: (graphics clocks, ...)}, "graphics": clock now, "memory": clock now}.
+
+    A failed read raises, for it must not look like a clock that the GPU does not have."""
+    with caller.target(pci or uuid):
+        handle = by_uuid(caller, uuid, pci)
+        memory = caller.offered("nvmlDeviceGetSupportedMemoryClocks", handle) or ()
+        steps = {
+            clock: tuple(sorted(caller.offered("nvmlDeviceGetSupportedGraphicsClocks", handle, clock) or ()))
+            for clock in sorted(memory)
+        }
+        now = [caller.offered("nvmlDeviceGetClockInfo", handle, kind) for kind in (GRAPHICS, MEMORY)]
+    return {"steps": steps, "graphics": now[0], "memory": now[1]}
 
 
 def _ecc(caller: Caller, handle: t.Any) -> t.Dict[str, t.Any]:

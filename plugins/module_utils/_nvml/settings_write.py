@@ -2,10 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Settings that a reset takes away and NVML can both read and set. PRIVATE to the collection.
+"""Settings of one GPU are set, one by one or again after a reset. PRIVATE to the collection.
 
-Locked clocks are not among them, for NVML reads none back; ECC is not, for its change would itself need a reset.
-Values: power limit in watts, application clocks as [memory, graphics] in MHz, None where the GPU does not offer it.
+What a reset takes away is read before and set after. Locked clocks come from those who remember them, for NVML reads
+none back; ECC is not among them, for its change would itself need a reset.
+Values: power limit in watts, application clocks as [memory, graphics] in MHz, locked clocks as [min, max] in MHz, None
+where the GPU does not offer it.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from .objects import SettingSet
 from .settings import GRAPHICS, MEMORY, watts
 
 Settings = t.Dict[str, t.Any]
+# NVML has no call that reads them.
+UNREAD = ("locked_clocks", "locked_memory_clocks")
 # MIG mode has these values and no other, and a GPU in MIG mode need not tell them (nvml.h, Set calls of both).
 MIG_VALUES: t.Mapping[str, t.Any] = {"compute_mode": "default", "accounting_mode": False}
 _MODE_NUMBERS = {name: number for number, name in COMPUTE_MODES.items()}
@@ -38,7 +42,18 @@ def restore(caller: Caller, uuid: str, pci: t.Optional[str], before: Settings) -
         todo = differing(before, _read(caller, handle))
         refused = {name: _set(caller, handle, name, before[name]) for name in todo}
         found = _read(caller, handle) if todo else {}
-    return tuple(SettingSet(name, before[name], found[name], refused[name]) for name in todo)
+    return tuple(SettingSet(name, before[name], found.get(name, before[name]), refused[name]) for name in todo)
+
+
+def set_one(caller: Caller, uuid: str, pci: t.Optional[str], name: str, value: t.Any) -> None:
+    """Sets one setting; None takes clocks back to the driver's default. Values as above."""
+    with caller.target(pci or uuid):
+        handle = by_uuid(caller, uuid, pci)
+        if value is None:
+            caller(_RESETS[name], handle)
+        else:
+            function, arguments = _WRITES[name]
+            caller(function, handle, *arguments(value))
 
 
 def differing(before: Settings, found: Settings) -> t.List[str]:
@@ -84,13 +99,26 @@ def _set(caller: Caller, handle: t.Any, name: str, value: t.Any) -> str:
     return ""
 
 
+def _two(value: t.Sequence[t.Any]) -> t.Tuple[int, ...]:
+    return (int(value[0]), int(value[1]))
+
+
 # In the order of setting: persistence keeps the driver from dropping the others, and application clocks may switch
 # auto boost off (nvml.h), so that comes after them.
 _WRITES: t.Dict[str, t.Tuple[str, t.Callable[[t.Any], t.Tuple[int, ...]]]] = {
     "persistence_mode": ("nvmlDeviceSetPersistenceMode", lambda value: (int(value),)),
     "power_limit": ("nvmlDeviceSetPowerManagementLimit", lambda value: (round(value * 1000),)),
     "compute_mode": ("nvmlDeviceSetComputeMode", lambda value: (_MODE_NUMBERS[value],)),
-    "application_clocks": ("nvmlDeviceSetApplicationsClocks", lambda value: (int(value[0]), int(value[1]))),
+    "application_clocks": ("nvmlDeviceSetApplicationsClocks", _two),
     "auto_boost": ("nvmlDeviceSetAutoBoostedClocksEnabled", lambda value: (int(value),)),
     "accounting_mode": ("nvmlDeviceSetAccountingMode", lambda value: (int(value),)),
+    "locked_clocks": ("nvmlDeviceSetGpuLockedClocks", _two),
+    "locked_memory_clocks": ("nvmlDeviceSetMemoryLockedClocks", _two),
+    # Never set again after a reset: `_read` does not tell it.
+    "ecc": ("nvmlDeviceSetEccMode", lambda value: (int(value),)),
+}
+_RESETS: t.Dict[str, str] = {
+    "application_clocks": "nvmlDeviceResetApplicationsClocks",
+    "locked_clocks": "nvmlDeviceResetGpuLockedClocks",
+    "locked_memory_clocks": "nvmlDeviceResetMemoryLockedClocks",
 }

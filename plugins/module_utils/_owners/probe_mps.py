@@ -30,6 +30,19 @@ def probe(ports: Ports, found: t.Sequence[Process]) -> Owners:
     return merge(_ask_daemon(ports, daemon) for daemon in daemons)
 
 
+def definitions(found: t.Iterable[Process]) -> Owners:
+    """The devices of every daemon that runs, with clients or without, those of containers too: the compute mode of
+    their GPUs is theirs. No daemon is asked."""
+    daemons = [process for process in found if process.program == _PROGRAM]
+    return Owners(
+        allocations=tuple(
+            Allocation(f"MPS daemon (PID {daemon.pid})", device)
+            for daemon in daemons
+            for device in (_visible(daemon.environment().get(_DEVICES, "")))
+        )
+    )
+
+
 def _ask_daemon(ports: Ports, daemon: Process) -> Owners:
     name = f"MPS daemon (PID {daemon.pid})"
     environment = daemon.environment()

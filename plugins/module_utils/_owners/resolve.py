@@ -29,6 +29,11 @@ def resolve(owners: Owners, snapshot: Snapshot) -> t.Dict[str, t.Tuple[Allocatio
     return {uuid: tuple(claims) for uuid, claims in found.items()}
 
 
+def unmatched(owners: Owners, snapshot: Snapshot) -> t.Tuple[Allocation, ...]:
+    """Allocations that may be on a GPU without an answer: of all GPUs, or of none that answers."""
+    return tuple(one for one in owners.allocations if one.device == "all" or not _devices(one.device, snapshot))
+
+
 def _devices(device: str, snapshot: Snapshot) -> t.List[str]:
     if device == "all":
         return [uuid for gpu in snapshot.gpus for uuid in _whole(gpu)]

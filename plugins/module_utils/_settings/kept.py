@@ -16,7 +16,10 @@ import typing as t
 from .._boot import boot_id
 from .._errors import AccelError, GpuHungError, SessionDiedError
 from .._nvml.objects import SettingSet
-from .._nvml.settings_write import MIG_VALUES
+from .._nvml.settings_write import MIG_VALUES, UNREAD
+from . import memory
+from .model import DEFAULT
+from .probe_load import driver_load
 
 if t.TYPE_CHECKING:
     from .._nvml.session import NvmlSession
@@ -42,6 +45,7 @@ class KeptSettings:
         self.told: t.List[str] = []
         self.lost: t.List[str] = []
         self._before: t.Dict[str, Settings] = {}
+        self._unread: t.Set[str] = set()
         self._finished = False
 
     def finish_earlier(self) -> None:
@@ -60,7 +64,29 @@ class KeptSettings:
             return
         skip = ("persistence_mode",) if PERSISTENCED in stopped else ()
         found = {name: value for name, value in self._session.settings(uuid).items() if name not in skip}
+        found.update(self._locked(uuid))
         self._before[uuid] = merged(found, self._stored().get(uuid, {}).get("settings", {}))
+
+    def _locked(self, uuid: str) -> Settings:
+        """Locked clocks, as they were set last: NVML does not tell them."""
+        remembered = memory.read(self._ports.files, driver_load(self._ports.root)).get(uuid, {})
+        wished = {name: remembered[name].wished for name in UNREAD if name in remembered}
+        return {name: [value["min"], value["max"]] for name, value in wished.items() if value != DEFAULT}
+
+    def try_to_read(self, uuid: str, stopped: t.Container[str] = ()) -> bool:
+        """As `read`, for a GPU that is reset because something is wrong with it: what cannot be read is told, and the
+        answer is whether it could. A GPU that hangs raises all the same."""
+        if uuid in self._unread:
+            return False
+        try:
+            self.read(uuid, stopped)
+        except GpuHungError:
+            raise
+        except AccelError as error:
+            self._unread.add(uuid)
+            self._tell(self.lost, uuid, f"settings could not be read before the reset: {error.message}")
+            return False
+        return True
 
     def keep(self, uuid: str) -> None:
         """To be called before the GPU is touched."""
@@ -77,6 +103,12 @@ class KeptSettings:
         except AccelError as error:
             self._tell(self.lost, uuid, f"settings could not be set again: {error.message}")
             return
+        memory.forget(
+            self._ports.files,
+            driver_load(self._ports.root),
+            uuid,
+            [one.name for one in done if one.refused and one.name in UNREAD],
+        )
         for one in done:
             well = not one.refused and one.found == one.wanted
             self._tell(self.told if well else self.lost, uuid, sentence(one))

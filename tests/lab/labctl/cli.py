@@ -27,17 +27,18 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
     return 0
 
 
-def _image(_options: argparse.Namespace) -> None:
-    print(image.ensure())
+def _image(options: argparse.Namespace) -> None:
+    for name in options.names or ["node"]:
+        print(image.ensure(name))
 
 
 def _up(options: argparse.Namespace) -> None:
     specs = inventory.read(options.inventory)
     if not specs:
         raise LabError(f"{options.inventory} has no host with lab_boards or lab_state")
-    tag = image.ensure()
+    tags = {name: image.ensure(name) for name in sorted({spec.image for spec in specs})}
     progress = Progress(f"scenario {options.scenario}")
-    nodes.report(progress, nodes.up(options.scenario, specs, tag))
+    nodes.report(progress, nodes.up(options.scenario, specs, tags))
 
 
 def _down(options: argparse.Namespace) -> None:
@@ -70,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     one = commands.add_parser("image", help="make the node image if its recipe changed, print its tag")
+    one.add_argument("names", nargs="*", metavar="NAME", help="other images of recipes.yml (default: node)")
     one.set_defaults(command=_image)
 
     one = commands.add_parser("up", help="start the nodes of an inventory (hosts with lab_boards or lab_state)")

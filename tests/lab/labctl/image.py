@@ -18,6 +18,7 @@ import uuid
 from labctl import mirror, recipe
 from labctl.common import BUILD, GPUSIM, LabError, Progress
 from labctl.engine import docker, ensure_daemon, host_script
+from labctl.files import Entry, archive
 
 # Every image and container of the lab carries it, and nothing without it is ever touched.
 LABEL = "accel.lab"
@@ -104,13 +105,13 @@ def _make_layer(wanted: recipe.Recipe, progress: Progress) -> None:
     """One layer by create, copy, run and commit: it needs no builder, which old and new engines do not share."""
     name = f"accel-lab-build-{uuid.uuid4().hex[:8]}"
     progress.say(f"layer with {len(wanted.entries)} files")
-    setup = recipe.Entry("usr/lib/accel-lab/setup.sh", 0o755, wanted.setup)
+    setup = Entry("usr/lib/accel-lab/setup.sh", 0o755, wanted.setup)
     docker(
         "create", "--name", name, "--label", f"{LABEL}=build", "--network", "none",
         wanted.base_tag, "/bin/sh", "/usr/lib/accel-lab/setup.sh",
     )  # fmt: skip
     try:
-        docker("cp", "-", f"{name}:/", stdin=recipe.archive([*wanted.entries, setup]))
+        docker("cp", "-", f"{name}:/", stdin=archive([*wanted.entries, setup]))
         docker("start", "--attach", name, timeout=300)
         docker(
             "commit",

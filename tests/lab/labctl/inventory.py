@@ -23,6 +23,14 @@ STATES = ("present", "no_driver", "no_module", "no_gpu", "plain")
 VIRTUALIZATION = ("none", "passthrough", "vgpu")
 DEFAULT_DRIVER = "580.126.16"
 MAX_GPUS = 16
+# node: the driver is part of the image. driver…: it comes from packages of the lab's repositories.
+IMAGES = ("node", "driver", "driver13")
+# the machine's mirror, or the lab's own archive and nothing from outside
+SOURCES = ("machine", "lab")
+# what a node says it is; empty: what it is
+SYSTEMS = ("", "ubuntu2204", "ubuntu2404", "ubuntu2604")
+KERNELS = ("running", "next")
+SWITCH = re.compile(r"(?P<device>[0-9a-f]{4})(?:\*(?P<count>[1-9][0-9]?))?")
 BOARD = re.compile(r"(?P<key>[a-z0-9][a-z0-9-]*)(?:\*(?P<count>[1-9][0-9]?))?")
 # short names of the units that keep the GPUs open
 HOLDERS = {
@@ -44,6 +52,13 @@ class NodeSpec:
     guest_reset: bool = False
     units: tuple[str, ...] = ()
     seed: str = ""
+    image: str = "node"
+    os: str = ""
+    sources: str = "machine"
+    kernels: tuple[str, ...] = ("running",)
+    nvswitches: tuple[str, ...] = ()
+    nouveau: bool = False
+    secure_boot: bool | None = None
 
     def as_json(self) -> str:
         """The form in which the node reads it; equal specs give equal text."""
@@ -94,7 +109,39 @@ def node_spec(host: str, variables: t.Mapping[str, t.Any]) -> NodeSpec:
         guest_reset=_switch(host, variables, "lab_guest_reset"),
         units=tuple(sorted(set(units))),
         seed=str(variables.get("lab_seed", "")),
+        **_machine(host, variables),
     )
+
+
+def _machine(host: str, variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What matters where the driver comes from packages."""
+    image = _choice(host, variables, "lab_image", IMAGES)
+    system = _choice(host, variables, "lab_os", SYSTEMS)
+    kernels = _words(host, variables, "lab_kernels") or ("running",)
+    if any(one not in KERNELS for one in kernels):
+        raise LabError(f"{host}: lab_kernels is {list(kernels)}; it must list words out of {', '.join(KERNELS)}")
+    switches: list[str] = []
+    for word in _words(host, variables, "lab_nvswitches"):
+        match = SWITCH.fullmatch(word)
+        if match is None:
+            raise LabError(
+                f"{host}: lab_nvswitches: {word!r} is no PCI device such as 22a3, or 22a3*4 for four of them"
+            )
+        switches += [match["device"]] * int(match["count"] or 1)
+    found = {
+        "image": image,
+        "os": system,
+        # Debian's packages are not what an Ubuntu has
+        "sources": "lab" if system else _choice(host, variables, "lab_sources", SOURCES),
+        "kernels": kernels,
+        "nvswitches": tuple(switches),
+        "nouveau": _switch(host, variables, "lab_nouveau"),
+        "secure_boot": _switch(host, variables, "lab_secure_boot") if "lab_secure_boot" in variables else None,
+    }
+    for name, plain in (("os", ""), ("sources", "machine"), ("kernels", ("running",)), ("secure_boot", None)):
+        if image == "node" and found[name] != plain:
+            raise LabError(f"{host}: lab_{name} needs a lab_image with packages: {', '.join(IMAGES[1:])}")
+    return found
 
 
 def _boards(host: str, variables: t.Mapping[str, t.Any]) -> tuple[str, ...]:

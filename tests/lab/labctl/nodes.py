@@ -19,9 +19,9 @@ from pathlib import Path
 
 from labctl.common import LabError, Progress
 from labctl.engine import docker
+from labctl.files import Entry, archive
 from labctl.image import LABEL
 from labctl.inventory import NodeSpec
-from labctl.recipe import Entry, archive
 
 BOOT_SECONDS = 60.0
 STOP_SECONDS = 20
@@ -78,12 +78,16 @@ def container_name(scenario: str, host: str) -> str:
     return f"accel-{scenario}-{host}"
 
 
-def up(scenario: str, specs: t.Sequence[NodeSpec], image: str) -> list[Started]:
-    """Bring every node of the scenario to life, at most as many at a time as the machine has processors (and 8)."""
+def up(scenario: str, specs: t.Sequence[NodeSpec], tags: str | t.Mapping[str, str]) -> list[Started]:
+    """Bring every node of the scenario to life, at most as many at a time as the machine has processors (and 8).
+
+    `tags` is the image of all of them, or has one for each image that the specs name.
+    """
+    tag = {spec.image: tags if isinstance(tags, str) else tags[spec.image] for spec in specs}
     existing = {one.name: one for one in containers(scenario)}
     workers = max(1, min(8, 2 * (os.cpu_count() or 1)))
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        jobs = [pool.submit(_up_one, scenario, spec, image, existing) for spec in specs]
+        jobs = [pool.submit(_up_one, scenario, spec, tag[spec.image], existing) for spec in specs]
         return [job.result() for job in jobs]
 
 

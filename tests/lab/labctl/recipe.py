@@ -9,32 +9,19 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import importlib.util
-import io
 import json
-import os
-import stat
 import sys
-import tarfile
-import typing as t
 from pathlib import Path
 
 import yaml
 
+from labctl import repos
 from labctl.common import BUILD, GPUSIM, IMAGE, LabError
+from labctl.files import Entry, tree
 
 # Raised when the way images are made changes, so that images of the old way are not taken for new ones.
 REVISION = 1
 RECIPES = IMAGE / "recipes.yml"
-
-
-@dataclasses.dataclass(frozen=True)
-class Entry:
-    """One file of an image: where it lies there, its mode and its bytes (a link's target when `link`)."""
-
-    path: str
-    mode: int
-    content: bytes
-    link: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +64,8 @@ def load(name: str = "node", gpusim_out: Path = BUILD / "gpusim", host_suite: st
     for overlay in image["overlays"]:
         entries += tree(IMAGE / overlay, "")
     entries += gpusim_entries(gpusim_out)
+    if image.get("repositories"):
+        entries += repos.entries()
     return Recipe(
         name=name,
         base=image["base"],
@@ -84,7 +73,7 @@ def load(name: str = "node", gpusim_out: Path = BUILD / "gpusim", host_suite: st
         components=tuple(base["components"]),
         packages=tuple(sorted(base["packages"])),
         exclude=tuple(base["exclude"]),
-        setup=(IMAGE / image["setup"]).read_bytes(),
+        setup=b"".join((IMAGE / part).read_bytes() for part in image["setup"]),
         entries=tuple(entries),
     )
 
@@ -112,39 +101,6 @@ def _pynvml() -> bytes:
     if found is None or found.origin is None:
         raise LabError(f"{sys.executable} has no pynvml; run this with the project's interpreter (make env)")
     return Path(found.origin).read_bytes()
-
-
-def tree(folder: Path, prefix: str) -> list[Entry]:
-    """All files and links below `folder`, as they are to lie below `prefix` on the node."""
-    found: list[Entry] = []
-    for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(one for one in folders if one != "__pycache__" and not one.startswith("."))
-        for name in sorted(files):
-            source = Path(parent) / name
-            inside = str(Path(prefix) / source.relative_to(folder))
-            if source.is_symlink():
-                found.append(Entry(inside, 0o777, os.readlink(source).encode(), link=True))
-            elif not name.startswith("."):
-                # a checkout keeps the executable bit alone, and the umask is not to change the image
-                mode = 0o755 if source.stat().st_mode & stat.S_IXUSR else 0o644
-                found.append(Entry(inside, mode, source.read_bytes()))
-    return found
-
-
-def archive(entries: t.Iterable[Entry]) -> bytes:
-    """A tar archive of the entries, the same bytes for the same entries."""
-    sink = io.BytesIO()
-    with tarfile.open(fileobj=sink, mode="w", format=tarfile.PAX_FORMAT) as bundle:
-        for entry in sorted(entries, key=lambda one: one.path):
-            info = tarfile.TarInfo(entry.path)
-            info.mode = entry.mode
-            if entry.link:
-                info.type, info.linkname = tarfile.SYMTYPE, entry.content.decode()
-                bundle.addfile(info)
-            else:
-                info.size = len(entry.content)
-                bundle.addfile(info, io.BytesIO(entry.content))
-    return sink.getvalue()
 
 
 def _host_suite() -> str:

@@ -13,7 +13,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from labctl import recipe
+from labctl import files, recipe
 from labctl.common import LabError
 
 
@@ -33,12 +33,12 @@ def test_tag_ignores_time_and_umask(library: Path, tmp_path: Path) -> None:
     overlay = tmp_path / "overlay"
     (overlay / "usr").mkdir(parents=True)
     (overlay / "usr/one").write_text("one")
-    plain = dataclasses.replace(recipe.load(gpusim_out=library), entries=tuple(recipe.tree(overlay, "")))
+    plain = dataclasses.replace(recipe.load(gpusim_out=library), entries=tuple(files.tree(overlay, "")))
     os.utime(overlay / "usr/one", (1, 1))
     (overlay / "usr/one").chmod(0o640)
-    assert dataclasses.replace(plain, entries=tuple(recipe.tree(overlay, ""))).tag == plain.tag
+    assert dataclasses.replace(plain, entries=tuple(files.tree(overlay, ""))).tag == plain.tag
     (overlay / "usr/one").chmod(0o755)
-    assert dataclasses.replace(plain, entries=tuple(recipe.tree(overlay, ""))).tag != plain.tag
+    assert dataclasses.replace(plain, entries=tuple(files.tree(overlay, ""))).tag != plain.tag
 
 
 def test_library_changes_the_image_but_not_the_base(library: Path) -> None:
@@ -68,9 +68,9 @@ def test_suite_follows_the_machine_where_it_can(library: Path, host: str, suite:
 
 
 def test_archive_is_reproducible_and_keeps_links(library: Path) -> None:
-    entries = [recipe.Entry("b", 0o755, b"b"), recipe.Entry("a", 0o777, b"b", link=True)]
-    first = recipe.archive(entries)
-    assert first == recipe.archive(reversed(entries))
+    entries = [files.Entry("b", 0o755, b"b"), files.Entry("a", 0o777, b"b", link=True)]
+    first = files.archive(entries)
+    assert first == files.archive(reversed(entries))
     with tarfile.open(fileobj=BytesIO(first)) as bundle:
         assert [(one.name, one.mode, one.linkname) for one in bundle] == [("a", 0o777, "b"), ("b", 0o755, "")]
 

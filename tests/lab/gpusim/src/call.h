@@ -95,6 +95,8 @@ nvmlReturn_t gs_check_version(unsigned int given, unsigned int wanted);
 int gs_is_root(void);
 int gs_function_find(const char *name); /* index, or -1 */
 int gs_initialised(void);
+/* As the name of the library's file has it; else the node's property driver. */
+const char *gs_library_version(const struct gs_state *st);
 
 /* Handles. They are numbers, never addresses: kind, GPU, instance, and a generation or serial. */
 nvmlDevice_t gs_gpu_handle(const struct gs_state *st, const struct gs_gpu *gpu);

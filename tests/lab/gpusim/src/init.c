@@ -20,7 +20,7 @@ static nvmlReturn_t initialise(struct gs_call *call)
 {
     if (!call->st->loaded)
         return NVML_ERROR_DRIVER_NOT_LOADED;
-    if (strcmp(call->st->driver, call->st->kernel_driver) != 0)
+    if (strcmp(gs_library_version(call->st), call->st->kernel_driver) != 0)
         return NVML_ERROR_LIB_RM_VERSION_MISMATCH;
     __atomic_add_fetch(&references, 1, __ATOMIC_ACQ_REL);
     return NVML_SUCCESS;
@@ -75,14 +75,16 @@ const char *nvmlErrorString(nvmlReturn_t result)
 nvmlReturn_t nvmlSystemGetDriverVersion(char *version, unsigned int length)
 {
     GS_ENTER_SYSTEM(c, version != NULL, 0);
-    return gs_leave(&c, gs_copy_string(version, length, c.st->driver));
+    return gs_leave(&c, gs_copy_string(version, length, gs_library_version(c.st)));
 }
 
 /* Versions of libraries: the header lets them be asked before nvmlInit (it lists no UNINITIALIZED). */
 nvmlReturn_t nvmlSystemGetNVMLVersion(char *version, unsigned int length)
 {
     GS_ENTER_SYSTEM(c, version != NULL, GS_NO_INIT | GS_NO_DRIVER);
-    return gs_leave(&c, gs_copy_string(version, length, c.st->nvml));
+    /* A version of its own that somebody set goes before the driver's. */
+    const char *own = strcmp(c.st->nvml, c.st->driver) != 0 ? c.st->nvml : gs_library_version(c.st);
+    return gs_leave(&c, gs_copy_string(version, length, own));
 }
 
 nvmlReturn_t nvmlSystemGetCudaDriverVersion(int *cudaDriverVersion)
@@ -102,11 +104,13 @@ nvmlReturn_t nvmlSystemGetCudaDriverVersion_v2(int *cudaDriverVersion)
 nvmlReturn_t nvmlSystemGetDriverBranch(nvmlSystemDriverBranchInfo_t *branchInfo, unsigned int length)
 {
     char branch[16];
+    const char *own;
     nvmlReturn_t result;
 
     GS_ENTER_SYSTEM(c, branchInfo != NULL, 0);
     result = gs_check_version(branchInfo->version, NVML_STRUCT_VERSION(SystemDriverBranchInfo, 1));
-    snprintf(branch, sizeof(branch), "r%.*s_00", (int)strcspn(c.st->driver, "."), c.st->driver);
+    own = gs_library_version(c.st);
+    snprintf(branch, sizeof(branch), "r%.*s_00", (int)strcspn(own, "."), own);
     if (result == NVML_SUCCESS)
         result = gs_copy_string(branchInfo->branch, length, branch);
     return gs_leave(&c, result);

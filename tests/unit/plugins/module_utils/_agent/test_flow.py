@@ -117,7 +117,7 @@ def test_an_interrupted_run_is_finished_before_a_refusal(ports):
     ],
 )
 def test_forms_of_a_wish(document, options):
-    assert flow.options_of(document, RESIDENTS[0], "file") == options
+    assert flow.options_of(document, resident(Plan()), "file") == options
 
 
 @pytest.mark.parametrize("document", [None, 7, {}, {"version": 2, "gpus": []}, {"version": 1, "options": []}])
@@ -161,6 +161,16 @@ def test_residents_run_in_order_and_one_failure_stops_none(monkeypatch, ports):
     assert [entry["state"] for entry in marker["owed"]] == ["boot_failed"]
 
 
+def test_what_nobody_has_to_wait_for_is_told_and_holds_nobody_back(monkeypatch, ports):
+    settings = resident(errors.BusyError("GPU-1 is busy"), "settings", 10)._replace(holds=False)
+    code, summary, marker = booted(monkeypatch, ports, settings, resident(Plan()), wished=("settings", "mig"))
+    assert (code, summary["status"], summary["message"]) == (0, "incomplete", "settings refused: GPU-1 is busy")
+    assert [entry["reason"] for entry in marker["owed"]] == ["settings refused: GPU-1 is busy"]
+    late = resident(errors.WishError("no such profile"), "mig", 20)
+    code, summary, _marker = booted(monkeypatch, ports, settings, late, wished=("settings", "mig"))
+    assert (code, summary["status"]) == (6, "failed")
+
+
 def test_what_is_owed_is_marked_and_the_mark_goes_with_it(monkeypatch, ports):
     code, summary, marker = booted(monkeypatch, ports, resident(Plan(reset_required=["GPU-1"])))
     assert (code, summary["message"]) == (5, "mig owed: reset_required GPU-1")
@@ -193,7 +203,8 @@ def test_a_person_reads_heading_difference_and_reason(ports):
 
 def test_the_table_of_residents():
     names = [one.name for one in in_order()]
-    assert "mig" in names
+    assert names[:2] == ["settings", "mig"]
+    assert [one.name for one in in_order() if not one.holds] == ["settings"]
     assert len(names) == len(set(names))
     assert [one.order for one in in_order()] == sorted(one.order for one in RESIDENTS)
     assert RESIDENTS[names.index("mig")].at_boot == {"mig_apply": "now"}

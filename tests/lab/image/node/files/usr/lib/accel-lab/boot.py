@@ -13,29 +13,34 @@ import typing as t
 import uuid
 from pathlib import Path
 
+import boot_driver
+import distribution
 import modules
 import pci
 import shadow
 import sim
+import trust
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-# gpusim's 32-bit CUDA number of a driver branch, as NVML reports it
-CUDA_OF_BRANCH = {"535": 12020, "550": 12040, "570": 12080, "580": 13000, "590": 13010}
 
 
 def main() -> None:
     wish = sim.node()
     sim.RUN.mkdir(parents=True, exist_ok=True)
     new_boot_id()
+    trust.at_boot()
+    distribution.take_on(wish)
     if wish["state"] != "plain":
         power_on(wish)
     loaded = wish["state"] in ("present", "no_gpu")
-    install_driver(wish["driver"] if loaded or wish["state"] == "no_module" else None)
+    boot_driver.bake(wish["driver"] if loaded or wish["state"] == "no_module" else None)
     if wish["state"] != "plain" and not loaded:
         sim.control("unload")
     # a guest sees no reset file unless its hypervisor lets it reset the card
     reset = wish["virtualization"] == "none" or wish["guest_reset"]
-    lay_trees(sim.gpus(), wish["driver"], loaded, reset)
+    lay_trees(wish, loaded, reset)
+    if wish["state"] == "no_driver":
+        boot_driver.autoload(wish["nouveau"])
 
 
 def new_boot_id() -> None:
@@ -52,29 +57,18 @@ def power_on(wish: t.Mapping[str, t.Any]) -> None:
     sim.STATE.parent.mkdir(parents=True, exist_ok=True)
     words = [",".join(wish["boards"]) or "none", f"driver={wish['driver']}", f"virt={wish['virtualization']}"]
     words.append(f"guest_reset={'yes' if wish['guest_reset'] else 'no'}")
-    cuda = CUDA_OF_BRANCH.get(wish["driver"].partition(".")[0])
+    cuda = sim.CUDA_OF_BRANCH.get(wish["driver"].partition(".")[0])
     if cuda is not None:
         words.append(f"cuda={cuda}")
     sim.control(" ".join(["init", *words, f"seed={wish['seed']}"]))
 
 
-def install_driver(version: t.Optional[str]) -> None:
-    """Put library and nvidia-smi where the driver's packages put them (None: take them away)."""
-    folder = Path("/usr/lib") / f"{os.uname().machine}-linux-gnu"
-    for old in [*folder.glob("libnvidia-ml.so*"), Path("/usr/bin/nvidia-smi")]:
-        old.unlink(missing_ok=True)
-    if version is not None:
-        real = folder / f"libnvidia-ml.so.{version}"
-        real.write_bytes(sim.LIBRARY.read_bytes())
-        (folder / "libnvidia-ml.so.1").symlink_to(real.name)
-        Path("/usr/bin/nvidia-smi").symlink_to("/usr/lib/gpusim/bin/nvidia-smi")
-    subprocess.run(["ldconfig"], check=True)
-
-
-def lay_trees(gpus: modules.Gpus, version: str, loaded: bool, reset: bool) -> None:
+def lay_trees(wish: t.Mapping[str, t.Any], loaded: bool, reset: bool) -> None:
     """Generate what the kernel would show and lay it over what this machine's kernel shows."""
+    gpus, version = sim.gpus(), wish["driver"]
     bus, groups = sim.RUN / "sys-bus-pci", sim.RUN / "sys-kernel-iommu_groups"
     pci.build(bus, groups, gpus, bound=loaded, reset=reset)
+    pci.add_switches(bus, wish["nvswitches"])
     index_modules()
     modules.SYS_MODULE.mkdir()
     modules.PROC_DRIVER.mkdir()
@@ -87,6 +81,9 @@ def lay_trees(gpus: modules.Gpus, version: str, loaded: bool, reset: bool) -> No
     shadow.shadow(groups, Path("/sys/kernel/iommu_groups"))
     shadow.shadow(modules.PROC_DRIVER, Path("/proc/driver"))
     shadow.shadow(modules.SYS_MODULE, Path("/sys/module"), keep=True)
+    if wish["secure_boot"] is not None:
+        trust.lay(wish["secure_boot"])
+        shadow.shadow(trust.EFI, Path("/sys/firmware/efi"))
 
 
 def index_modules() -> None:

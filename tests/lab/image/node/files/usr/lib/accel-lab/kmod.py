@@ -5,7 +5,8 @@
 
 """Stand-in for modprobe, rmmod, lsmod and modinfo: loads and unloads the simulated driver, leaves other modules alone.
 
-Other modules count as built in when /sys/module shows them; else the words and exit status of kmod are repeated.
+A module comes from its file below /lib/modules, if packages installed one, and has the version that stands there. Other
+modules count as built in when /sys/module shows them; else the words and exit status of kmod are repeated.
 """
 
 from __future__ import annotations
@@ -15,11 +16,15 @@ import sys
 import typing as t
 from pathlib import Path
 
+import installed
 import modules
 import pci
 import sim
+import trust
 
 BUS = sim.RUN / "sys-bus-pci"
+KMOD = "/bin/kmod"
+FABRIC_NOT_STARTED = 1
 
 
 class KmodError(Exception):
@@ -47,27 +52,56 @@ def main(program: str, arguments: t.Sequence[str]) -> int:
 
 
 def insert(name: str) -> None:
+    if name == modules.NOUVEAU:
+        insert_nouveau()
+        return
     if name not in modules.DEPENDS:
         if not Path("/sys/module", name).exists():
-            raise KmodError(f"FATAL: Module {name} not found in directory /lib/modules/{os.uname().release}")
+            raise not_found(name)
         return
     if modules.loaded(name):
         return
-    version = installed_driver()
-    if version is None:
-        raise KmodError(f"FATAL: Module {name} not found in directory /lib/modules/{os.uname().release}")
+    driver = installed.find(name)
+    if driver is None:
+        raise not_found(name)
+    if driver.path is not None and not trust.accepts(driver.facts):
+        raise KmodError(f"ERROR: could not insert '{name}': Key was rejected by service")
     if name == "nvidia":
-        if not sim.STATE.exists():
-            raise KmodError("ERROR: could not insert 'nvidia': No such device")
-        sim.control("load")
-        gpus = sim.gpus()
-        modules.load(name, version)
-        modules.write_proc(gpus, version)
-        modules.write_devices(gpus)
-        pci.bind_all(BUS, gpus)
+        insert_driver(driver.version)
         return
     insert(modules.DEPENDS[name])
-    modules.load(name, version)
+    modules.load(name, driver.version)
+
+
+def not_found(name: str) -> KmodError:
+    return KmodError(f"FATAL: Module {name} not found in directory /lib/modules/{os.uname().release}")
+
+
+def insert_driver(version: str) -> None:
+    gpus = sim.gpus()
+    if not sim.STATE.exists() or modules.loaded(modules.NOUVEAU):
+        raise KmodError("ERROR: could not insert 'nvidia': No such device")
+    sim.control("load")
+    sim.driver(version)
+    if sim.node().get("nvswitches"):
+        # until the fabric manager has done its work
+        for gpu in gpus:
+            if gpu["readings"].get("fabric.state") is not None:
+                sim.control(f"set {gpu['index']} fabric.state {FABRIC_NOT_STARTED}")
+    modules.load("nvidia", version)
+    modules.write_proc(gpus, version)
+    modules.write_devices(gpus)
+    pci.bind_all(BUS, gpus)
+
+
+def insert_nouveau() -> None:
+    """The kernel's own driver; only nodes that ask for it have it."""
+    if not sim.node().get("nouveau"):
+        raise not_found(modules.NOUVEAU)
+    if not modules.loaded(modules.NOUVEAU):
+        modules.load(modules.NOUVEAU, "")
+        if not modules.loaded("nvidia"):
+            pci.bind_all(BUS, sim.gpus(), modules.NOUVEAU)
 
 
 def remove(name: str, with_unused: bool) -> None:
@@ -80,8 +114,9 @@ def remove(name: str, with_unused: bool) -> None:
             sim.control("unload")
         except sim.SimError as error:
             raise KmodError(f"ERROR: Module nvidia is in use ({error})") from error
-        pci.unbind_all(BUS, sim.gpus())
         modules.remove_proc()
+    if name in ("nvidia", modules.NOUVEAU):
+        pci.unbind_all(BUS, sim.gpus(), name)
     modules.unload(name)
     below = modules.DEPENDS.get(name)
     if with_unused and below and not modules.holders(below):
@@ -94,7 +129,7 @@ def remove(name: str, with_unused: bool) -> None:
 
 def list_modules() -> None:
     print(f"{'Module':<24}{'Size':>8}  Used by")
-    for name in modules.DEPENDS:
+    for name in (*modules.DEPENDS, modules.NOUVEAU):
         if modules.loaded(name):
             users = modules.holders(name)
             print(f"{name:<24}{16384:>8}  {len(users)} {','.join(users)}".rstrip())
@@ -104,22 +139,18 @@ def inform(arguments: t.Sequence[str]) -> None:
     words = list(arguments)
     field = words.pop(words.index("-F") + 1) if "-F" in words else None
     name = next((one.replace("-", "_") for one in words if not one.startswith("-")), "")
-    version = installed_driver()
-    if name not in modules.DEPENDS or version is None:
-        raise KmodError(f"ERROR: Module {name} not found.")
-    facts = {"filename": f"/lib/modules/{os.uname().release}/updates/dkms/{name}.ko", "version": version}
+    if name not in modules.DEPENDS or "-k" in words or not installed.baked():
+        # the genuine one reads the files that packages installed
+        os.execv(KMOD, ["modinfo", *arguments])
+    facts = {
+        "filename": f"/lib/modules/{os.uname().release}/updates/dkms/{name}.ko",
+        "version": installed.baked(),
+    }
     for key, value in facts.items():
         if field is None:
             print(f"{key + ':':<16}{value}")
         elif field == key:
             print(value)
-
-
-def installed_driver() -> t.Optional[str]:
-    """The version that the installed library carries in its name."""
-    for path in Path("/usr/lib").glob("*-linux-gnu/libnvidia-ml.so.*.*"):
-        return path.name.partition(".so.")[2]
-    return None
 
 
 if __name__ == "__main__":

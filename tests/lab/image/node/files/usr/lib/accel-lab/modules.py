@@ -26,6 +26,7 @@ DEPENDS = {
     "gdrdrv": "nvidia",
     "nvidia_fs": "nvidia",
 }
+NOUVEAU = "nouveau"
 AT_BOOT = ("nvidia", "nvidia_uvm", "nvidia_modeset")
 GPU_MAJOR, CONTROL_MINOR, MODESET_MINOR = 195, 255, 254
 # these two are dynamic on a real machine
@@ -51,12 +52,13 @@ Gpus = t.Sequence[t.Mapping[str, t.Any]]
 def load(module: str, version: str) -> None:
     """Show `module` in /sys/module and enter it with the module that it uses."""
     folder = SYS_MODULE / module
-    put(folder / "version", f"{version}\n", 0o444)
+    if version:
+        put(folder / "version", f"{version}\n", 0o444)
     put(folder / "srcversion", f"{sum(map(ord, module + version)):024X}\n", 0o444)
     put(folder / "initstate", "live\n", 0o444)
     put(folder / "refcnt", "0\n", 0o444)
     (folder / "holders").mkdir()
-    if DEPENDS[module]:
+    if DEPENDS.get(module):
         (SYS_MODULE / DEPENDS[module] / "holders" / module).symlink_to(f"../../{module}")
         _count(DEPENDS[module])
 
@@ -64,7 +66,7 @@ def load(module: str, version: str) -> None:
 def unload(module: str) -> None:
     """Take `module` out of /sys/module."""
     shutil.rmtree(SYS_MODULE / module)
-    if DEPENDS[module]:
+    if DEPENDS.get(module):
         (SYS_MODULE / DEPENDS[module] / "holders" / module).unlink()
         _count(DEPENDS[module])
 

@@ -16,13 +16,16 @@ from pathlib import Path
 from sim import pci_address, put
 
 CLASS_3D = 0x030200
+# "other bridge", as NVSwitches have it
+CLASS_BRIDGE = 0x068000
+NVIDIA, SWITCH_BUS = 0x10DE, 0xC0
 REVISION = 0xA1
 FIRST_IRQ = 120
 PM_CAPABILITY, PCIE_CAPABILITY = 0x60, 0x78
 # GT/s of each PCIe generation
 SPEEDS = {1: "2.5", 2: "5.0", 3: "8.0", 4: "16.0", 5: "32.0", 6: "64.0"}
 BUS_FILES = ("rescan", "drivers_probe", "drivers_autoprobe")
-DRIVERS = ("nvidia", "vfio-pci")
+DRIVERS = ("nvidia", "nouveau", "vfio-pci")
 DRIVER_FILES = ("bind", "unbind", "new_id", "remove_id")
 
 
@@ -45,20 +48,48 @@ def build(bus: Path, groups: Path, gpus: t.Sequence[t.Mapping[str, t.Any]], boun
         bind_all(bus, gpus)
 
 
-def bind_all(bus: Path, gpus: t.Sequence[t.Mapping[str, t.Any]]) -> None:
-    """Give every device to the driver nvidia."""
+def bind_all(bus: Path, gpus: t.Sequence[t.Mapping[str, t.Any]], driver: str = "nvidia") -> None:
+    """Give every GPU to a driver."""
     for gpu in gpus:
         address = pci_address(gpu)
-        (bus / "devices" / address / "driver").symlink_to("../../drivers/nvidia")
-        (bus / "drivers" / "nvidia" / address).symlink_to(f"../../devices/{address}")
+        (bus / "devices" / address / "driver").symlink_to(f"../../drivers/{driver}")
+        (bus / "drivers" / driver / address).symlink_to(f"../../devices/{address}")
 
 
-def unbind_all(bus: Path, gpus: t.Sequence[t.Mapping[str, t.Any]]) -> None:
-    """Take every device from the driver nvidia."""
+def unbind_all(bus: Path, gpus: t.Sequence[t.Mapping[str, t.Any]], driver: str = "nvidia") -> None:
+    """Take every GPU from a driver."""
     for gpu in gpus:
         address = pci_address(gpu)
-        (bus / "devices" / address / "driver").unlink()
-        (bus / "drivers" / "nvidia" / address).unlink()
+        (bus / "devices" / address / "driver").unlink(missing_ok=True)
+        (bus / "drivers" / driver / address).unlink(missing_ok=True)
+
+
+def add_switches(bus: Path, devices: t.Sequence[str]) -> None:
+    """NVSwitches, bridges without a driver of their own in sysfs: vendor, device and class are what tools look for."""
+    for position, device in enumerate(devices):
+        # above the buses that GPUs have
+        address = f"0000:{SWITCH_BUS + position:02x}:00.0"
+        folder = bus / "devices" / address
+        files = {
+            "vendor": f"{NVIDIA:#06x}",
+            "device": f"0x{device}",
+            "class": f"{CLASS_BRIDGE:#08x}",
+            "revision": f"{REVISION:#04x}",
+            "subsystem_vendor": f"{NVIDIA:#06x}",
+            "subsystem_device": f"0x{device}",
+            "irq": "0",
+            "enable": "1",
+            "numa_node": "0",
+            "resource": "\n".join(f"{0:#018x} {0:#018x} {0:#018x}" for _line in range(13)),
+            "uevent": f"PCI_CLASS={CLASS_BRIDGE:X}\nPCI_ID={NVIDIA:04X}:{device.upper()}\nPCI_SLOT_NAME={address}",
+            "modalias": f"pci:v{NVIDIA:08X}d0000{device.upper()}sv{NVIDIA:08X}sd0000{device.upper()}bc06sc80i00",
+        }
+        for name, value in files.items():
+            put(folder / name, f"{value}\n")
+        space = bytearray(64)
+        struct.pack_into("<HHHHBBBB", space, 0, NVIDIA, int(device, 16), 0x0406, 0, REVISION, 0x00, 0x80, 0x06)
+        (folder / "config").write_bytes(bytes(space))
+        (folder / "subsystem").symlink_to("../..")
 
 
 def _device(folder: Path, position: int, gpu: t.Mapping[str, t.Any], reset: bool) -> None:

@@ -17,6 +17,8 @@ STATE = Path("/var/lib/gpusim/state")
 # generated trees, new at every boot
 RUN = Path("/run/accel-lab")
 ANSWER_BYTES = 4 << 20
+# gpusim's 32-bit CUDA number of a driver branch, as NVML reports it
+CUDA_OF_BRANCH = {"535": 12020, "550": 12040, "570": 12080, "580": 13000, "590": 13010}
 
 
 class SimError(Exception):
@@ -37,6 +39,15 @@ def control(command: str) -> t.Any:
 def gpus() -> t.List[t.Dict[str, t.Any]]:
     """The GPUs of this node as gpusim shows them; none when the node has no simulated boards."""
     return list(control("show")["gpus"]) if STATE.exists() else []
+
+
+def driver(version: str) -> None:
+    """The version of the kernel module that runs now, and what follows from it."""
+    for key in ("driver", "kernel_driver", "nvml"):
+        control(f"node {key} {version}")
+    cuda = CUDA_OF_BRANCH.get(version.partition(".")[0])
+    if cuda is not None:
+        control(f"node cuda {cuda}")
 
 
 def node() -> t.Dict[str, t.Any]:

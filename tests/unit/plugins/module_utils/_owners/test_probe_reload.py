@@ -10,7 +10,7 @@ import json
 
 import pytest
 
-from ansible_collections.accel.gpu.plugins.module_utils._agent.probe_reload import at_risk, containers_at_risk
+from ansible_collections.accel.gpu.plugins.module_utils._owners.probe_reload import at_risk, containers_at_risk
 
 HOOK = {"hooks": {"prestart": [{"path": "/usr/bin/nvidia-container-runtime-hook"}]}}
 SYSTEMD = {"linux": {"cgroupsPath": "system.slice:docker:0123"}}

@@ -1,0 +1,117 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From a look at a node to the result of driver_info. Pure. PRIVATE to the collection.
+
+One function for each documented key.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._data.driver_gpus import generation
+from .describe import condition
+from .model import Kernel, Node, PciDevice
+
+Answer = t.Dict[str, t.Any]
+
+
+def answer_node(node: Node) -> Answer:
+    return {
+        "driver": _driver(node),
+        "distribution": node.distribution._asdict(),
+        "kernels": {
+            "running": _kernel(node.running),
+            "next": _kernel(node.next) if node.next else None,
+            "next_from": node.next_from or None,
+        },
+        "gpus": [{**_device(gpu), "generation": generation(gpu.device_id)} for gpu in node.gpus],
+        "nvswitches": {"devices": [_device(switch) for switch in node.switches], "behind_bridges": node.nvlink5},
+        "nouveau": {
+            "loaded": node.nouveau_loaded,
+            "dependents": list(node.nouveau_holders),
+            "blacklisted_by": list(node.nouveau_blacklists),
+        },
+        "secure_boot": _secure_boot(node),
+        "packages": _packages(node),
+        "units": {name: _unit(unit) for name, unit in sorted(node.units.items())},
+        "fabric_state": node.fabric_state,
+        "managers": [{"name": name, "evidence": evidence} for name, evidence in node.managers],
+        "busy": [one._asdict() for one in node.busy],
+        "holders": [{"name": name, "unit": unit, "pid": pid} for name, unit, pid in node.holders],
+        "reboot_pending": list(node.reboot_pending),
+        "daemon_reload_risk": list(node.daemon_reload_risk),
+        "our_files": sorted(node.files),
+    }
+
+
+def _driver(node: Node) -> Answer:
+    state, message = condition(node)
+    loaded = node.loaded
+    return {
+        "state": state,
+        "message": message,
+        "library_version": node.library,
+        "module_version": loaded.version if loaded else None,
+        "flavour": _flavour(loaded.open) if loaded else None,
+        "signer": loaded.signer if loaded else None,
+        "dependents": list(loaded.dependents) if loaded else [],
+        "parameters": {name: dict(values) for name, values in node.live_parameters.items()},
+    }
+
+
+def _flavour(is_open: t.Optional[bool]) -> t.Optional[str]:
+    return None if is_open is None else "open" if is_open else "proprietary"
+
+
+def _kernel(kernel: Kernel) -> Answer:
+    image = kernel.initramfs
+    return {
+        "release": kernel.release,
+        "headers": kernel.headers,
+        "modules": [
+            {"path": file.path, "version": file.version, "license": file.license, "signer": file.signer}
+            for file in kernel.modules
+        ],
+        "initramfs": image
+        and {
+            "path": image.path,
+            "versions": list(image.versions),
+            "nouveau": image.nouveau,
+            "unread": image.unread or None,
+        },
+    }
+
+
+def _device(device: PciDevice) -> Answer:
+    return {
+        "pci": device.address,
+        "device_id": device.device_id,
+        "subsystem_id": device.subsystem_id,
+        "kernel_driver": device.driver,
+    }
+
+
+def _secure_boot(node: Node) -> Answer:
+    known = node.secure_boot
+    return {
+        "enabled": known.enabled,
+        "enrolled": list(known.enrolled),
+        "pending": list(known.pending),
+        "dkms_key": known.dkms_key,
+        "dkms_key_enrolled": known.dkms_key_enrolled,
+    }
+
+
+def _packages(node: Node) -> Answer:
+    return {
+        "installed": dict(sorted(node.packages.items())),
+        "held": sorted(node.holds & set(node.packages)),
+        "problems": list(node.package_problems),
+    }
+
+
+def _unit(unit: t.Any) -> Answer:
+    return {"enabled": unit.enabled, "active": unit.active, "failed": unit.failed}

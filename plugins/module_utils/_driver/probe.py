@@ -1,0 +1,95 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One look at a node for the driver core. Reads only. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._data.driver_node import PACKAGES
+from .._owners import managers
+from .._owners.probe_reload import containers_at_risk
+from .._ports import Ports
+from . import osrelease, probe_kernels, probe_modules, probe_pci, probe_system, probe_users
+from .model import Node, Unit
+from .probe_files import text
+
+
+class Installed(t.Protocol):
+    """A package that is there."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+
+
+class Packages(t.Protocol):
+    """The questions that a look at a node asks its package manager."""
+
+    def installed(self, patterns: t.Sequence[str]) -> t.Sequence[Installed]: ...
+    def holds(self) -> t.FrozenSet[str]: ...
+    def problems(self) -> t.Tuple[str, ...]: ...
+
+
+def probe(ports: Ports, packages: t.Optional[Packages] = None, users: bool = True, problem: str = "") -> Node:
+    """The snapshot. Without `packages` the package manager is not asked; `problem` says why there is none.
+
+    `users` false leaves out what only an act on a running driver needs: NVML, owners of work, open devices. Raises
+    BindingWantedError where NVML could answer and no pynvml is there; before that nothing costly runs.
+    """
+    files = ports.files
+    library = probe_system.library(files)
+    found = probe_pci.probe(files)
+    memory = probe_modules.probe(files)
+    fabric = bool(found.switches) or found.nvlink5
+    answer = probe_users.ask(ports, library, memory.version, fabric) if users else probe_users.Answer("")
+    records = probe_system.records(files)
+    kernels = probe_kernels.probe(ports, records.get("initramfs"))
+    return Node(
+        distribution=osrelease.distribution(_os_release(ports), probe_kernels.architecture(files)),
+        running=kernels.running,
+        next=kernels.next,
+        next_from=kernels.said_by,
+        gpus=found.gpus,
+        switches=found.switches,
+        nvlink5=found.nvlink5,
+        secure_boot=probe_system.secure_boot(ports),
+        loaded=probe_modules.loaded_module(memory, kernels.running.modules),
+        nouveau_loaded=memory.nouveau,
+        nouveau_holders=memory.nouveau_holders,
+        nouveau_blacklists=probe_system.nouveau_blacklists(files),
+        live_parameters=memory.parameters,
+        library=library,
+        packages={one.name: one.version for one in packages.installed(PACKAGES)} if packages else {},
+        holds=packages.holds() if packages else frozenset(),
+        package_problems=packages.problems() if packages else tuple(filter(None, (problem,))),
+        units=_stoppable(ports, answer),
+        fabric_state=answer.fabric,
+        managers=tuple((one.name, one.evidence) for one in managers.probe(files)),
+        busy=probe_users.busy_gpus(answer),
+        holders=probe_users.open_devices(ports, answer.snapshot) if users else (),
+        reboot_pending=probe_system.reboot_pending(files),
+        daemon_reload_risk=containers_at_risk(ports.root),
+        files=probe_system.our_files(files),
+        records=records,
+        root=probe_system.is_root(),
+        nvml=answer.why,
+        nvml_state=answer.state,
+    )
+
+
+def _os_release(ports: Ports) -> str:
+    return text(ports.files, "/etc/os-release") or text(ports.files, "/usr/lib/os-release")
+
+
+def _stoppable(ports: Ports, answer: probe_users.Answer) -> t.Dict[str, Unit]:
+    """The units, without a display on which somebody works and MPS with clients: those are never stopped."""
+    units = probe_system.units(ports)
+    if probe_system.graphical_sessions(ports.files):
+        units.pop("display-manager.service", None)
+    if answer.mps_clients:
+        units.pop("nvidia-mps.service", None)
+    return units

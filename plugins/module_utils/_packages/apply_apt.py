@@ -1,0 +1,249 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""apt and dpkg through their commands. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from .._errors import PackageStateError, TransactionError
+from .._ports import Ports
+from . import judge, judge_apt, parse_apt, probe_locks
+from .apply_apt_scratch import move_into, update_options
+from .apply_base import Base
+from .apply_scratch import Scratch
+from .objects import Package, Request, Source, Transaction
+
+# Nothing asks, and no hook restarts services: needrestart of Debian 12 reads the first of its two variables (read in
+# its apt-pinvoke); the second, "list only", is for versions that do not (not verified).
+_ENVIRONMENT = (
+    "env", "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive", "APT_LISTCHANGES_FRONTEND=none", "UCF_FORCE_CONFFOLD=1",
+    "NEEDRESTART_SUSPEND=1", "NEEDRESTART_MODE=l",
+)  # fmt: skip
+_OPTIONS = (
+    "-q", "-y", "-o", "APT::Get::Show-User-Simulation-Note=false", "-o", "APT::Get::AutomaticRemove=false",
+    "-o", "APT::Color=false", "-o", "Dpkg::Use-Pty=false", "-o", "Dpkg::Options::=--force-confold",
+)  # fmt: skip
+_NO_LOCK = ("-o", "Debug::NoLocking=true")
+_LISTS = "/var/lib/apt/lists"
+_ARCHIVES = "/var/cache/apt/archives"
+_SOURCES = "/etc/apt/sources.list.d"
+_LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", f"{_LISTS}/lock", f"{_ARCHIVES}/lock")
+_UPDATES = "/var/lib/dpkg/updates"
+
+
+class Apt(Base):
+    kind = "apt"
+
+    def __init__(
+        self,
+        ports: Ports,
+        scratch: t.Optional[Scratch] = None,
+        sources: t.Sequence[Source] = (),
+        lock_timeout: float = 60.0,
+    ) -> None:
+        super().__init__(ports, scratch, lock_timeout)
+        self._configuration: t.Tuple[str, ...] = ()
+        if scratch is not None:
+            self._configuration = ("-c", move_into(scratch, ports.files, sources))
+            self._update(update_options(scratch, ports.files, sources), 0.0, None)
+
+    # --- questions ---
+
+    def installed(self, patterns: t.Sequence[str]) -> t.Tuple[Package, ...]:
+        """Packages of these names or glob patterns that are really installed."""
+        return parse_apt.installed(self._query(patterns)) if patterns else ()
+
+    def problems(self) -> t.Tuple[str, ...]:
+        """What must be repaired before packages can change, in sentences."""
+        undone = parse_apt.undone(self._query(()))
+        found = [f"dpkg was interrupted: package {name} is {state}; run dpkg --configure -a" for name, state in undone]
+        if not found and any(name.isdigit() for name in self._ports.files.names(_UPDATES)):
+            found.append("dpkg was interrupted; run dpkg --configure -a")
+        holders = {holder.pid: holder for holder in map(self._holder, _LOCKS) if holder is not None}
+        return (*found, *(f"the package database is locked by {one} ({one.path})" for one in holders.values()))
+
+    def holds(self) -> t.FrozenSet[str]:
+        return frozenset(self._call("apt-mark", "showhold").split())
+
+    def versions(self, names: t.Sequence[str]) -> t.Dict[str, t.Tuple[str, ...]]:
+        """Versions that repositories offer, newest first; names without any are left out."""
+        return parse_apt.versions(self._call("apt-cache", *self._configuration, "madison", *names)) if names else {}
+
+    def simulate(self, request: Request) -> Transaction:
+        """What `run` would do. Raises what it would refuse; removals beyond the request are only told."""
+        words = self._words(request)
+        if not words:
+            return Transaction(download_bytes=0)
+        out = self._get(request, (*_NO_LOCK, "-s"), words)
+        transaction = Transaction(parse_apt.changes(out), download_bytes=0)
+        judge.check_holds(request, transaction, self.holds())
+        if any(change.after for change in transaction.changes):
+            uris = self._get(request, (*_NO_LOCK, "--print-uris"), words)
+            transaction = transaction._replace(download_bytes=parse_apt.download_bytes(uris))
+        return transaction
+
+    def owner(self, path: str) -> t.Optional[str]:
+        """The package that a file belongs to. dpkg knows files by the names they had before /usr was merged."""
+        names = [path, path[4:]] if path.startswith("/usr/") else [path, f"/usr{path}"]
+        _code, out, _err = self._ports.run([*_ENVIRONMENT, "dpkg-query", "-S", *names])
+        return next((one for one in (parse_apt.owner(out, name) for name in names) if one), None)
+
+    def needs_for_holds(self) -> t.Tuple[str, ...]:
+        """Packages without which `hold` has no effect."""
+        return ()
+
+    # --- changes ---
+
+    def download(self, request: Request) -> Transaction:
+        """Puts into the cache what `run` will need."""
+        self._may_change("download")
+        transaction = self._checked(request)
+        if transaction.changes:
+            self._get(request, ("-d",), self._words(request))
+        return transaction
+
+    def run(self, request: Request) -> Transaction:
+        """Raises before anything is touched where a package would go that was not named, or the disk is too full."""
+        self._may_change("run")
+        transaction = self._checked(request)
+        if not transaction.changes:
+            return transaction
+        self._check_space(transaction)
+        holds = self.holds() & set(request.own_holds)
+        try:
+            self._get(request, (), self._words(request))
+        finally:
+            self._hold_again(holds)
+        self._verify(transaction)
+        return transaction
+
+    def hold(self, names: t.Sequence[str]) -> None:
+        self._may_change("hold")
+        if names:
+            self._call("apt-mark", "hold", *names)
+
+    def unhold(self, names: t.Sequence[str]) -> None:
+        self._may_change("unhold")
+        known = sorted(set(names) & self.holds())
+        if known:
+            self._call("apt-mark", "unhold", *known)
+
+    def refresh(self, max_age: int, needed: t.Optional[t.Sequence[str]] = None) -> bool:
+        """Fetches the index unless it is younger than `max_age` seconds; True if it was fetched. Not in check mode.
+
+        `needed` are the addresses of repositories that must answer; None means all. Others are only logged.
+        """
+        if self._ports.check or self._is_fresh(max_age, _LISTS, ("/etc/apt/sources.list", _SOURCES)):
+            return False
+        self._may_change("refresh")
+        self._patiently(lambda waited: self._update((), waited, needed))
+        self._stamp()
+        return True
+
+    # --- within ---
+
+    def _query(self, patterns: t.Sequence[str]) -> str:
+        """dpkg-query ends with 1 where one of several patterns fits nothing."""
+        argv = [*_ENVIRONMENT, "dpkg-query", "-W", "-f", parse_apt.QUERY, *patterns]
+        code, out, err = self._ports.run(argv)
+        if code > 1:
+            text = f"dpkg-query ended with {code}: {err.strip()}"
+            raise PackageStateError(f"{text}; repair dpkg's database on this node, then run again", problems=[text])
+        return out
+
+    def _holder(self, path: str) -> t.Optional[probe_locks.Holder]:
+        return probe_locks.holder(self._ports.files, path)
+
+    def _words(self, request: Request) -> t.Tuple[str, ...]:
+        """What apt-get install is told: name, name=version, and name- to remove."""
+        install = [name if version is None else f"{name}={version}" for name, version in request.install]
+        rows = parse_apt.known(self._query(request.remove)) if request.remove else {}
+        there = [
+            name for name in request.remove if rows.get(name, "n") not in (("n",) if request.purge else ("n", "c"))
+        ]
+        return (*install, *(f"{name}-" for name in there))
+
+    def _checked(self, request: Request) -> Transaction:
+        transaction = self.simulate(request)
+        judge.check_removals(request, transaction)
+        return transaction
+
+    def _get(self, request: Request, options: t.Sequence[str], words: t.Sequence[str]) -> str:
+        """apt-get install. Foreign holds were looked at by `simulate`, so apt may change what is held."""
+        argv = [
+            *_ENVIRONMENT, "apt-get", *self._configuration, *_OPTIONS,
+            "-o", f"APT::Install-Recommends={str(request.recommends).lower()}", "--allow-change-held-packages",
+            *(("--allow-downgrades",) if request.downgrade else ()), *(("--purge",) if request.purge else ()),
+            *options, "install", *words,
+        ]  # fmt: skip
+        return self._patiently(lambda waited: self._ended(argv, waited, request))
+
+    def _call(self, *argv: str) -> str:
+        return self._patiently(lambda waited: self._ended([*_ENVIRONMENT, *argv], waited, None))
+
+    def _ended(self, argv: t.Sequence[str], waited: float, request: t.Optional[Request]) -> str:
+        code, out, err = self._ports.run(argv)
+        if code == 0:
+            return out
+        asked = judge_apt.NOTHING
+        if request is not None:
+            names = [name for name, _version in request.install]
+            asked = judge_apt.Asked(self.versions(names), self.holds() - set(request.own_holds))
+        raise judge_apt.failure(out, err, waited, asked)
+
+    def _update(self, options: t.Sequence[str], waited: float, needed: t.Optional[t.Sequence[str]]) -> None:
+        """apt-get update ends with 0 also where a repository could not be reached."""
+        code, out, err = self._ports.run([*_ENVIRONMENT, "apt-get", "-q", *options, "update"])
+        problems = parse_apt.repository_problems(err)
+        for problem in problems:
+            if needed is None or any(problem.url.startswith(address.rstrip("/")) for address in needed):
+                raise judge.repository_error(*problem)
+            self._ports.log(judge.repository_error(*problem).message)
+        if code != 0 and not problems:
+            raise judge_apt.failure(out, err, waited)
+
+    def _check_space(self, transaction: Transaction) -> None:
+        """dpkg would stop in the middle. New and old files of one package lie side by side for a while."""
+        new = [f"{change.name}={change.after}" for change in transaction.changes if change.after]
+        old = [change.name for change in transaction.changes if change.before]
+        if not new:
+            return
+        coming = parse_apt.installed_sizes(self._call("apt-cache", "show", "--no-all-versions", *new))
+        form = "Package: ${Package}\\nInstalled-Size: ${Installed-Size}\\n\\n"
+        argv = [*_ENVIRONMENT, "dpkg-query", "-W", "-f", form, *old]
+        going = parse_apt.installed_sizes(self._ports.run(argv)[1]) if old else {}
+        needed = max(0, sum(coming.values()) - sum(going.values())) + max(coming.values(), default=0)
+        usr, archives = self._ports.files.path("/usr"), self._ports.files.path(_ARCHIVES)
+        if os.path.exists(archives) and os.stat(usr).st_dev == os.stat(archives).st_dev:
+            needed += transaction.download_bytes or 0
+        state = os.statvfs(usr)
+        free = state.f_bavail * state.f_frsize
+        if needed > free:
+            raise judge.disk_full("/usr", needed, free)
+
+    def _hold_again(self, holds: t.AbstractSet[str]) -> None:
+        """apt drops the hold of a package that it changes."""
+        lost = holds - self.holds()
+        there = {package.name for package in self.installed(sorted(lost))} if lost else set()
+        if there:
+            self._call("apt-mark", "hold", *sorted(there))
+
+    def _verify(self, transaction: Transaction) -> None:
+        names = [change.name for change in transaction.changes]
+        there = {package.name: package.version for package in self.installed(names)}
+        wrong = [
+            f"{change.name} is {there.get(change.name.split(':')[0], 'not installed')}"
+            for change in transaction.changes
+            if ":" not in change.name and there.get(change.name) != change.after
+        ]
+        if wrong:
+            raise TransactionError(
+                f"apt ended without an error, but {', '.join(wrong)}; "
+                "see /var/log/apt/term.log on the node, repair it and run again",
+                packages=names,
+                detail="\n".join(wrong),
+            )
