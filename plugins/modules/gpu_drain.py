@@ -18,7 +18,7 @@ description:
     force.
   - The reason that is left in the scheduler carries the id of the run. Only such a reason is lifted again; a node that
     somebody else drained is left alone, see RV(foreign).
-  - If the work has not ended in time, the drain is lifted again, see RV(timed_out).
+  - If the work has not ended in time, the drain is lifted again, see O(on_timeout).
   - Kubernetes is drained over its API from the control node, by task files of the playbook C(accel.gpu.driver_upgrade).
 extends_documentation_fragment:
   - accel.gpu.attributes
@@ -64,9 +64,14 @@ options:
     type: bool
     default: false
   timeout:
-    description: Seconds to wait for running work to end. With V(0) a node with work is put back at once.
+    description: Seconds to wait for running work to end. V(0) does not wait.
     type: float
     default: 0
+  on_timeout:
+    description: Whether the drain is lifted again where work has not ended in time, or kept.
+    type: str
+    choices: [lift, keep]
+    default: lift
   poll:
     description: Seconds between two looks at the scheduler.
     type: float
@@ -126,7 +131,7 @@ foreign:
   type: str
   sample: "drained: bad DIMM"
 timed_out:
-  description: The work had not ended in time, and the drain was lifted again.
+  description: The work had not ended in time.
   returned: success
   type: bool
 waited:
@@ -167,6 +172,7 @@ def main() -> None:
             "note": {"type": "str", "default": "maintenance"},
             "adopt": {"type": "bool", "default": False},
             "timeout": {"type": "float", "default": 0},
+            "on_timeout": {"type": "str", "choices": ["lift", "keep"], "default": "lift"},
             "poll": {"type": "float", "default": 10},
             "command": {"type": "list", "elements": "str"},
         },

@@ -47,7 +47,7 @@ def apply(plan: Plan, ports: Ports) -> Outcome:
     now = _wait(wish, ports, began + wish.timeout)
     waited = time.monotonic() - began
     timed_out = not now.drained and foreign(wish, now) is None
-    if timed_out:
+    if timed_out and not wish.keep:
         now = _lift(wish, ports)
     return Outcome(wish, plan.before, now, waited, timed_out)
 

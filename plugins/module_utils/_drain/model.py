@@ -28,6 +28,7 @@ class Wish:
     adopt: bool = False
     timeout: float = 0
     poll: float = 10
+    keep: bool = False  # leave the drain where the time is over
     command: t.Tuple[str, ...] = ()
 
     @property

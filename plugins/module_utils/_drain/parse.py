@@ -44,5 +44,6 @@ def parse(params: t.Mapping[str, t.Any]) -> Wish:
         adopt=params["adopt"],
         timeout=params["timeout"],
         poll=params["poll"],
+        keep=params["on_timeout"] == "keep",
         command=command,
     )

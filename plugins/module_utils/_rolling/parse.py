@@ -72,6 +72,13 @@ def _size(value: t.Any, address: str) -> Size:
     raise WishError(f"{address}: {shown(value)} is no size of a batch; give {_WANTED}", address=address)
 
 
+def declares_gpus(own: Variables) -> bool:
+    """Only a host that says that it has none is left out, as in every other playbook."""
+    expected = own.get("accel_gpu_expected")
+    none = isinstance(expected, dict) and str(expected.get("count", "")) == "0"
+    return own.get("accel_gpu_use", "compute") != "none" and bool(expected) and not none
+
+
 def parse_hosts(names: t.Sequence[str], variables: t.Mapping[str, Variables]) -> t.Tuple[t.List[Host], t.List[str]]:
     """The hosts in the given order, and every problem as a sentence that names host and variable."""
     hosts: t.List[Host] = []

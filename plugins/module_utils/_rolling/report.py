@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .model import FAILURES, WAITING
+from .model import FAILURES, GOING, WAITING
 
 # The columns of the table, in the order of the work.
 PHASES = ("download", "drain", "install", "build", "reload", "reboot", "reapply", "fabric", "verify", "restore")
@@ -43,9 +43,17 @@ def seconds(record: Record) -> t.Dict[str, float]:
     return {phase: round(found[phase], 1) for phase in PHASES if phase in found}
 
 
-def failures(records: t.Mapping[str, Record]) -> t.List[str]:
-    """The hosts that count against the limit, in the given order."""
-    return [host for host, record in records.items() if record.get("result", WAITING) in FAILURES]
+def failures(records: t.Mapping[str, Record], batch: t.Optional[int] = None) -> t.List[str]:
+    """The hosts that count against the limit, in the given order.
+
+    `batch` is the one in work: its hosts may still be going. A host of an earlier one that is going was lost.
+    """
+    return [
+        host
+        for host, record in records.items()
+        if record.get("result", WAITING) in FAILURES
+        and not (record["result"] == GOING and record.get("batch") == batch and batch is not None)
+    ]
 
 
 def document(run: str, records: t.Mapping[str, Record]) -> t.Dict[str, t.Any]:
@@ -80,9 +88,9 @@ def table(records: t.Mapping[str, Record]) -> t.List[str]:
     return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in cells]
 
 
-def stop(records: t.Mapping[str, Record], max_failures: int) -> t.Optional[str]:
-    """Why no further batch begins, None where one may."""
-    bad = failures(records)
+def stop(records: t.Mapping[str, Record], max_failures: int, batch: t.Optional[int] = None) -> t.Optional[str]:
+    """Why no further host begins, None where one may."""
+    bad = failures(records, batch)
     if len(bad) <= max_failures:
         return None
     return f"{len(bad)} failed ({', '.join(bad)}), and max_failures is {max_failures}"

@@ -9,15 +9,22 @@ from __future__ import annotations
 from ansible_collections.accel.gpu.plugins.filter.rolling import FilterModule
 
 FILTERS = FilterModule().filters()
+GPUS = {"accel_gpu_expected": {"count": 8}}
 
 
 def test_batches_are_what_a_play_needs():
     variables = {
-        f"n{number}": {"accel_gpu_failure_domain": f"r{number % 2}", "gpu_driver_upgrade": {"serial": [1, 3]}}
+        f"n{number}": {
+            "accel_gpu_expected": {"count": 8},
+            "accel_gpu_failure_domain": f"r{number % 2}",
+            "gpu_driver_upgrade": {"serial": [1, 3]},
+        }
         for number in range(4)
     }
-    assert FILTERS["upgrade_batches"](["n0", "n1", "n2", "n3"], variables) == {
+    variables.update(c0={}, c1={"accel_gpu_expected": {"count": 0}}, c2={**variables["n0"], "accel_gpu_use": "none"})
+    assert FILTERS["upgrade_batches"](["c0", "n0", "c1", "n1", "n2", "n3", "c2"], variables) == {
         "errors": [],
+        "left_out": ["c0", "c1", "c2"],
         "hosts": ["n0", "n1", "n2", "n3"],
         "sizes": [1, 2, 1],
         "batch": {"n0": 1, "n1": 2, "n2": 2, "n3": 3},
@@ -26,7 +33,7 @@ def test_batches_are_what_a_play_needs():
 
 
 def test_one_wrong_host_leaves_no_batch():
-    told = FILTERS["upgrade_batches"](["n0", "n1"], {"n0": {}, "n1": {"accel_gpu_scheduler": "pbs"}})
+    told = FILTERS["upgrade_batches"](["n0", "n1"], {"n0": GPUS, "n1": {**GPUS, "accel_gpu_scheduler": "pbs"}})
     assert told["errors"] == ['n1: accel_gpu_scheduler: "pbs" is unknown; allowed are none, slurm, kubernetes, command']
     assert (told["hosts"], told["sizes"]) == ([], [])
 

@@ -25,6 +25,7 @@ OPTIONS = {
     "adopt": False,
     "timeout": 60.0,
     "poll": 10.0,
+    "on_timeout": "lift",
     "command": None,
 }
 
@@ -108,6 +109,19 @@ def test_work_that_does_not_end_lifts_the_drain_again(clock):
     assert result["working"] == ["Slurm job 1 of ada(1001)"]
     assert clock.slept == [10.0, 10.0, 5.0]
     assert slurm.told == [f"State=DRAIN Reason={OURS}", "State=RESUME"]
+
+
+def test_a_drain_that_is_kept_stays_with_its_work(clock):
+    slurm = Slurm(looks=99)
+    result = run(slurm, timeout=0.0, on_timeout="keep")
+    assert (result["changed"], result["drained"], result["drained_by_us"], result["timed_out"]) == (
+        True,
+        False,
+        True,
+        True,
+    )
+    assert slurm.told == [f"State=DRAIN Reason={OURS}"]
+    assert clock.slept == []
 
 
 @pytest.mark.parametrize("state", ["drained", "undrained"])

@@ -95,3 +95,9 @@ def test_the_document_holds_what_the_table_shows():
 def test_the_run_stops_beyond_its_limit(results, limit, expected):
     records = {f"n{place}": record(result) for place, result in enumerate(results.split())}
     assert report.stop(records, limit) == expected
+
+
+def test_hosts_of_the_batch_in_work_are_not_lost_yet():
+    records = {"n1": record("going"), "n2": {**record("going"), "batch": 2}, "n3": {**record("failed"), "batch": 2}}
+    assert report.failures(records, batch=2) == ["n1", "n3"]
+    assert report.failures(records) == ["n1", "n2", "n3"]
