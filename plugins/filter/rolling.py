@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Filters for rolling changes: batches, records, a report, how Kubernetes sees a node, who is logged in on it."""
+"""Filters for rolling changes: batches before, records during, a report after, and how Kubernetes sees a node."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from ..module_utils._drain.kubernetes import judge
 from ..module_utils._rolling import report
 from ..module_utils._rolling.batches import batches
 from ..module_utils._rolling.parse import declares_gpus, parse_hosts
-from ..module_utils._rolling.sessions import others
 
 
 def upgrade_batches(names: t.Sequence[str], variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -61,17 +60,12 @@ def kubernetes_drain(
     return judge(node, pods, run, adopt)
 
 
-def login_sessions(shown: str, cgroup: str) -> list[str]:
-    return others(shown, cgroup)
-
-
 class FilterModule:
     """Looked up by ansible-core."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {
             "kubernetes_drain": kubernetes_drain,
-            "login_sessions": login_sessions,
             "upgrade_batches": upgrade_batches,
             "upgrade_mark": upgrade_mark,
             "upgrade_report": upgrade_report,
