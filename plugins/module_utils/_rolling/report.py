@@ -75,17 +75,23 @@ def _row(host: str, record: Record) -> t.Dict[str, t.Any]:
 
 
 def table(records: t.Mapping[str, Record]) -> t.List[str]:
-    """Lines for a person; phases that no host had are left out."""
+    """Lines for a person; phases that no host had are left out. Below stands why, for those for whom there is something
+    to say."""
     rows = [_row(*one) for one in records.items()]
     phases = [phase for phase in PHASES if any(phase in row["seconds"] for row in rows)]
-    cells = [["host", "batch", "result", "from", "to", *(f"{phase} s" for phase in phases), "why"]]
+    cells = [["host", "batch", "result", "from", "to", *(f"{phase} s" for phase in phases)]]
     for row in rows:
         times = [f"{row['seconds'][phase]:.1f}" if phase in row["seconds"] else "-" for phase in phases]
-        why = f"{row['why']} (still drained)" if row["drained"] and row["why"] else row["why"]
         known = [str(row[key]) if row[key] else "-" for key in ("host", "batch", "result", "from", "to")]
-        cells.append([*known, *times, why])
+        cells.append([*known, *times])
     widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in cells]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in cells]
+    return lines + [f"{row['host']}: {_why(row)}" for row in rows if _why(row)]
+
+
+def _why(row: Record) -> str:
+    drained = "it is still drained" if row["drained"] else ""
+    return "; ".join(filter(None, (str(row["why"]), drained)))
 
 
 def stop(records: t.Mapping[str, Record], max_failures: int, batch: t.Optional[int] = None) -> t.Optional[str]:

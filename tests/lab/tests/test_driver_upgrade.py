@@ -139,7 +139,7 @@ def test_each_node_comes_out_as_it_should(fleet: Fleet) -> None:
         idle(node)
     fleet.sick.wrong("dead")
     fleet.taken.out("scontrol update NodeName=taken State=DRAIN Reason='bad dimm'")
-    work = fleet.busy.out("gpusim occupy 0 --spawn").split()[-1]
+    work = fleet.busy.out("gpusim occupy 0 --spawn | tee /tmp/work").split()[-1]
     fleet.good.out("cd /tmp && sbatch --output /dev/null --wrap 'exec sleep 8'")
     told = fleet.upgrade("good sick taken busy", "first", serial="100%", max_failures=1)
     assert told.status == 2, told.text
@@ -167,7 +167,7 @@ def test_each_node_comes_out_as_it_should(fleet: Fleet) -> None:
 
 def test_a_run_after_it_goes_on_where_it_stopped(fleet: Fleet) -> None:
     fleet.sick.wrong("")
-    fleet.busy.out("gpusim release 0")
+    fleet.busy.out("gpusim release 0 --pid $(cat /tmp/work)")
     told = fleet.upgrade("good sick taken busy", "second", serial="100%")
     assert told.results() == {"good": "already", "sick": "done", "taken": "foreign_drain", "busy": "done"}, told.text
     assert told.status == 0

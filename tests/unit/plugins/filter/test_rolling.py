@@ -45,5 +45,5 @@ def test_a_record_goes_from_mark_to_report():
     assert told["failures"] == ["n0"]
     assert told["stop"] == "1 failed (n0), and max_failures is 0"
     assert [row["result"] for row in told["document"]["hosts"]] == ["failed", "waiting"]
-    assert len(told["table"]) == 3
+    assert len(told["table"]) == 4
     assert 0 <= told["document"]["hosts"][0]["seconds"]["drain"] < 60

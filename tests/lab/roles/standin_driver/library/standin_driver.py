@@ -24,6 +24,8 @@ FOLDER = Path(f"/usr/lib/{os.uname().machine}-linux-gnu")
 LOADED = Path("/sys/module/nvidia/version")
 PREVIOUS = Path("/var/lib/standin-previous")
 WRONG = Path("/etc/accel-lab/standin")
+# From which the stand-in of modprobe learns the version on disk.
+BAKED = Path("/var/lib/gpusim/baked")
 MODULES = ("nvidia_modeset", "nvidia_uvm", "nvidia")
 
 
@@ -41,6 +43,7 @@ def install(version: str) -> None:
     link = FOLDER / "libnvidia-ml.so.1"
     link.unlink(missing_ok=True)
     link.symlink_to(f"libnvidia-ml.so.{version}")
+    BAKED.write_text(f"{version}\n")
     subprocess.run(["ldconfig"], check=True)
 
 

@@ -56,13 +56,14 @@ def test_the_table():
     records = {"gpu1": DONE, "gpu2": BACK, "gpu3": {}}
     assert report.table(records) == [
         "host  batch  result           from        to         download s  drain s  install s  build s  reload s"
-        "  verify s  restore s  why",
+        "  verify s  restore s",
         "gpu1  1      done             580.126.16  590.48.01  1.5         60.0     14.8       12.0     3.2     "
         "  3.5       -",
         "gpu2  1      failed_restored  580.126.16  590.48.01  -           -        10.0       -        -       "
-        "  5.0       8.0        the GPUs do not answer (still drained)",
+        "  5.0       8.0",
         "gpu3  -      waiting          -           -          -           -        -          -        -       "
         "  -         -",
+        "gpu2: the GPUs do not answer; it is still drained",
     ]
 
 
