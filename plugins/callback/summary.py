@@ -14,8 +14,8 @@ version_added: 1.0.0
 author:
   - accel.gpu maintainers (@accel-gpu)
 description:
-  - Reads the results of M(accel.gpu.mig_geometry) and M(accel.gpu.node_agent) as they come and prints one table at the
-    end of the run, with what is still owed.
+  - Reads the results of M(accel.gpu.gpu_settings), M(accel.gpu.mig_geometry) and M(accel.gpu.node_agent) as they come
+    and prints one table at the end of the run, with what is still owed.
   - In check mode it shows the geometry as it is, and what would change.
 requirements:
   - Enabled by name, such as C(ANSIBLE_CALLBACKS_ENABLED=accel.gpu.summary), or in C(ansible.cfg) as
@@ -50,6 +50,7 @@ class CallbackModule(CallbackBase):
         super().__init__(*args, **kwargs)
         self._geometry: dict[str, Result] = {}
         self._agent: dict[str, Result] = {}
+        self._settings: dict[str, Result] = {}
         self._restarts: dict[str, list[Result]] = {}
         self._failed: dict[str, str] = {}
         # Hosts whose geometry itself failed: its actions are a plan that was not followed.
@@ -71,13 +72,13 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
         hosts = sorted(set(stats.processed) | set(self._geometry) | set(self._failed))
-        if not self._geometry and not self._agent:
+        if not self._geometry and not self._agent and not self._settings:
             return  # another playbook: nothing here to tell
         headings = _CHECK_HEADINGS if context.CLIARGS.get("check") else _HEADINGS
         for line in table([row for host in hosts for row in self._rows(host)], headings):
             self._display.display(line)
         for host in hosts:
-            owing = (self._agent.get(host) or {}, self._geometry.get(host) or {})
+            owing = [told.get(host) or {} for told in (self._agent, self._settings, self._geometry)]
             for line in owed_states([*owing, *self._restarts.get(host, ())]):
                 self._display.display(f"owed to {host}: {line}", color="yellow")
 
@@ -87,6 +88,8 @@ class CallbackModule(CallbackBase):
             self._geometry[_part(result, "host").get_name()] = _part(result, "result")
         elif name == "systemd_service":
             self._restarts.setdefault(_part(result, "host").get_name(), []).append(_part(result, "result"))
+        elif name == "gpu_settings":
+            self._settings[_part(result, "host").get_name()] = _part(result, "result")
         elif name == "node_agent":
             self._agent[_part(result, "host").get_name()] = _part(result, "result")
 
@@ -95,9 +98,13 @@ class CallbackModule(CallbackBase):
         geometry, agent = self._geometry.get(host), self._agent.get(host)
         if failed and (geometry is None or host in self._refused):
             return failed
-        if geometry is None and agent is None:
+        settings = self._settings.get(host) or {}
+        if geometry is None and agent is None and not settings:
             return [(host, "-", "-", "skipped", "declares no GPU")]
-        rows = [*gpu_rows(host, geometry or {}), *wish_rows(host, geometry or {})]
+        rows: list[tuple[str, ...]] = []
+        if geometry is not None or not settings:
+            rows += [*gpu_rows(host, geometry or {}), *wish_rows(host, geometry or {})]
+        rows += [*setting_rows(host, settings), *wish_rows(host, settings)]
         if agent is not None and agent.get("changed"):
             rows.append((host, "node agent", "-", "yes", why(agent.get("actions") or ())))
         return rows + failed
@@ -120,6 +127,18 @@ def wish_rows(host: str, result: Result) -> list[tuple[str, ...]]:
     if not done or any(action.get("gpu") for action in done) or not result.get("gpus"):
         return []
     return [(host, "stored wish", "-", "yes", why(done))]
+
+
+def setting_rows(host: str, result: Result) -> list[tuple[str, ...]]:
+    """One row for each GPU on which settings were made."""
+    rows: list[tuple[str, ...]] = []
+    for gpu in () if result.get("failed") else result.get("gpus") or ():
+        mine = [action for action in result.get("actions") or () if action.get("gpu") == gpu["uuid"]]
+        made = [action for action in mine if action["action"] == "set_setting"]
+        if made:
+            told = ", ".join(str(action["object"]) for action in made)
+            rows.append((host, f"{gpu['pci']} {gpu['name']}", "-", "yes", f"{told}: {_reason(made)}"))
+    return rows
 
 
 def gpu_rows(host: str, result: Result) -> list[tuple[str, ...]]:

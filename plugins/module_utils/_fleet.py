@@ -9,6 +9,8 @@ from __future__ import annotations
 import datetime
 import typing as t
 
+from ._driver.parse import OPTIONS as DRIVER_OPTIONS
+from ._driver.parse import parse as parse_driver
 from ._errors import WishError
 from ._expected import KnownFault, parse_exceptions, parse_expected
 from ._mig import restarts
@@ -47,6 +49,7 @@ class _Host:
         self._undeclared()
         self._notified()
         self._settings()
+        self._driver()
         if wish is not None:
             self.errors += conflicts(wish)
             self._use(wish)
@@ -104,6 +107,24 @@ class _Host:
         self.errors += errors
         self.warnings += warnings
 
+    def _driver(self) -> None:
+        try:
+            parse_driver(self._driver_options(), self._today)
+        except WishError as error:
+            self.errors += error.message.splitlines()
+
+    def _driver_options(self) -> t.Dict[str, t.Any]:
+        """As the role hands them to its module. A key in a file is read and judged there."""
+        names = [name for name in DRIVER_OPTIONS if name != "address_prefix"]
+        found = {name: self._get(f"gpu_driver_{name}") for name in names}
+        options = {name: value for name, value in found.items() if value not in (None, "")}
+        mirror = options.get("mirror")
+        if isinstance(mirror, dict) and "BEGIN PGP" not in str(mirror.get("key") or ""):
+            options["mirror"] = {name: value for name, value in mirror.items() if name not in ("key", "fingerprint")}
+        if self._get("gpu_driver_enabled") is False:
+            return {}
+        return {**options, "address_prefix": "gpu_driver_"}
+
     def _use(self, wish: NodeWish) -> None:
         use = self._get("accel_gpu_use")
         for item in wish.gpus:
@@ -142,12 +163,31 @@ def owed_states(results: t.Sequence[t.Mapping[str, t.Any]]) -> t.List[str]:
 _SUBJECTS = {"geometry": "MIG mode", "settings": "ECC mode"}
 
 
+def _owed_reboot(result: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    """True where the stored wish is the reason, else a list of reasons."""
+    required = result.get("reboot_required")
+    if isinstance(required, (list, tuple)):
+        yield from (f"reboot: {reason}" for reason in required)
+    elif required:
+        yield "reboot: the stored wish is applied at the next boot"
+
+
+def _owed_driver(result: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    pending = result.get("upgrade_pending")
+    if pending:
+        yield f"driver: upgrade pending {pending['from']} → {pending['to']}, its module is loaded"
+    for reason in result.get("reload_required") or ():
+        yield f"reload of the kernel modules: {reason}"
+    if result.get("enrolment_required"):
+        yield f"a key to be enrolled: {result['enrolment_required']}"
+
+
 def _owed(result: t.Mapping[str, t.Any], restarted: t.Collection[str]) -> t.Iterator[str]:
     subject = str(result.get("subject") or "geometry")
     for uuid in result.get("reset_required") or ():
         yield f"reset of {uuid}: its pending {_SUBJECTS.get(subject, subject)} waits for it"
-    if result.get("reboot_required"):
-        yield "reboot: the stored wish is applied at the next boot"
+    yield from _owed_reboot(result)
+    yield from _owed_driver(result)
     for uuid in result.get("deferred") or ():
         yield f"{subject} of {uuid}: deferred while it is busy"
     for unit in result.get("restart_required") or ():

@@ -17,7 +17,7 @@ description:
   - Reads distribution, kernels with their NVIDIA modules, GPUs, Secure Boot, packages, units and who works on the GPUs.
   - GPUs come from the PCI tree, so they are told without any driver.
   - A node without driver, a driver without GPU, parts that differ in version are answers, not errors; see RV(driver).
-  - Nothing on the node changes, and no package index is fetched.
+  - Nothing on the node changes. Without O(wish) no package index is fetched either.
 extends_documentation_fragment:
   - accel.gpu.attributes
   - accel.gpu.attributes.info_module
@@ -27,6 +27,13 @@ attributes:
   platform:
     support: full
     platforms: linux
+options:
+  wish:
+    description:
+      - Options of M(accel.gpu.gpu_driver), by their names. With them RV(plan) says what that module would do.
+      - Without it only facts are read.
+      - Versions of a repository that the node does not have yet are read from its index, which is not kept.
+    type: dict
 notes:
   - Secure Boot, the initramfs, open devices and processes of other users are readable by root only, so use C(become).
   - To look into an initramfs that is packed costs up to a second; C(kernels.next.initramfs.unread) says why one could
@@ -46,6 +53,16 @@ EXAMPLES = r"""
     msg: "{{ node.driver.state }}: {{ node.driver.message }}"
   when: node.driver.message is not none
 
+- name: Ask what a newer driver would mean for this node
+  accel.gpu.driver_info:
+    wish: {branch: "595", flavour: open}
+  become: true
+  register: node
+
+- name: Show it
+  ansible.builtin.debug:
+    var: node.plan
+
 - name: Fail where the kernel that boots next has no NVIDIA module
   ansible.builtin.assert:
     that: (node.kernels.next or node.kernels.running).modules | length > 0
@@ -57,7 +74,7 @@ driver:
     - The driver of the node. RV(driver.state) is V(loaded), V(missing) (nothing of it is there), V(installed) (the
       kernel module is not loaded, so no GPU can be reached), V(no_gpu) (a driver, and no GPU in the PCI tree),
       V(mismatch) (library and loaded module differ in version) or V(failed) (the driver gave NVML no answer).
-    - Where it is V(installed) or V(no_gpu), the program C(nvidia-smi) exists and exits with 9.
+    - Where it is V(installed) or V(no_gpu), the program C(nvidia-smi) is there and fails, usually with exit code 9.
   returned: always
   type: dict
   sample:
@@ -239,17 +256,40 @@ holders:
   sample:
     - {name: nvidia-persiste of nvidia-persistenced.service, unit: nvidia-persistenced.service, pid: 812}
 reboot_pending:
-  description: Reasons why the distribution wants a reboot.
+  description:
+    - Reasons for a reboot, from the files that packages leave and from the kernels. Nothing of them is judged.
   returned: always
   type: list
   elements: str
-  sample: ["/run/reboot-required is there, for linux-image-6.1.0-32-amd64"]
+  sample: ["kernel 6.1.0-56-amd64 boots next, 6.1.0-32-amd64 is running"]
 daemon_reload_risk:
   description: Running containers that C(systemctl daemon-reload) would take the GPU from.
   returned: always
   type: list
   elements: str
   sample: []
+plan:
+  description:
+    - What M(accel.gpu.gpu_driver) would do with O(wish), in the words of its own result. C(refusal) has C(kind) and
+      C(message) of the error with which it would fail, else it is C(null).
+  returned: when O(wish) is given
+  type: dict
+  sample:
+    changed: true
+    refusal: null
+    actions:
+      - {action: install_package, object: nvidia-driver-cuda, reason: "branch 580 is wished"}
+    branch: "580"
+    flavour: open
+    source: nvidia
+    repository: https://developer.download.nvidia.com/compute/cuda/repos/debian12/x86_64
+    upgrade_pending: null
+    reload_required: []
+    reboot_required: []
+    reboot_hindered: []
+    daemon_reload_required: []
+    enrolment_required: null
+    warnings: []
 our_files:
   description: Files of this collection in the folders of package managers and modprobe.
   returned: always
@@ -266,7 +306,7 @@ from ..module_utils._module.info import run_info
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=NVML_ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(argument_spec={"wish": {"type": "dict"}, **NVML_ARGUMENTS}, supports_check_mode=True)
     run_info(module, info)
 
 

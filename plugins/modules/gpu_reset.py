@@ -17,18 +17,21 @@ description:
   - Resets the named GPUs with C(nvidia-smi --gpu-reset), each by its PCI address and under a deadline.
   - A GPU that is in use is never reset. In use means a process on it, or an allocation that kubelet, Slurm, a container
     engine, an MPS daemon or a virtual machine knows; see O(when_busy) and O(allow_reset_allocated).
-  - Services that are known to hold GPUs open, such as nvidia-persistenced and DCGM, are stopped for the reset and started
-    again. Fabric manager, nvlsm and imex are never stopped. Who else holds the GPU open makes the module fail.
-  - Power limit, application clocks, compute mode and the other settings that NVML reads back are set again as they were.
-  - The MIG geometry comes back in the same run, as the stored wish of the node C(/etc/accel-gpu/wish.d/mig.json) says, or,
-    where there is none, as it was found. A MIG mode that was pending and that nobody wishes is taken back before the reset.
+  - Services that are known to hold GPUs open, such as nvidia-persistenced and DCGM, are stopped for the reset and
+    started again. Fabric manager, nvlsm and imex are never stopped. Who else holds the GPU open makes the module fail.
+  - Power limit, application clocks, compute mode and the other settings that NVML reads back are set again as they
+    were; for a GPU that gave no answer before, as the stored wish of the node C(/etc/accel-gpu/wish.d/settings.json)
+    says.
+  - The MIG geometry comes back in the same run, as the stored wish of the node C(/etc/accel-gpu/wish.d/mig.json) says,
+    or, where there is none, as it was found. A MIG mode that was pending and that nobody wishes is taken back before
+    the reset.
   - GPUs that NVLink couples, so that they can only be reset in one command, are reset together or not at all. These are
     peers of architectures before Ampere, and GPUs of Ampere boards with NVSwitches while fabric manager does not run.
   - A GPU that gives no answer but still tells its UUID and PCI address, for its driver says that it needs a reset, is
     reset too, as long as no process has a GPU device open that belongs to no answering GPU.
-  - Afterwards every GPU is read again. It must answer, have its geometry, and its driver must ask for no reset any more.
-    If a step fails, the old layout is restored and the error says so. A journal lets the next run of this module or of
-    M(accel.gpu.mig_geometry) settle what a killed run left.
+  - Afterwards every GPU is read again. It must answer, have its geometry, and its driver must ask for no reset any
+    more. If a step fails, the old layout is restored and the error says so. A journal lets the next run of this module
+    or of M(accel.gpu.mig_geometry) settle what a killed run left.
 extends_documentation_fragment:
   - accel.gpu.attributes
   - accel.gpu.attributes.actiongroup_nvml
@@ -43,8 +46,8 @@ attributes:
   idempotent:
     support: none
     details:
-      - A reset is an act. Each run resets the GPUs that it names and is changed. Use C(when) with the recovery action that
-        M(accel.gpu.gpu_info) tells to reset only what needs it.
+      - A reset is an act. Each run resets the GPUs that it names and is changed. Use C(when) with the recovery action
+        that M(accel.gpu.gpu_info) tells to reset only what needs it.
   platform:
     support: full
     platforms: linux
@@ -52,8 +55,8 @@ options:
   gpus:
     description:
       - >-
-        V(all), or a dictionary with exactly one of C(uuid) (in full or its beginning), C(pci), C(index), C(model) (a glob
-        over the name) and C(device_id) (such as V(10de:20b5)), and with C(except) where needed.
+        V(all), or a dictionary with exactly one of C(uuid) (in full or its beginning), C(pci), C(index), C(model) (a
+        glob over the name) and C(device_id) (such as V(10de:20b5)), and with C(except) where needed.
       - A GPU that gives no answer is meant by V(all), C(uuid), C(pci) and C(index); its model is not known.
     type: raw
     required: true
@@ -64,8 +67,8 @@ options:
   when_busy:
     description:
       - V(refuse) fails where one of the GPUs is in use, and names its owner. No GPU is reset then.
-      - V(defer) leaves such a GPU as it is, lists it in RV(deferred) and resets the others. A set that is reset together
-        waits together.
+      - V(defer) leaves such a GPU as it is, lists it in RV(deferred) and resets the others. A set that is reset
+        together waits together.
     type: str
     choices: [refuse, defer]
     default: refuse
@@ -86,12 +89,14 @@ options:
     default: 300
 notes:
   - Needs root, so use C(become).
-  - New instances have new MIG UUIDs, see RV(uuid_map). Refresh what knows the old ones, such as CDI specifications, DCGM
-    and the device plugin; role P(accel.gpu.mig#role) does.
-  - NVML reads locked clocks not back, so they are released by the reset and stay so.
+  - New instances have new MIG UUIDs, see RV(uuid_map). Refresh what knows the old ones, such as CDI specifications,
+    DCGM and the device plugin; role P(accel.gpu.mig#role) does.
+  - NVML reads no locked clock back. Those that M(accel.gpu.gpu_settings) set are remembered and locked again; others
+    are open after the reset.
   - A GPU that fell off the bus (Xid 79) cannot be reset, its node has to be rebooted. The module says so.
 seealso:
   - module: accel.gpu.gpu_info
+  - module: accel.gpu.gpu_settings
   - module: accel.gpu.mig_geometry
 """
 
@@ -137,7 +142,7 @@ actions:
       gpu: GPU-5d1375ee-f433-5a9f-9bdd-61dd6dd57a97
       object: "0000:3b:00.0"
       reason: is wished; its driver asks for gpu_reset
-gpus:
+gpus_reset:
   description: UUIDs of the GPUs that were reset, in check mode of those that would be.
   returned: always
   type: list
@@ -151,8 +156,8 @@ deferred:
   sample: []
 settings_reapplied:
   description:
-    - A sentence for each setting of a GPU, such as its power limit, that the reset took away and that was set again. What
-      could not be set again, or not exactly, is a warning.
+    - A sentence for each setting of a GPU, such as its power limit, that the reset took away and that was set again.
+      What could not be set again, or not exactly, is a warning.
   returned: always
   type: list
   elements: str
@@ -180,8 +185,8 @@ reboot_required:
 error:
   description:
     - What went wrong, for machines. C(kind) is a stable word such as V(wish), V(busy), V(blocked), V(foreign_manager),
-      V(locked), V(permission), V(driver_missing), V(gpu_hung), V(apply), V(verify). After a failed step there are C(step),
-      C(restored) and C(uuid_map).
+      V(locked), V(permission), V(driver_missing), V(gpu_hung), V(apply), V(verify). After a failed step there are
+      C(step), C(restored) and C(uuid_map).
   returned: failure
   type: dict
   sample:

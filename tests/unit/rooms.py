@@ -47,11 +47,11 @@ MAY_KNOW: t.Dict[str, t.FrozenSet[str]] = {
     "_drain": GROUND | {"_nvml", "_owners"},
     # What gpu_info tells.
     "_info": GROUND | {"_nvml", "_owners", "_mig"},
-    "_driver": GROUND | {"_nvml", "_owners", "_holders", "_packages"},
+    "_driver": GROUND | {"_nvml", "_owners", "_packages", "_holders", "_settings"},
     # The agent's table of residents names every core; no core knows the agent.
     "_agent": GROUND | {"_nvml", "_owners", "_mig", "_settings"},
     # Many hosts' wishes against each other, on the control node.
-    "_fleet": GROUND | {"_nvml", "_mig", "_settings"},
+    "_fleet": GROUND | {"_nvml", "_mig", "_settings", "_driver"},
     # Many hosts, batch by batch, on the control node.
     "_rolling": GROUND | {"_nvml"},
     # The flows get a core handed in; they know none.

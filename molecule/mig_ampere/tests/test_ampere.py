@@ -13,7 +13,18 @@ def test_every_gpu_has_its_geometry(node):
 
 
 def test_only_gpus_that_change_their_mode_were_reset(node):
-    assert [gpu["resets"] for gpu in node("ampere").show()["gpus"]] == [1, 1, 0]
+    assert [gpu["resets"] for gpu in node("ampere").json("/var/tmp/converged.json")["gpus"]] == [1, 1, 0]
+
+
+def test_only_the_gpu_that_nobody_works_on_was_reset_afterwards(node):
+    assert [gpu["resets"] for gpu in node("ampere").show()["gpus"]] == [1, 2, 0]
+
+
+def test_the_work_on_the_others_has_the_same_pid(node):
+    ampere = node("ampere")
+    pid = int(ampere.host.file("/var/tmp/worker").content_string)
+    assert ampere.host.file(f"/proc/{pid}").is_directory
+    assert pid in [process["pid"] for process in ampere.gpu(2)["processes"]]
 
 
 def test_the_gpu_that_declares_no_mig_is_untouched(node):

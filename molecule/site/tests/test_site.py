@@ -10,6 +10,12 @@ def test_hosts_have_their_geometry(node):
     assert node("site-h100").profiles(0) == ["3g.40gb", "3g.40gb"]
 
 
+def test_settings_are_there_after_the_reset_for_mig_mode(node):
+    settings = node("site-a100").gpu(0)["settings"]
+    assert settings["power_limit"] == 300
+    assert (settings["locked_gpu_clock_min"], settings["locked_gpu_clock_max"]) == (1200, 1305)
+
+
 def test_the_hosts_own_layer_wins(node):
     assert node("site-h100").mode(1) == (False, False)
 

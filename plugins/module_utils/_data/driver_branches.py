@@ -4,9 +4,9 @@
 
 """Driver branches of NVIDIA: how long they live and which module flavours they have. PRIVATE to the collection.
 
-Sources: [table 620] and [table 615] are "Supported Drivers and CUDA Toolkit Versions" of NVIDIA Data Center Drivers in the
-editions 620 and 615; [guide 620] is "Recent Updates" of the driver installation guide, edition 620 (9 November 2026);
-[modules] is its page "Kernel Modules".
+Sources: [table 620] and [table 615] are "Supported Drivers and CUDA Toolkit Versions" of NVIDIA Data Center Drivers in
+the editions 620 and 615; [guide 620] is "Recent Updates" of the driver installation guide, edition 620 (9 November
+2026); [modules] is its page "Kernel Modules".
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import typing as t
 
 
 class Branch(t.NamedTuple):
-    """`sort` is LTSB (long term support), PB (production) or NFB (new feature). `end` is the last day of support: a page
-    that names a month means its last day. `end` None with `ended`: the branch is over, the day is not published.
+    """`sort` is LTSB (long term support), PB (production) or NFB (new feature). `end` is the last day of support: a
+    page that names a month means its last day. `end` None with `ended`: the branch is over, the day is not published.
     `successor` is the branch that takes over, None for the newest."""
 
     sort: str
@@ -50,8 +50,8 @@ BRANCHES: t.Dict[str, Branch] = {
     "620": Branch("LTSB", _end(2029, 9), flavours=("open",)),
 }
 
-# The branch for a wish that names none, where NVIDIA's repositories are the source: long term support, and the only living
-# branch that supports every generation from Maxwell to Blackwell.
+# The branch for a wish that names none, where NVIDIA's repositories are the source: long term support, and the only
+# living branch that supports every generation from Maxwell to Blackwell.
 DEFAULT = "580"
 
 # From here on the open flavour is NVIDIA's default and recommendation where a GPU can have both. Source: [modules].

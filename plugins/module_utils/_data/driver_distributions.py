@@ -4,8 +4,8 @@
 
 """Distributions on which the driver is installed, and the repositories it comes from. PRIVATE to the collection.
 
-Sources: [guide] is NVIDIA's driver installation guide, editions 615 and 620; [suse] are the installation notes of SUSE's
-NVIDIA packager (G07, February 2026); [measured] was measured with the real packages in November 2026.
+Sources: [guide] is NVIDIA's driver installation guide, editions 615 and 620; [suse] are the installation notes of
+SUSE's NVIDIA packager (G07, February 2026); [measured] was measured with the real packages in November 2026.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ BASE = "https://developer.download.nvidia.com/compute/cuda/repos"
 
 
 class Platform(t.NamedTuple):
-    """One row for each distribution release. `layout` names the row in driver_packages, `directory` the repository below
-    BASE. `architectures` maps the kernel's name to the repository's. `own` are the branches that the distribution has
-    itself, newest first. `streams`: NVIDIA's repository has dnf modules here."""
+    """One row for each distribution release. `layout` names the row in driver_packages, `directory` the repository
+    below BASE. `architectures` maps the kernel's name to the repository's. `own` are the branches that the
+    distribution has itself, newest first. `streams`: NVIDIA's repository has dnf modules here."""
 
     layout: str
     directory: str
@@ -37,8 +37,8 @@ _DEBIAN = {
     "12": Platform("debian", "debian12", _X86, own=("535",)),
     "13": Platform("debian", "debian13", _X86, own=("550",)),
 }
-# Own branches: packages.ubuntu.com, nvidia-headless-<branch>-server. 570 is left out: there it is a transitional package that
-# installs 580. 535 in 26.04 was not seen.
+# Own branches: packages.ubuntu.com, nvidia-headless-<branch>-server. 570 is left out: there it is a transitional
+# package that installs 580. 535 in 26.04 was not seen.
 _UBUNTU = {
     "22.04": Platform("ubuntu", "ubuntu2204", _ALL, own=("595", "580", "535")),
     "24.04": Platform("ubuntu", "ubuntu2404", _ALL, own=("595", "580", "535")),
@@ -65,7 +65,10 @@ DISTRIBUTIONS: t.Dict[str, t.Mapping[str, Platform]] = {
 }
 
 # For messages.
-SUPPORTED = "Debian 12 and 13, Ubuntu 22.04, 24.04 and 26.04, RHEL, Rocky, AlmaLinux, Oracle Linux and CentOS 8, 9 and 10, SLES 15"
+SUPPORTED = (
+    "Debian 12 and 13; Ubuntu 22.04, 24.04 and 26.04; RHEL, Rocky Linux, AlmaLinux, Oracle Linux and CentOS 8, 9 and "
+    "10; SLES 15"
+)
 
 # --- signing keys ---
 
@@ -94,6 +97,6 @@ KEYS: t.Dict[str, Key] = {
 SIGNED_BY: t.Dict[str, str] = {"debian13": DEB_13}
 SIGNED_BY_FAMILY: t.Dict[str, str] = {"debian": DEB_OLD, "rhel": RPM, "suse": RPM}
 
-# Distributions that no longer accept signatures with SHA-1, and since when: apt of Debian 13 verifies with sqv, whose policy
-# ends them on this day. Source: cuda-repo-management#39 and claytono/infra#1334.
+# Distributions that no longer accept signatures with SHA-1, and since when: apt of Debian 13 verifies with sqv, whose
+# policy ends them on this day. Source: cuda-repo-management#39 and claytono/infra#1334.
 SHA1_REFUSED: t.Dict[t.Tuple[str, str], datetime.date] = {("debian", "13"): datetime.date(2026, 2, 1)}

@@ -5,8 +5,8 @@
 """GPUs as the choice of a driver sees them: generation by PCI device id, flavours, oldest drivers. PRIVATE.
 
 Read from PCI alone, so it works where no driver is. Sources: [boards] are the boards of NVIDIA/open-gpu-kernel-modules
-README.md 595.45.04 and of pci.ids (22 August 2026); [pci.ids] are the chip names of pci.ids, of 10 April 2023 for ids up to
-28ff and of 2026 above; [modules] is "Kernel Modules" of NVIDIA's driver installation guide; [mig] is the table of
+README.md 595.45.04 and of pci.ids (22 August 2026); [pci.ids] are the chip names of pci.ids, of 10 April 2023 for ids
+up to 28ff and of 2026 above; [modules] is "Kernel Modules" of NVIDIA's driver installation guide; [mig] is the table of
 minimum drivers in NVIDIA's MIG user guide, edition 620.
 """
 
@@ -46,7 +46,8 @@ GENERATIONS: t.Dict[str, Generation] = {
 
 class Device(t.NamedTuple):
     """`oldest` driver that knows the device: the older of the README's first listing and of [mig]. The list begins with
-    515.48.07, so that value (and the late entry of T4) says nothing and is left out. `mig` is the oldest driver for MIG."""
+    515.48.07, so that value (and the late entry of T4) says nothing and is left out. `mig` is the oldest driver for
+    MIG."""
 
     name: str
     generation: str
@@ -93,8 +94,8 @@ DEVICES: t.Dict[str, Device] = {
     "10de:2bb5": Device("NVIDIA RTX PRO 6000 Blackwell Server Edition", "blackwell", "575.51.03", "575.51.03"),
 }
 
-# (first, last, generation) of device ids that are in no row above: [pci.ids] names chips, and each block below holds chips
-# of one generation only.
+# (first, last, generation) of device ids that are in no row above: [pci.ids] names chips, and each block below holds
+# chips of one generation only.
 RANGES: t.Tuple[t.Tuple[int, int, str], ...] = (
     (0x1340, 0x143F, "maxwell"),  # GM108, GM107, GM204, GM206
     (0x15C0, 0x15FF, "pascal"),  # GP100
@@ -121,8 +122,8 @@ RANGES: t.Tuple[t.Tuple[int, int, str], ...] = (
     (0x3180, 0x31FF, "blackwell"),  # GB110
 )
 
-# NVSwitches that are PCI functions of the node, by what boards have them. Driver reference of the collection, section 6.
-# B200 and B300 have NVSwitches without a PCI function: they are found by the VPD of their ConnectX bridges.
+# NVSwitches that are PCI functions of the node, by what boards have them. Driver reference of the collection, section
+# 6. B200 and B300 have NVSwitches without a PCI function: they are found by the VPD of their ConnectX bridges.
 SWITCHES: t.Dict[str, str] = {
     "10de:1ac2": "NVSwitch of V100 boards",  # pci.ids: GV100 NVSwitch
     "10de:1af1": "NVSwitch of A100 boards",

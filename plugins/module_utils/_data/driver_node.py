@@ -46,6 +46,8 @@ LIBRARY_FOLDERS: t.Tuple[str, ...] = (
 
 # What earlier runs wrote down.
 RECORDS = "/var/lib/accel-gpu/driver/state.json"
+# What each initramfs carried when a run looked into it.
+INITRAMFS_RECORD = "/var/lib/accel-gpu/driver/initramfs.json"
 
 # Names of packages of the driver and of what belongs to it, as shell patterns. Sources: driver.md 4, 6 and 8.
 PACKAGES: t.Tuple[str, ...] = (

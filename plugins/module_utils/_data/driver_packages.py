@@ -4,10 +4,10 @@
 
 """Names of the driver's packages by source, layout, branch, kind of modules, flavour and profile. PRIVATE.
 
-`{branch}` is the branch ("580"), `{kernel}` a kernel's release. Sources: [guide] is NVIDIA's driver installation guide 615 and
-620 with its chapters on compute-only installation as several public projects run them; [renames] its table "Ubuntu 590
-package renames"; [suse] the notes of SUSE's NVIDIA packager (G06, G07) and SUSE's own driver containers; [ubuntu]
-packages.ubuntu.com; [measured] Debian 12 and 13, November 2026; [azhpc] Azure/azhpc-images.
+`{branch}` is the branch ("580"), `{kernel}` a kernel's release. Sources: [guide] is NVIDIA's driver installation guide
+615 and 620 with its chapters on compute-only installation as several public projects run them; [renames] its table
+"Ubuntu 590 package renames"; [suse] the notes of SUSE's NVIDIA packager (G06, G07) and SUSE's own driver containers;
+[ubuntu] packages.ubuntu.com; [measured] Debian 12 and 13, November 2026; [azhpc] Azure/azhpc-images.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ Table = t.Mapping[t.Tuple[str, str, str], Names]
 class Layout(t.NamedTuple):
     """Branches `first` to `last` of one source on one kind of distribution.
 
-    A kind of modules, flavour and profile that is not in `names` is not offered; `missing` says why for a kind of modules.
-    `fabric` and so on are None where the source does not have them. `own_version` are names that do not carry the driver's
-    version. `signed`: kinds of modules that Secure Boot accepts without a key of the machine. `brings_blacklist`: a package
-    blacklists nouveau by itself. `modules` are the kernel modules as modprobe.d must name them, by flavour, where they
-    differ from the usual names.
+    A kind of modules, flavour and profile that is not in `names` is not offered; `missing` says why for a kind of
+    modules. `fabric` and so on are None where the source does not have them. `own_version` are names that do not carry
+    the driver's version. `signed`: kinds of modules that Secure Boot accepts without a key of the machine.
+    `brings_blacklist`: a package blacklists nouveau by itself. `modules` are the kernel modules as modprobe.d must
+    name them, by flavour, where they differ from the usual names.
     """
 
     first: int
@@ -108,7 +108,8 @@ _NVIDIA_RHEL = Layout(
         (_D, _C, _HEADLESS): ("nvidia-driver-cuda", "kmod-nvidia-latest-dkms"),
         (_D, _O, _FULL): ("nvidia-open",),
         (_D, _C, _FULL): ("cuda-drivers",),
-        # The stream without a suffix has precompiled proprietary modules, found by the dependency nvidia-kmod: not verified.
+        # The stream without a suffix has precompiled proprietary modules, found by the dependency nvidia-kmod: not
+        # verified.
         (_P, _C, _HEADLESS): ("nvidia-driver-cuda",),
         (_P, _C, _FULL): ("cuda-drivers",),
     },
@@ -116,7 +117,8 @@ _NVIDIA_RHEL = Layout(
     nvlsm="nvlsm",
     own_version=("nvlsm",),
     missing={
-        _P: "NVIDIA's repository has precompiled modules of the proprietary flavour alone, in a dnf module stream (RHEL 8 and 9)"
+        _P: "NVIDIA's repository has precompiled modules of the proprietary flavour alone, in a dnf module stream "
+        "(RHEL 8 and 9)",
     },
 )
 
@@ -153,7 +155,7 @@ _NVIDIA_SLES = (
 
 
 def _fabric(rows: t.Sequence[Layout], old: str, new: str, imex_old: str, imex: str) -> t.Tuple[Layout, ...]:
-    """The fabric manager lost its suffix at 580 ([azhpc], DeepOps, cloud-native-stack), imex with it (third parties)."""
+    """The fabric manager lost its suffix at 580 ([azhpc], DeepOps, cloud-native-stack), imex with it."""
     found: t.List[Layout] = []
     for row in rows:
         if row.first < 580:
@@ -170,7 +172,9 @@ _HYPHENED = ("nvidia-fabric-manager", "nvidia-fabricmanager", "nvidia-imex", "nv
 # --- the distributions' own packages ---
 
 # [measured]. 535 names its flavours alike in 12 and 13.
-# All that depend on each other by exact version are named, so that an older version can be had beside a newer candidate.
+# All that depend on each other by exact version are named, so that an older version can be had beside a newer
+# candidate: so apt simulates the open modules of 535.261.03 on 12 beside the security suite's 535.309.01, which it
+# refuses where nvidia-open-kernel-dkms is named alone.
 _DEBIAN_COMMON = (
     "nvidia-smi",
     "libcuda1",
@@ -207,7 +211,8 @@ _DEBIAN_OWN = Layout(
         (_D, _C, _FULL): ("nvidia-driver", *_DEBIAN_CLOSED),
     },
     persistenced="nvidia-persistenced",
-    own_version=("nvidia-persistenced",),  # [measured]: it lags the driver
+    # [measured]: persistenced lags the driver, modprobe is ahead of it on 13; legacy-check of 12 is in security alone
+    own_version=("nvidia-persistenced", "nvidia-modprobe", "nvidia-legacy-check", "nvidia-settings", "nvidia-xconfig"),
     brings_blacklist=True,  # [measured]: nvidia-kernel-support
     modules={_C: _debian_modules("nvidia-current"), _O: _debian_modules("nvidia-current-open")},
     missing={_P: "Debian has no precompiled NVIDIA modules"},
@@ -254,7 +259,8 @@ LAYOUTS: t.Dict[t.Tuple[str, str], t.Tuple[Layout, ...]] = {
     ("distribution", "ubuntu"): (_UBUNTU_OWN,),
 }
 
-# The dnf module stream of a branch. Source: [guide] for open-dkms, 580-open and 580-dkms; "580" for precompiled proprietary.
+# The dnf module stream of a branch. Source: [guide] for open-dkms, 580-open and 580-dkms; "580" for precompiled
+# proprietary.
 STREAM_MODULE = "nvidia-driver"
 STREAMS: t.Dict[t.Tuple[str, str], str] = {
     (_D, _O): "{branch}-open",
@@ -262,18 +268,34 @@ STREAMS: t.Dict[t.Tuple[str, str], str] = {
     (_P, _C): "{branch}",
 }
 
+# What NVIDIA's pinning packages pin, as patterns of apt_preferences(5). Their real list was not seen (not verified).
+PINNED: Names = ("*nvidia*", "cuda-drivers*", "libcuda1*", "libcudadebugger1*", "libnvcuvid1*", "firmware-nvidia-gsp")
+
 # --- kernels ---
 
-# By family: the package with what modules are built against, and whether its name has the kernel's release ("name") or its
-# version begins like it ("version"). Sources: Debian and Ubuntu archives, [guide] (RHEL), [suse] (kernel-default-devel).
-HEADERS: t.Dict[str, t.Tuple[str, str]] = {
-    "debian": ("linux-headers-{kernel}", "name"),
-    "rhel": ("kernel-devel", "version"),
-    "suse": ("kernel-default-devel", "version"),
+
+class Headers(t.NamedTuple):
+    """The package that modules are built against. `by_version`: its version begins like the kernel's release, which is
+    not in its name. `variants` are names for releases that have a mark in them."""
+
+    name: str
+    by_version: bool = False
+    variants: t.Tuple[t.Tuple[str, str], ...] = ()
+
+
+# Sources: Debian's and Ubuntu's archives; [guide] for kernel-devel; RHEL's kernel.spec and Oracle's kernel-uek.spec for
+# its variants (not verified on a node); [suse], where the release ends with the flavour.
+HEADERS: t.Dict[str, Headers] = {
+    "debian": Headers("linux-headers-{kernel}"),
+    "rhel": Headers(
+        "kernel-devel", True, (("uek", "kernel-uek-devel"), ("+rt", "kernel-rt-devel"), ("+64k", "kernel-64k-devel"))
+    ),
+    "suse": Headers("kernel-{flavour}-devel", True),
 }
 
-# Packages that are a kernel or a part of one, as regular expressions on the whole name. Headers, firmware and what NVIDIA
-# builds for a kernel are none. Sources: package lists of Debian 12 and 13; RHEL's kernel.spec; SUSE's kernel-default.
+# Packages that are a kernel or a part of one, as regular expressions on the whole name. Headers, firmware and what
+# NVIDIA builds for a kernel are none. Sources: package lists of Debian 12 and 13; RHEL's kernel.spec; SUSE's
+# kernel-default.
 KERNEL_PACKAGES: t.Tuple[str, ...] = (
     r"linux-image-.+",
     r"linux-modules-(?!nvidia-).+",

@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the driver is on a running system: modules, units, files, and who else holds devices. PRIVATE to the collection."""
+"""What the driver is on a running system: modules, units, files, and who else holds devices. PRIVATE to the
+collection."""
 
 from __future__ import annotations
 
@@ -22,9 +23,9 @@ IMEX = "nvidia-imex.service"
 # B200 boards nvlsm is started by the fabric manager's unit; a unit of its own is not verified.
 FABRIC_UNITS: t.Tuple[str, ...] = (FABRIC_MANAGER, IMEX, "nvlsm.service", "nvidia-nvlsm.service")
 
-# What may be stopped for a reload of the modules and is started again, in the order of stopping: the holders that a reset
-# knows, then exporters of other projects. A display manager is in this list only where nobody is logged in, MPS only
-# without clients: who reads the node leaves out their unit otherwise.
+# What may be stopped for a reload of the modules and is started again, in the order of stopping: the holders that a
+# reset knows, then exporters of other projects. A display manager is in this list only where nobody is logged in, MPS
+# only without clients: who reads the node leaves out their unit otherwise.
 STOPPABLE: t.Tuple[str, ...] = (
     *(unit for unit, _why in _HOLDERS if unit != PERSISTENCED),
     "nvidia_gpu_exporter.service",  # utkuozdemir/nvidia_gpu_exporter, its own systemd unit
@@ -38,7 +39,31 @@ STOPPABLE: t.Tuple[str, ...] = (
 MODPROBE_FILE = "/etc/modprobe.d/accel-gpu.conf"
 REPOSITORY_NAME = "accel-gpu-driver"
 
-# Where DKMS 3 keeps the certificate that it signs with. Source: SUSE's installation notes for NVIDIA's driver (G07).
-DKMS_CERTIFICATE = "/var/lib/dkms/mok.pub"
-# Tools without which nothing can be enrolled, where no certificate is there yet.
-ENROLMENT_PACKAGES: t.Tuple[str, ...] = ("dkms", "mokutil")
+
+class SigningKey(t.NamedTuple):
+    """The certificate that DKMS signs with, what makes it where there is none, and what that needs to be installed."""
+
+    certificate: str
+    make: t.Tuple[str, ...]
+    packages: t.Tuple[str, ...]
+
+
+# Source: function prepare_mok in dkms 3.0.10 (Debian 12) and 3.2.2 (Debian 13), which makes the key at the first build.
+# The enrolment comes before that, so the same is done here. 3.2.2 has `dkms generate_mok` for it, 3.0.10 has not.
+DKMS_KEY = SigningKey(
+    "/var/lib/dkms/mok.pub",
+    (
+        "openssl", "req", "-new", "-x509", "-nodes", "-days", "36500", "-subj", "/CN=DKMS module signing key",
+        "-newkey", "rsa:2048", "-keyout", "/var/lib/dkms/mok.key", "-addext", "extendedKeyUsage=codeSigning",
+        "-outform", "DER", "-out", "/var/lib/dkms/mok.pub",
+    ),
+    ("dkms", "mokutil", "openssl"),
+)  # fmt: skip
+# Ubuntu's dkms signs with the key of shim-signed. Without SHIM_NOTRIGGER that would rebuild modules (not run here).
+UBUNTU_KEY = SigningKey(
+    "/var/lib/shim-signed/mok/MOK.der",
+    ("env", "SHIM_NOTRIGGER=y", "update-secureboot-policy", "--new-key"),
+    ("dkms", "mokutil", "shim-signed"),
+)
+SIGNING_KEYS: t.Dict[str, SigningKey] = {"ubuntu": UBUNTU_KEY}  # by distribution; all others have DKMS_KEY
+MAKE_KEY: t.Dict[str, t.Tuple[str, ...]] = {key.certificate: key.make for key in (DKMS_KEY, UBUNTU_KEY)}

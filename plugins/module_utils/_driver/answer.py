@@ -12,10 +12,27 @@ from __future__ import annotations
 import typing as t
 
 from .._data.driver_gpus import generation
+from .._errors import AccelError
 from .describe import condition
 from .model import Kernel, Node, PciDevice
+from .planned import Planned
 
 Answer = t.Dict[str, t.Any]
+
+# Keys of gpu_driver's result that stand in the plan.
+PLANNED = (
+    "branch",
+    "flavour",
+    "source",
+    "repository",
+    "upgrade_pending",
+    "reload_required",
+    "reboot_required",
+    "reboot_hindered",
+    "daemon_reload_required",
+    "enrolment_required",
+    "warnings",
+)
 
 
 def answer_node(node: Node) -> Answer:
@@ -41,9 +58,20 @@ def answer_node(node: Node) -> Answer:
         "managers": [{"name": name, "evidence": evidence} for name, evidence in node.managers],
         "busy": [one._asdict() for one in node.busy],
         "holders": [{"name": name, "unit": unit, "pid": pid} for name, unit, pid in node.holders],
-        "reboot_pending": list(node.reboot_pending),
+        "reboot_pending": [*node.reboot_pending, *_other_kernel(node)],
         "daemon_reload_risk": list(node.daemon_reload_risk),
         "our_files": sorted(node.files),
+    }
+
+
+def answer_plan(plan: t.Optional[Planned], refusal: t.Optional[AccelError]) -> Answer:
+    """What gpu_driver would return, and why it would refuse. A plan that is refused changes nothing."""
+    told = plan.result() if plan else {}
+    return {
+        "changed": plan is not None and refusal is None and plan.changed,
+        "refusal": {"kind": refusal.kind, "message": refusal.message} if refusal else None,
+        "actions": [dict(action) for action in plan.actions] if plan else [],
+        **{key: told.get(key) for key in PLANNED},
     }
 
 
@@ -83,6 +111,11 @@ def _kernel(kernel: Kernel) -> Answer:
             "unread": image.unread or None,
         },
     }
+
+
+def _other_kernel(node: Node) -> t.List[str]:
+    """Not every distribution leaves a file for a new kernel."""
+    return [f"kernel {node.next.release} boots next, {node.running.release} is running"] if node.next else []
 
 
 def _device(device: PciDevice) -> Answer:

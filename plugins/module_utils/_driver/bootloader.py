@@ -16,7 +16,7 @@ from dataclasses import dataclass
 _IMAGE = re.compile(r"(?:vmlinuz|vmlinux|Image|linux)-(\d\S*)$")
 _OPENING = re.compile(r"^(menuentry|submenu)\s+(?P<title>'[^']*'|\"[^\"]*\"|\S+)(?P<rest>.*)\{$")
 _ID = re.compile(r"(?:\$\{?menuentry_id_option\}?|--id)[ =]+('[^']*'|\"[^\"]*\"|\S+)")
-_DEFAULT = re.compile(r"^\s*set\s+default=(\S+)\s*$", re.MULTILINE)
+_DEFAULT = re.compile(r"^\s*set\s+default=(\"[^\"]*\"|'[^']*'|\S+)\s*$", re.MULTILINE)
 _LINUX = re.compile(r"^linux(?:16|efi)?\s+(\S+)")
 
 
@@ -117,16 +117,15 @@ def _block(opening: t.Match[str], place: int) -> _Block:
 
 def entries_default(entries: t.Mapping[str, str], saved: str) -> t.Optional[str]:
     """The kernel image by Boot Loader Specification: `entries` are the files of loader/entries by name, `saved` is the
-    entry that is chosen, by its name or title; without it the newest version boots."""
+    entry that is chosen, by its name, title or place; without it the newest version boots, the first."""
     known = {name[: -len(".conf")] if name.endswith(".conf") else name: _entry(text) for name, text in entries.items()}
     for name, entry in known.items():
         if saved and saved in (name, entry.get("title")):
             return entry.get("linux")
-    normal = {name: entry for name, entry in known.items() if release_of(entry.get("linux", ""))}
-    if not normal:
-        return None
-    newest = max(normal, key=lambda name: version_key(release_of(normal[name]["linux"]) or ""))
-    return normal[newest]["linux"]
+    images = [entry["linux"] for entry in known.values() if release_of(entry.get("linux", ""))]
+    images.sort(key=lambda image: version_key(release_of(image) or ""), reverse=True)
+    place = int(saved) if saved.isdigit() else 0
+    return images[place] if place < len(images) else None
 
 
 def _entry(text: str) -> t.Dict[str, str]:

@@ -21,7 +21,7 @@ class Condition(t.NamedTuple):
 
 
 def condition(node: Node) -> Condition:
-    """`no_gpu` is a driver without a GPU, `installed` one whose module is not loaded: in both nvidia-smi exits with 9."""
+    """`no_gpu` is a driver without a GPU, `installed` one without its module: in both nvidia-smi is there and fails."""
     if node.loaded is None:
         return _not_loaded(node)
     version = node.loaded.version

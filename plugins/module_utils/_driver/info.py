@@ -4,27 +4,60 @@
 
 """Core of driver_info: parse, read, answer. PRIVATE to the collection.
 
-A node without driver, without GPU or with parts that differ is an answer, not an error.
+A node without driver, without GPU or with parts that differ is an answer, not an error; so is a plan that would refuse.
 """
 
 from __future__ import annotations
 
+import datetime
 import typing as t
 
-from .._errors import PackageStateError
+from .._errors import AccelError, BindingWantedError, PackageStateError
 from .._packages.probe import manager
 from .._ports import Ports
-from .answer import answer_node
+from . import core
+from .answer import answer_node, answer_plan
 from .model import Node
+from .parse import parse as parse_wish
+from .planned import Asked, Planned
 from .probe import probe
 
+# In front of the names of options in messages, as the user writes them.
+PREFIX = "wish."
 
-def parse(params: t.Mapping[str, t.Any]) -> None:
-    """Nothing can be wrong in what is asked."""
+
+class Look(t.NamedTuple):
+    """`plan` is what gpu_driver would do, `refusal` why there is none; both None where nothing is wished."""
+
+    node: Node
+    plan: t.Optional[Planned] = None
+    refusal: t.Optional[AccelError] = None
 
 
-def read(_wish: None, ports: Ports) -> Node:
-    """Raises BindingWantedError only."""
+def parse(params: t.Mapping[str, t.Any]) -> t.Optional[Asked]:
+    """The wish, None where there is none. Raises WishError."""
+    wish = params.get("wish")
+    if wish is None:
+        return None
+    return Asked(parse_wish({**wish, "address_prefix": PREFIX}, datetime.date.today()))
+
+
+def read(asked: t.Optional[Asked], ports: Ports) -> Look:
+    """One look. Raises BindingWantedError only."""
+    if asked is None:
+        return Look(_facts(ports))
+    try:
+        # As in check mode: nothing on the node changes, not even a lock is taken.
+        seen = core.read(asked, ports._replace(check=True))
+    except BindingWantedError:
+        raise
+    except AccelError as error:
+        return Look(_facts(ports), refusal=error)
+    plan = core.plan(asked, seen)
+    return Look(seen.state.node, plan, plan.refusal)
+
+
+def _facts(ports: Ports) -> Node:
     try:
         with manager(ports) as packages:
             return probe(ports, packages)
@@ -33,6 +66,8 @@ def read(_wish: None, ports: Ports) -> Node:
         return probe(ports, problem=error.message)
 
 
-def answer(_wish: None, node: Node, result: t.Dict[str, t.Any]) -> None:
+def answer(asked: t.Optional[Asked], look: Look, result: t.Dict[str, t.Any]) -> None:
     """Fills the result; shape in RETURN of driver_info."""
-    result.update(answer_node(node))
+    result.update(answer_node(look.node))
+    if asked is not None:
+        result["plan"] = answer_plan(look.plan, look.refusal)

@@ -51,6 +51,7 @@ class Wish:
     when_busy: str = "defer"  # refuse | defer
     takeover: bool = False
     daemon_reload: str = "auto"  # auto | allowed (rule 7)
+    newest: bool = False  # a branch means its newest version; else any installed version of the branch will do
     download_only: bool = False  # fetch what the change needs, change nothing else
     cache_valid_time: int = 3600  # seconds for which a package index is not fetched again
     lock_timeout: float = 300
@@ -62,7 +63,8 @@ class Wish:
 
 
 class Distribution(t.NamedTuple):
-    """From os-release. `version` is VERSION_ID ("12", "24.04", "9.4", "15.6"), `arch` the kernel's (x86_64)."""
+    """From os-release. `version` is VERSION_ID ("12", "24.04", "9.4", "15.6"), `arch` the kernel's (x86_64,
+    aarch64)."""
 
     id: str  # debian, ubuntu, rhel, rocky, almalinux, ol, centos, amzn, sles, ...
     version: str
@@ -112,13 +114,15 @@ class PciDevice(t.NamedTuple):
 
 class SecureBoot(t.NamedTuple):
     """`enabled` None: this machine has none (BIOS, container). `enrolled` and `pending` are key subjects or SHA-1s;
-    `dkms_key` is the certificate that DKMS signs with where there is one, `dkms_key_enrolled`: firmware has it."""
+    `dkms_key` is the path of the certificate that DKMS signs with where there is one, `dkms_key_enrolled` whether
+    firmware knows it."""
 
     enabled: t.Optional[bool] = None
     enrolled: t.Tuple[str, ...] = ()
     pending: t.Tuple[str, ...] = ()
     dkms_key: t.Optional[str] = None
     dkms_key_enrolled: bool = False
+    dkms_key_pending: bool = False  # its enrolment is prepared, a person has not confirmed it yet
 
 
 class LoadedModule(t.NamedTuple):
@@ -131,12 +135,14 @@ class LoadedModule(t.NamedTuple):
 
 
 class Unit(t.NamedTuple):
-    """A systemd unit that the driver's packages bring or that holds devices."""
+    """A systemd unit that the driver's packages bring or that holds devices. `static`: others start it, so it can be
+    neither enabled nor disabled (Ubuntu's persistenced, which udev starts)."""
 
     name: str
     enabled: bool
     active: bool
     failed: bool = False
+    static: bool = False
 
 
 # A process that keeps device nodes open: its name, its unit where that may be stopped, its PID.
@@ -191,3 +197,24 @@ class Offers(t.NamedTuple):
 
     versions: t.Mapping[str, t.Tuple[str, ...]]
     streams: t.Tuple[str, ...] = ()
+
+
+class Change(t.NamedTuple):
+    """What happens to one package: `before` is None for an installation, `after` for a removal."""
+
+    name: str
+    before: t.Optional[str]
+    after: t.Optional[str]
+
+
+@dataclass(frozen=True)
+class State:
+    """All that a decision needs. `offers` None: the package manager could not be asked, `unreachable` says why.
+    `changes` are those of the simulated transaction of plan_request.request; None: nothing was simulated.
+    `key` is the armored signing key as it was fetched from the repository, where the wish has none."""
+
+    node: Node
+    offers: t.Optional[Offers] = None
+    changes: t.Optional[t.Tuple[Change, ...]] = None
+    unreachable: str = ""
+    key: t.Optional[str] = None

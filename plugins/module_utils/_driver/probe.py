@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._data.driver_node import PACKAGES
+from .._data.driver_node import INITRAMFS_RECORD, PACKAGES
 from .._owners import managers
 from .._owners.probe_reload import containers_at_risk
 from .._ports import Ports
@@ -47,7 +47,7 @@ def probe(ports: Ports, packages: t.Optional[Packages] = None, users: bool = Tru
     fabric = bool(found.switches) or found.nvlink5
     answer = probe_users.ask(ports, library, memory.version, fabric) if users else probe_users.Answer("")
     records = probe_system.records(files)
-    kernels = probe_kernels.probe(ports, records.get("initramfs"))
+    kernels = probe_kernels.probe(ports, probe_system.records(files, INITRAMFS_RECORD))
     return Node(
         distribution=osrelease.distribution(_os_release(ports), probe_kernels.architecture(files)),
         running=kernels.running,
@@ -63,7 +63,7 @@ def probe(ports: Ports, packages: t.Optional[Packages] = None, users: bool = Tru
         nouveau_blacklists=probe_system.nouveau_blacklists(files),
         live_parameters=memory.parameters,
         library=library,
-        packages={one.name: one.version for one in packages.installed(PACKAGES)} if packages else {},
+        packages=_installed(packages, records) if packages else {},
         holds=packages.holds() if packages else frozenset(),
         package_problems=packages.problems() if packages else tuple(filter(None, (problem,))),
         units=_stoppable(ports, answer),
@@ -79,6 +79,12 @@ def probe(ports: Ports, packages: t.Optional[Packages] = None, users: bool = Tru
         nvml=answer.why,
         nvml_state=answer.state,
     )
+
+
+def _installed(packages: Packages, records: t.Mapping[str, t.Any]) -> t.Dict[str, str]:
+    """The driver's packages and those that earlier runs installed for it, such as headers of a kernel."""
+    recorded = [str(name) for name in records.get("packages") or ()]
+    return {one.name: one.version for one in packages.installed((*PACKAGES, *recorded))}
 
 
 def _os_release(ports: Ports) -> str:

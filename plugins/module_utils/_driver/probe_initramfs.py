@@ -58,20 +58,24 @@ def _scan(ports: Ports, real: str) -> initramfs.Found:
     found = initramfs.Found()
     with open(real, "rb") as handle:
         start = initramfs.scan(handle, found)
-        if not start:
-            return found
-        name = initramfs.compression(start)
-        offset = handle.tell() - len(start)
-        handle.seek(offset)
-        if name in _PYTHON:
-            with _PYTHON[name](handle) as stream:
-                initramfs.scan(stream, found)
-        elif name in _PROGRAMS:
-            with _unpacked(ports, name, real, offset) as stream:
-                initramfs.scan(stream, found)
-        else:
-            raise _UnreadError(f"its compression ({name or start.hex()}) is not known here")
+        if start:
+            offset = handle.tell() - len(start)
+            handle.seek(offset)
+            with _opened(ports, handle, initramfs.compression(start) or start.hex(), offset) as stream:
+                if initramfs.scan(stream, found):
+                    raise _UnreadError("what is packed in it is no archive")
+        elif not handle.tell():
+            raise _UnreadError("it is empty")
     return found
+
+
+def _opened(ports: Ports, handle: t.Any, name: str, offset: int) -> t.ContextManager[t.Any]:
+    if name in _PYTHON:
+        unpacking: t.ContextManager[t.Any] = _PYTHON[name](handle)
+        return unpacking
+    if name in _PROGRAMS:
+        return _unpacked(ports, name, handle.name, offset)
+    raise _UnreadError(f"its compression ({name}) is not known here")
 
 
 def _unpacked(ports: Ports, program: str, path: str, offset: int = 0) -> t.IO[bytes]:

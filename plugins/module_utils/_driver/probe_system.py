@@ -57,6 +57,7 @@ def units(ports: Ports) -> t.Dict[str, Unit]:
             enabled=fields.get("UnitFileState", "") in ("enabled", "enabled-runtime", "alias"),
             active=fields.get("ActiveState") in _RUNNING,
             failed=fields.get("ActiveState") == "failed",
+            static=fields.get("UnitFileState", "") in ("static", "generated", "indirect"),
         )
         for name, fields in zip(UNITS, blocks)
         if fields.get("LoadState") == "loaded"
@@ -71,8 +72,8 @@ def secure_boot(ports: Ports) -> SecureBoot:
     if not enabled:
         return SecureBoot(enabled, dkms_key=path)
     enrolled, pending = _keys(ports, "--list-enrolled"), _keys(ports, "--list-new")
-    known = certificate is not None and secureboot.fingerprint(certificate) in enrolled
-    return SecureBoot(enabled, enrolled, pending, path, known)
+    mine = None if certificate is None else secureboot.fingerprint(certificate)
+    return SecureBoot(enabled, enrolled, pending, path, mine in enrolled, mine in pending)
 
 
 def _keys(ports: Ports, option: str) -> t.Tuple[str, ...]:
@@ -121,10 +122,10 @@ def graphical_sessions(files: Files) -> t.Tuple[str, ...]:
     )
 
 
-def records(files: Files) -> t.Dict[str, t.Any]:
+def records(files: Files, path: str = RECORDS) -> t.Dict[str, t.Any]:
     """What earlier runs wrote down; a broken file tells nothing."""
     try:
-        found = files.read_json(RECORDS)
+        found = files.read_json(path)
     except (AccelError, OSError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -4,8 +4,9 @@
 
 """The steps of a plan for the driver, in the order in which they are walked. Value objects only. PRIVATE.
 
-Order: files of the repository, index, unhold, packages, hold, files of modprobe.d, enrolment, initramfs, units and
-modules.
+Order: files of the repository, index, packages, holds released and set, files of modprobe.d, initramfs, modules, units
+(a service of the driver starts with its module only). An enrolment stands alone; a removal takes units and modules
+first.
 """
 
 from __future__ import annotations
@@ -36,12 +37,15 @@ class RefreshIndex(t.NamedTuple):
 
 class ChangePackages(t.NamedTuple):
     """One transaction. `install` has exact versions (None: whatever the distribution has); `stream` is a dnf module
-    stream to be enabled first, such as "nvidia-driver:580-open"."""
+    stream to be enabled first, such as "nvidia-driver:580-open". `first` goes in a transaction of its own before: apt
+    reads the pins of a pinning package when it starts. `download` fetches the files and changes nothing else."""
 
     install: t.Tuple[t.Tuple[str, t.Optional[str]], ...]
     remove: t.Tuple[str, ...] = ()
     downgrade: bool = False
     stream: t.Optional[str] = None
+    first: t.Tuple[t.Tuple[str, t.Optional[str]], ...] = ()
+    download: bool = False
 
 
 class HoldPackages(t.NamedTuple):

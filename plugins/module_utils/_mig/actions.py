@@ -117,7 +117,7 @@ class Lines:
     def _reset(self, step: ResetGpu) -> None:
         self._act("reset_gpu", step.pci, f"the mode of {self.gpu.architecture} GPUs changes by a reset")
         self._act("reapply_settings", SETTINGS, "those that the reset takes away are set again as they are before it")
-        reason = "the reset releases them and NVML reads none back; lock them again, or declare them for gpu_settings"
+        reason = "the reset opens them and NVML reads none back; those that role gpu_settings set come back, no others"
         self._note("locked clocks", reason)
 
     def _destroyed(self, changes: Changes) -> None:

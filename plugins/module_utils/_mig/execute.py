@@ -95,7 +95,7 @@ class Walker:
             self._create_compute(group)
             return len(group)
         if isinstance(step, (SetMigMode, ResetGpu)):
-            self._change_mode(step, any(isinstance(one, ResetGpu) and one.gpu == step.gpu for one in following))
+            self._change_mode(step, any(_resets(one, step.gpu) for one in following))
         elif isinstance(step, ResetSet):
             self._reset_set(step)
         elif isinstance(step, StopHolder):
@@ -201,6 +201,12 @@ class Walker:
     def _stop(self, unit: str) -> None:
         self.stopped.append(unit)
         holders.stop(self.ports, unit)
+
+
+def _resets(step: Step, uuid: str) -> bool:
+    if isinstance(step, ResetSet):
+        return any(member.uuid == uuid for member in step.members)
+    return isinstance(step, ResetGpu) and step.gpu == uuid
 
 
 def _answering(step: ResetSet) -> t.List[ResetMember]:

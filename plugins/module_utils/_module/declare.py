@@ -62,7 +62,8 @@ def declare(core: Core, params: t.Mapping[str, t.Any], ports: Ports, result: Res
             result["changed"] = bool(core.before_refusal(plan, ports))
         raise plan.refusal
     result["changed"] = plan.changed
-    if plan.changed and not ports.check:
+    # A plan may act without a change of the node, such as filling a cache; it says so by `acts`.
+    if getattr(plan, "acts", plan.changed) and not ports.check:
         _apply(core, plan, ports, result)
 
 

@@ -12,6 +12,7 @@ import typing as t
 from .._errors import PackageStateError, TransactionError
 from .._ports import Ports
 from . import judge, judge_apt, parse_apt, probe_locks
+from .apply_apt_pins import preferring
 from .apply_apt_scratch import move_into, update_options
 from .apply_base import Base
 from .apply_scratch import Scratch
@@ -144,6 +145,13 @@ class Apt(Base):
         self._stamp()
         return True
 
+    def trust(self, _key_path: str) -> None:
+        """apt has no list of keys for all: each repository names its own (Signed-By)."""
+        self._may_change("trust")
+
+    def distrust(self, _fingerprint: str) -> None:
+        self._may_change("distrust")
+
     # --- within ---
 
     def _query(self, patterns: t.Sequence[str]) -> str:
@@ -174,6 +182,10 @@ class Apt(Base):
 
     def _get(self, request: Request, options: t.Sequence[str], words: t.Sequence[str]) -> str:
         """apt-get install. Foreign holds were looked at by `simulate`, so apt may change what is held."""
+        with preferring(self._ports.files, request) as preference:
+            return self._install(request, (*preference, *options), words)
+
+    def _install(self, request: Request, options: t.Sequence[str], words: t.Sequence[str]) -> str:
         argv = [
             *_ENVIRONMENT, "apt-get", *self._configuration, *_OPTIONS,
             "-o", f"APT::Install-Recommends={str(request.recommends).lower()}", "--allow-change-held-packages",

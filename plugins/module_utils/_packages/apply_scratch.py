@@ -9,11 +9,14 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import stat
 import tempfile
 import typing as t
 
 from .._files import Files
 from .objects import Source
+
+_LARGE = 1 << 20
 
 
 class Scratch:
@@ -60,6 +63,15 @@ class Scratch:
                 os.symlink(source, os.path.join(target, one))
         return target
 
+    def copy_tree(self, node_path: str, name: str, leave_out: t.Container[str] = ()) -> str:
+        """A copy of a cache. Large files are linked where that is possible: they are replaced, never written into."""
+        target = self.path(name)
+        source = self._files.path(node_path)
+        if not os.path.isdir(source):
+            return self.make(name)
+        shutil.copytree(source, target, symlinks=True, copy_function=_copy_or_link, ignore=_unwanted(leave_out))
+        return target
+
     def place(self, sources: t.Sequence[Source], folders: t.Mapping[str, str]) -> t.Tuple[str, ...]:
         """Writes the files of `sources`: those of a folder of the node into its stand-in here, all others into keys/.
 
@@ -76,6 +88,32 @@ class Scratch:
                     content = content.replace(old.encode("utf-8"), new.encode("utf-8"))
                 self.write(moved[path], content)
         return tuple(moved.values())
+
+
+def _copy_or_link(source: str, target: str) -> str:
+    if os.path.getsize(source) >= _LARGE:
+        with contextlib.suppress(OSError):
+            os.link(source, target)
+            return target
+    return shutil.copy2(source, target)
+
+
+def _unwanted(names: t.Container[str]) -> t.Callable[[str, t.List[str]], t.List[str]]:
+    """Sockets of a gpg-agent and locks cannot be copied, or must not be."""
+
+    def ignore(folder: str, found: t.List[str]) -> t.List[str]:
+        return [
+            one
+            for one in found
+            if one in names or one.endswith((".pid", ".lock", ".rpm")) or _is_special(os.path.join(folder, one))
+        ]
+
+    return ignore
+
+
+def _is_special(path: str) -> bool:
+    kind = os.lstat(path).st_mode
+    return not (stat.S_ISREG(kind) or stat.S_ISDIR(kind) or stat.S_ISLNK(kind))
 
 
 @contextlib.contextmanager

@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 
 from .._errors import (
+    DependencyError,
     DiskFullError,
     HeldError,
     PackageLockedError,
@@ -33,7 +33,10 @@ _REASONS: t.Dict[str, t.Tuple[str, str]] = {
         "is signed with SHA-1, which this distribution no longer accepts",
         "use the repository for this distribution, or a mirror that is signed anew",
     ),
-    "bad_signature": ("has a signature that does not fit", "repair the mirror, or bring it up to date"),
+    "bad_signature": (
+        "has a signature that does not fit the key given",
+        "give the key that signs it now, or repair the mirror",
+    ),
     "damaged": ("has an index that does not fit its signature", "repair the mirror, or bring it up to date"),
     "stale": ("is out of date", "bring the mirror up to date, or correct the clock of the node"),
     "conflict": ("is defined twice with different keys", "remove one of the two definitions below /etc/apt"),
@@ -82,9 +85,11 @@ def held(packages: t.Sequence[str]) -> HeldError:
     )
 
 
-def disk_full(path: str, needed: t.Optional[int], free: t.Optional[int]) -> DiskFullError:
+def disk_full(path: str, needed: t.Optional[int], free: t.Optional[int], more: bool = False) -> DiskFullError:
+    """`more`: what is needed is on top of what is free."""
+    word = "more are needed" if more else "are needed"
     amounts = ", ".join(
-        f"{_megabytes(size)} {word}" for size, word in ((needed, "are needed"), (free, "are free")) if size is not None
+        f"{_amount(size)} {what}" for size, what in ((needed, word), (free, "are free")) if size is not None
     )
     told = f": {amounts}" if amounts else ""
     return DiskFullError(
@@ -104,6 +109,32 @@ def failed(packages: t.Sequence[str], detail: str) -> TransactionError:
         packages=list(packages),
         detail="\n".join(lines),
     )
+
+
+def dependency(lines: t.Sequence[str]) -> DependencyError:
+    return DependencyError(
+        f"the packages do not go together: {'; '.join(lines)}; name the missing ones too, or wish another version",
+        detail="\n".join(lines),
+    )
+
+
+def downgraded(names: t.Sequence[str]) -> DependencyError:
+    return DependencyError(
+        f"the package transaction would downgrade {', '.join(names)}, which was not allowed; nothing was changed; "
+        "wish the installed version or a newer one, or allow the downgrade",
+        detail=" ".join(names),
+    )
+
+
+def check_downgrades(request: Request, names: t.Sequence[str]) -> None:
+    if names and not request.downgrade:
+        raise downgraded(names)
+
+
+def gpg_reason(err: str) -> str:
+    """Why gpg --verify did not accept a signature."""
+    words = (("No public key", "no_key"), ("expired", "expired"), ("revoked", "revoked"), ("digest", "sha1"))
+    return next((reason for word, reason in words if word in err), "bad_signature")
 
 
 def check_holds(request: Request, transaction: Transaction, holds: t.AbstractSet[str]) -> None:
@@ -126,10 +157,5 @@ def check_removals(request: Request, transaction: Transaction) -> None:
         )
 
 
-def fewer_words(text: str) -> str:
-    """Progress that overwrites itself on a terminal stands in one line; its last state is enough."""
-    return re.sub(r"\(Reading database \.\.\..*?\r?(?=\(|$)", "", text, flags=re.MULTILINE)
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"
+def _amount(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"

@@ -20,6 +20,7 @@ _DPKG_LOCK = re.compile(r"dpkg frontend lock|dpkg status database is locked")
 _VERSION = re.compile(r"Version '([^']+)' for '([^']+)' was not found")
 _NO_PACKAGE = re.compile(r"Unable to locate package (\S+)|Package '([^']+)' has no installation candidate")
 _NO_SPACE = re.compile(r"(?:to '|write to '|'|^\s*)(/[^']*?)'?: .*No space left on device", re.MULTILINE)
+_ARCHIVES = "/var/cache/apt/archives"
 _SPACE_WORDS = "No space left on device"
 _NO_CACHE = re.compile(r"You don't have enough free space in (\S+?)\.?$", re.MULTILINE)
 _NEEDED = re.compile(r"Need to get ([\d.,]+) ([kMG]?B)")
@@ -83,7 +84,8 @@ def _space(both: str, _err: str, _waited: float, _asked: Asked) -> t.Optional[er
     if _SPACE_WORDS not in both:
         return None
     full = _NO_SPACE.search(both)
-    return judge.disk_full(full[1].replace(".dpkg-new", "") if full else "/", None, None)
+    # Without a path it was a download that found no room.
+    return judge.disk_full(full[1].replace(".dpkg-new", "") if full else _ARCHIVES, None, None)
 
 
 def _missing(both: str, _err: str, _waited: float, asked: Asked) -> t.Optional[errors.AccelError]:
@@ -101,11 +103,7 @@ def _unwilling(both: str, _err: str, _waited: float, asked: Asked) -> t.Optional
     down = _DOWNGRADED.search(both)
     if down is not None and "without --allow-downgrades" in both:
         names = down[1].split()
-        return errors.DependencyError(
-            f"the package transaction would downgrade {', '.join(names)}, which was not allowed; nothing was changed; "
-            "wish the installed version or a newer one, or allow the downgrade",
-            detail=" ".join(names),
-        )
+        return judge.downgraded(names)
     changed = _HELD.search(both)
     if changed is not None and "without --allow-change-held-packages" in both:
         return judge.held(changed[1].split())
@@ -116,10 +114,7 @@ def _unwilling(both: str, _err: str, _waited: float, asked: Asked) -> t.Optional
     if foreign:
         return judge.held(foreign)
     lines = [" ".join(line.split()) for line in unmet[1].splitlines()]
-    return errors.DependencyError(
-        f"the packages do not go together: {'; '.join(lines)}; name the missing ones too, or wish another version",
-        detail="\n".join(lines),
-    )
+    return judge.dependency(lines)
 
 
 def _repository(_both: str, err: str, _waited: float, _asked: Asked) -> t.Optional[errors.AccelError]:

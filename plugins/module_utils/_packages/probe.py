@@ -6,12 +6,15 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from .._errors import PackageStateError
 from .._ports import Ports
 from .apply_apt import Apt
+from .apply_dnf import Dnf
 from .apply_scratch import Scratch, closing_on_error
+from .apply_zypper import Zypper
 from .objects import Package, Request, Source, Transaction
 
 
@@ -32,15 +35,22 @@ class Manager(t.Protocol):
     def hold(self, names: t.Sequence[str]) -> None: ...
     def unhold(self, names: t.Sequence[str]) -> None: ...
     def refresh(self, max_age: int, needed: t.Optional[t.Sequence[str]] = None) -> bool: ...
+    def trust(self, key_path: str) -> None: ...
+    def distrust(self, fingerprint: str) -> None: ...
     def close(self) -> None: ...
     def __enter__(self: _M) -> _M: ...
     def __exit__(self, *exception: object) -> None: ...
 
 
 _M = t.TypeVar("_M")
-# (program that only nodes of the family have, class); the first that is there. A node may have dpkg and rpm as tools
-# beside its own manager, so what is looked for is the manager.
-_MANAGERS: t.Tuple[t.Tuple[str, t.Type[Apt]], ...] = (("/usr/bin/apt-get", Apt),)
+_FAMILY = re.compile(r"^ID(?:_LIKE)?=[\"']?([^\"'\n]*)", re.MULTILINE)
+_Class = t.Union[t.Type[Apt], t.Type[Dnf], t.Type[Zypper]]
+# (words of ID or ID_LIKE in os-release, class, its program); a node may have the others as tools beside its own.
+_MANAGERS: t.Tuple[t.Tuple[t.FrozenSet[str], _Class, str], ...] = (
+    (frozenset(("debian", "ubuntu")), Apt, "/usr/bin/apt-get"),
+    (frozenset(("rhel", "fedora", "centos")), Dnf, "/usr/bin/dnf"),
+    (frozenset(("suse", "sles", "opensuse")), Zypper, "/usr/bin/zypper"),
+)
 
 
 def kind(ports: Ports) -> t.Optional[str]:
@@ -55,12 +65,18 @@ def manager(ports: Ports, scratch: t.Sequence[Source] = (), lock_timeout: float 
     found = _found(ports)
     if found is None:
         raise PackageStateError(
-            "the node has none of apt-get, dnf and zypper; its distribution is not supported", problems=[]
+            "the node is of no family with apt-get, dnf or zypper (by its /etc/os-release); it is not supported",
+            problems=[],
         )
     folder = Scratch(ports.files) if scratch else None
     with closing_on_error(folder):
         return found(ports, folder, scratch, lock_timeout)
 
 
-def _found(ports: Ports) -> t.Optional[t.Type[Apt]]:
-    return next((one for program, one in _MANAGERS if ports.files.exists(program)), None)
+def _found(ports: Ports) -> t.Optional[_Class]:
+    text = ports.files.read_text("/etc/os-release") or ports.files.read_text("/usr/lib/os-release") or ""
+    words = {word for line in _FAMILY.findall(text) for word in line.split()}
+    for family, one, program in _MANAGERS:
+        if words & family and ports.files.exists(program):
+            return one
+    return None

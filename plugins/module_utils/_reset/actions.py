@@ -29,21 +29,21 @@ def nothing_meant(selector: Selector) -> t.Tuple[Action, ...]:
     return tuple(tracker.actions)
 
 
-def told(resets: t.Sequence[GpuReset], units: t.Sequence[str], problem: str) -> t.Tuple[Action, ...]:
-    """`problem`: why the stored MIG wish cannot be used."""
+def told(resets: t.Sequence[GpuReset], units: t.Sequence[str], problem: str, settings: bool) -> t.Tuple[Action, ...]:
+    """`problem`: why the stored MIG wish cannot be used. `settings`: there is a stored wish for settings."""
     tracker = Tracker()
     if problem:
         tracker.note("wish", problem)
     for unit in units:
         tracker.act("stop_holder", unit, "holds GPUs open that are reset")
     for one in resets:
-        _gpu(tracker, one)
+        _gpu(tracker, one, settings)
     for unit in units:
         tracker.act("start_holder", unit, "was stopped for the reset")
     return tuple(tracker.actions)
 
 
-def _gpu(tracker: Tracker, one: GpuReset) -> None:
+def _gpu(tracker: Tracker, one: GpuReset, settings: bool) -> None:
     uuid = one.target.uuid or None
     if one.deferred:
         tracker.act("deferred", "GPU", one.deferred, gpu=uuid)
@@ -56,11 +56,11 @@ def _gpu(tracker: Tracker, one: GpuReset) -> None:
         tracker.note("GPU", reason, gpu=uuid)
     tracker.act("reset_gpu", one.target.pci, _why(one), gpu=uuid)
     if one.target.gpu is None:
-        _silent(tracker, one)
+        _silent(tracker, one, settings)
     else:
         reason = "those that the reset takes away are set again as they are before it"
         tracker.act("reapply_settings", SETTINGS, reason, gpu=uuid)
-    reason = "the reset releases them and NVML reads none back; lock them again, or declare them for gpu_settings"
+    reason = "the reset releases them and NVML reads none back; those that gpu_settings locked are locked again"
     tracker.note("locked clocks", reason, gpu=uuid)
     _geometry(tracker, one)
 
@@ -76,11 +76,15 @@ def _why(one: GpuReset) -> str:
     return f"is wished{coupled}{asks}"
 
 
-def _silent(tracker: Tracker, one: GpuReset) -> None:
+def _silent(tracker: Tracker, one: GpuReset, settings: bool) -> None:
     reason = f"gives no answer, so NVML lists nobody on it; no process has it open ({one.target.problem})"
     tracker.note("GPU", reason, gpu=one.target.uuid)
-    reason = "a GPU without an answer tells none, so none can be set again; declare them for gpu_settings"
-    tracker.note("settings", reason, gpu=one.target.uuid)
+    if settings:
+        reason = "the GPU gives no answer now; what the stored wish says is set when it does"
+        tracker.act("deferred", "settings", reason, gpu=one.target.uuid)
+    else:
+        reason = "a GPU without an answer tells none, so none can be set again; declare them for gpu_settings"
+        tracker.note("settings", reason, gpu=one.target.uuid)
 
 
 def _geometry(tracker: Tracker, one: GpuReset) -> None:

@@ -19,7 +19,7 @@ from .._mig.apply_back import Change
 from .._mig.live import layout_of
 from .._mig.model import GpuLayout, GpuPlan, MigPlan
 from .._nvml.objects import Snapshot
-from . import judge
+from . import apply_settings, judge
 from .geometry import after_reset, before_reset
 from .model import GpuReset, Plan
 from .plan import plan as plan_again
@@ -37,13 +37,14 @@ class Outcome:
     done: t.Optional[mig_apply.Done] = None
     reboot_required: bool = False
     warnings: t.Tuple[str, ...] = ()
+    told: t.Tuple[str, ...] = ()
 
     def result(self) -> t.Dict[str, t.Any]:
         if self.done is None:
             return {}
         return {
             "uuid_map": [dict(row) for row in self.done.uuid_map],
-            "settings_reapplied": list(self.done.reapplied),
+            "settings_reapplied": [*self.done.reapplied, *self.told],
             "warnings": [*self.done.lost, *self.warnings],
             "reboot_required": self.reboot_required,
         }
@@ -62,7 +63,17 @@ def apply(plan: Plan, ports: Ports) -> Outcome:
     with ports.open_nvml() as session:
         seen = session.snapshot(SUBSETS)
     judge.verify(plan.acting, seen)
-    return Outcome(done, judge.reboot_required(plan.acting, seen), judge.warnings(plan.acting, seen))
+    told, lost = _silent(plan, ports)
+    warnings = (*judge.warnings(plan.acting, seen), *lost)
+    return Outcome(done, judge.reboot_required(plan.acting, seen), warnings, told)
+
+
+def _silent(plan: Plan, ports: Ports) -> t.Tuple[apply_settings.Sentences, apply_settings.Sentences]:
+    """The settings of GPUs that told none before."""
+    uuids = [one.target.uuid for one in plan.acting if one.target.gpu is None]
+    if not uuids or plan.state.settings is None:
+        return (), ()
+    return apply_settings.from_wish(plan.state.settings, uuids, ports)
 
 
 def settle(plan: Plan, ports: Ports) -> bool:

@@ -19,6 +19,7 @@ from .._nvml.objects import Gpu, Snapshot
 from .._owners.managers import Manager
 from .._owners.objects import Busy, Claim
 from .._select import Selector
+from .._settings.decide import Wish as SettingsWish
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ class State:
 
     `silent_claims` and `strangers` are about GPUs without an answer: allocations that may be on one of them, and open
     device nodes that belong to no GPU which answers. `fabric_manager` None: nobody asked. `geometry` is the stored MIG
-    wish of the node, None where there is none or `geometry_problem` says why it cannot be used.
+    wish of the node, None where there is none or `geometry_problem` says why it cannot be used; `settings` is that for
+    settings.
     """
 
     snapshot: t.Optional[Snapshot]
@@ -51,6 +53,7 @@ class State:
     record: t.Optional[Record] = None
     geometry: t.Optional[MigWish] = None
     geometry_problem: str = ""
+    settings: t.Optional[SettingsWish] = None
     root: bool = True
     missing_driver: str = ""
 
@@ -145,9 +148,9 @@ class Plan:
         return [*(self.settling.extra if self.settling else ()), *self.told]
 
     def result(self) -> t.Dict[str, t.Any]:
-        """What is known before anything is done: `gpus` are those that are reset."""
+        """What is known before anything is done: `gpus_reset` are those that are reset."""
         return {
-            "gpus": [] if self.refusal else [one.target.uuid for one in self.acting],
+            "gpus_reset": [] if self.refusal else [one.target.uuid for one in self.acting],
             "deferred": [one.target.uuid for one in self.resets if one.deferred],
             "uuid_map": [],
             "settings_reapplied": [],

@@ -49,7 +49,7 @@ def plan(wish: Wish, state: State) -> Plan:
     if (any(one.acts for one in resets) or settling.touches) and not state.root:
         refusal = NotRootError("a reset of GPUs needs root, this runs as another user; set become: true")
     units = _units(resets, state)
-    told = actions.told(resets, units, state.geometry_problem)
+    told = actions.told(resets, units, state.geometry_problem, state.settings is not None)
     return Plan(wish, state, resets, _steps(resets, units), settling, told, refusal)
 
 

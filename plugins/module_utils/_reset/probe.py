@@ -25,6 +25,9 @@ from .._owners.probe import probe as probe_owners
 from .._owners.resolve import unmatched
 from .._owners.usage import busy_of
 from .._ports import Ports
+from .._settings import resident as settings
+from .._settings.decide import WISH_FILE as SETTINGS_FILE
+from .._settings.decide import Wish as SettingsWish
 from . import links
 from .model import State, Wish
 
@@ -64,6 +67,7 @@ def look(state: State, snapshot: Snapshot, ports: Ports) -> State:
         record=journal.read(ports.files),
         geometry=geometry,
         geometry_problem=problem,
+        settings=_settings(ports.files),
     )
 
 
@@ -80,6 +84,15 @@ def _geometry(files: Files) -> t.Tuple[t.Optional[MigWish], str]:
         return resident.parse(document["options"]), ""
     except (AccelError, ValueError, KeyError, TypeError) as error:
         return None, f"{WISH_FILE} cannot be used ({error}); layouts come back as they were found"
+
+
+def _settings(files: Files) -> t.Optional[SettingsWish]:
+    """The stored wish for settings. One that cannot be used is told by gpu_settings at each of its runs."""
+    try:
+        document = files.read_json(SETTINGS_FILE)
+        return None if document is None else settings.parse(document["options"])
+    except (AccelError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _fabric_manager(ports: Ports) -> bool:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 from dataclasses import dataclass, field
 
@@ -47,8 +48,8 @@ class Seen:
 @dataclass(frozen=True)
 class Verdict:
     """`now` is None where nobody knows it. `call` is what the port is given, see `model.Step`. `why` says why it is
-    set, or why it is left. `gone`: it reads as the driver's default although it was set to another value in this boot.
-    """
+    set, or why it is left. `gone`: whether it reads as the driver's default although it was set to another value in
+    this boot; None where it was not."""
 
     now: Value
     wanted: Value
@@ -58,7 +59,7 @@ class Verdict:
     notes: t.Tuple[str, ...] = ()
     sure: bool = True
     owes_reset: bool = False
-    gone: bool = False
+    gone: t.Optional[bool] = None
 
 
 def judge(setting: str, wished: Wished, seen: Seen) -> Verdict:
@@ -102,10 +103,10 @@ class _Question:
         """The verdict of a setting that NVML reads back. What the hardware made of the same wish before is right."""
         remembered = self.seen.remembered.get(self.setting)
         same = remembered is not None and remembered.wished == wanted
+        gone = now == default if same and wanted != default else None
         if now == wanted or (same and remembered is not None and remembered.found == now):
             notes = () if now == wanted else (f"the GPU makes {worded(self.setting, now)} of it",)
-            return Verdict(now, wanted, True, notes=notes)
-        gone = same and now == default != wanted
+            return Verdict(now, wanted, True, notes=notes, gone=gone)
         return Verdict(now, wanted, False, f"it is {worded(self.setting, now)}", call, gone=gone)
 
 
@@ -117,7 +118,7 @@ def _persistence_mode(question: _Question) -> Verdict:
     if now is None:
         raise question.lacks()
     if now == wanted:
-        return Verdict(now, wanted, True, f"nvidia-persistenced ({path}) keeps it" if path else "")
+        return Verdict(now, wanted, True, f"it belongs to nvidia-persistenced ({path})" if path else "")
     if not path:
         return question.answer(now, wanted, wanted, False)
     owner = f"nvidia-persistenced ({path}), to which persistence mode belongs"
@@ -163,7 +164,7 @@ def _power_limit(question: _Question) -> Verdict:
     enforced = limits.get("enforced")
     if verdict.right and enforced is not None and enforced < now:
         outside = f"the GPU enforces {enforced:g} W: something outside the driver, such as a BMC, limits it further"
-        return Verdict(now, wanted, True, notes=(*verdict.notes, outside))
+        return dataclasses.replace(verdict, notes=(*verdict.notes, outside))
     return verdict
 
 
@@ -230,8 +231,8 @@ def _check_pair(question: _Question, steps: t.Mapping[int, t.Tuple[int, ...]]) -
     if offered and graphics not in offered:
         near = " and ".join(str(clock) for clock in nearest(graphics, offered))
         raise question.wrong(
-            f"graphics {graphics} MHz is no graphics clock of this GPU at memory {memory} MHz; the nearest of "
-            f"{_range(offered[0], offered[-1])} MHz are {near}"
+            f"graphics {graphics} MHz is no graphics clock of this GPU at memory {memory} MHz; it has "
+            f"{_range(offered[0], offered[-1])} MHz, nearest {near}"
         )
 
 

@@ -143,7 +143,7 @@ def _judge_all(chosen: Chosen, node: Node) -> t.Dict[str, t.Dict[str, Verdict]]:
         wished = chosen.get(gpu.uuid, {})
         # What NVML does not read back comes last: what became of the others tells whether it can still be there.
         for setting in sorted(wished, key=lambda name: (name in LOCKED, SETTINGS.index(name))):
-            if any(verdict.gone for verdict in mine.values()):
+            if setting in LOCKED and _forgot(mine):
                 seen = dataclasses.replace(seen, lost=_LOST)
             try:
                 mine[setting] = judge(setting, wished[setting], seen)
@@ -156,6 +156,14 @@ def _judge_all(chosen: Chosen, node: Node) -> t.Dict[str, t.Dict[str, Verdict]]:
     if refusal is not None:
         raise refusal
     return verdicts
+
+
+def _forgot(verdicts: t.Mapping[str, Verdict]) -> bool:
+    """Whether the GPU seems to have been reset, or its driver to have ended with the last client: then everything that
+    was set is gone together. Persistence mode outlives a reset, but without it the driver may have ended."""
+    gone = {name: verdict.gone for name, verdict in verdicts.items() if verdict.gone is not None}
+    persistence = gone.pop("persistence_mode", False)
+    return bool(persistence) or (bool(gone) and all(gone.values()))
 
 
 def _raise_wrong(wrong: t.Sequence[WishError], snapshot: Snapshot) -> None:

@@ -166,6 +166,56 @@ def test_boot_and_status(console: Console) -> None:
     assert json.loads(told.stdout)["boot"]["status"] == "ok"
 
 
+LIMIT = {"gpus": "all", "power_limit": 500, "locked_clocks": {"min": 1200, "max": 1500}, "persistence_mode": True}
+
+
+def settings(console: Console) -> tuple[t.Any, ...]:
+    shown = console.sim.gpu(0)["settings"]
+    return tuple(shown[name] for name in ("power_limit", "locked_gpu_clock_max", "persistence_mode"))
+
+
+def test_settings_have_the_same_verbs_and_an_export_brings_them_back(console: Console) -> None:
+    wish = console.file([LIMIT])
+    planned = console.type("settings", "plan", wish)
+    assert planned.returncode == 3, planned.stderr
+    for line in ("settings: differs from the wish", "    - power_limit 700 W", "    + power_limit 500 W"):
+        assert line in planned.stdout
+    assert console.type("settings", "apply", wish).returncode == 0
+    assert settings(console) == (500, 1500, 1)
+    exported = console.type("settings", "export").stdout
+    assert console.type("settings", "assert", "-", stdin=exported).returncode == 0
+    (item,) = json.loads(exported)["options"]["settings"]
+    assert (item["power_limit"], item["locked_clocks"]) == (500, {"min": 1200, "max": 1500})
+    other = console.file([{"gpus": "all", "power_limit": 300, "locked_clocks": "default"}])
+    assert console.type("settings", "apply", other).returncode == 0
+    assert console.type("settings", "apply", "-", stdin=exported).returncode == 0
+    assert settings(console) == (500, 1500, 1)
+    assert console.type("settings", "plan", console.file([{"gpus": "all", "power_limit": 9000}])).returncode == 6
+
+
+def test_a_boot_brings_settings_back_before_mig_and_holds_nobody_for_them(console: Console) -> None:
+    console.store(WISH)
+    stored = console.root / "etc/accel-gpu/wish.d/settings.json"
+    stored.write_text(json.dumps({"version": 1, "options": {"settings": [LIMIT]}}))
+    booted = console.type("boot", "--timeout", "50")
+    assert booted.returncode == 0, booted.stdout + booted.stderr
+    summary = json.loads((console.root / "run/accel-gpu/boot.json").read_text())
+    assert [entry["resident"] for entry in summary["residents"]] == ["settings", "mig"]
+    assert settings(console) == (500, 1500, 1)
+
+    console.sim.control("reboot")
+    (console.root / "proc/sys/kernel/random/boot_id").write_text("00000000-0000-4000-8000-000000000002\n")
+    assert settings(console) == (700, 0, 0)
+    assert console.type("boot", "--timeout", "50").returncode == 0
+    assert settings(console) == (500, 1500, 1)
+
+    stored.write_text(json.dumps({"version": 1, "options": {"settings": [{"gpus": "all", "power_limit": 9000}]}}))
+    booted = console.type("boot", "--timeout", "50")
+    summary = json.loads((console.root / "run/accel-gpu/boot.json").read_text())
+    assert (booted.returncode, summary["status"]) == (0, "incomplete")
+    assert "9000 W is out of range" in summary["message"]
+
+
 @pytest.mark.parametrize("words", [[], ["mig"], ["mig", "explode"], ["boot", "--on-failure", "explode"]])
 def test_wrong_usage(console: Console, words: list[str]) -> None:
     assert console.type(*words).returncode == 2

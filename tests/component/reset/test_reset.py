@@ -20,8 +20,9 @@ from ansible_collections.accel.gpu.plugins.module_utils._module.declare import d
 from ansible_collections.accel.gpu.plugins.module_utils._owners.objects import Allocation, Owner, Owners
 from ansible_collections.accel.gpu.plugins.module_utils._reset import core, probe
 from ansible_collections.accel.gpu.plugins.module_utils._settings import kept
+from ansible_collections.accel.gpu.plugins.module_utils._settings.decide import WISH_FILE as SETTINGS_FILE
 from ansible_collections.accel.gpu.tests.component.mig.changes import A100, DCGM, H100, PERSISTENCED, off, on, one
-from ansible_collections.accel.gpu.tests.component.mig.node import in_child
+from ansible_collections.accel.gpu.tests.component.mig.node import Json, in_child
 
 FABRIC_MANAGER = "nvidia-fabricmanager.service"
 # The addresses of the first two GPUs of a simulated node.
@@ -31,7 +32,7 @@ SPLIT = [on([one("3g.40gb", 4), one("1g.10gb", 1)])]
 
 def reset(node, gpus="all", check=False, **options):
     """The module's result, with `failed`, `msg` and `error` where it fails."""
-    result = {"changed": False}
+    result: Json = {"changed": False}
     ports = node.ports(check)
     with node.seen():
         try:
@@ -50,7 +51,7 @@ def good(node, gpus="all", **options):
     assert node.sim.show()["gpus"] == before["gpus"]
     done = reset(node, gpus, **options)
     assert not done.get("failed"), done.get("msg")
-    same = ("changed", "actions", "diff", "gpus", "deferred")
+    same = ("changed", "actions", "diff", "gpus_reset", "deferred")
     assert {key: seen[key] for key in same} == {key: done[key] for key in same}
     assert not node.has_journal and not node.files.exists(kept.PATH)
     return done
@@ -97,7 +98,7 @@ def test_geometry_and_settings_are_back_and_the_neighbour_is_left_alone(node, bo
     worker = made.occupy(0, 4)
     layouts, uuids, count = made.layouts(), made.mig_uuids(), resets(made)
     done = good(made, {"index": 1})
-    assert (done["changed"], done["gpus"], done["reboot_required"]) == (True, [uuid(made, 1)], False)
+    assert (done["changed"], done["gpus_reset"], done["reboot_required"]) == (True, [uuid(made, 1)], False)
     assert kinds(done) == ["reset_gpu", "reapply_settings", "note", "restore_layout"]
     assert (resets(made), made.layouts()) == ([count[0], count[1] + 1], layouts)
     assert power_limit(made, 1) == "250.00"
@@ -129,7 +130,7 @@ def test_a_busy_gpu_is_refused_and_its_process_lives(node):
     assert reset(made, check=True)["msg"] == result["msg"]
     os.kill(worker, 0)
     done = good(made, when_busy="defer")
-    assert (done["gpus"], done["deferred"], resets(made)) == ([uuid(made)], [uuid(made, 1)], [1, 0])
+    assert (done["gpus_reset"], done["deferred"], resets(made)) == ([uuid(made)], [uuid(made, 1)], [1, 0])
     assert [entry[2] for entry in made.workers()] == [worker]
 
 
@@ -307,7 +308,7 @@ def test_a_gpu_that_requires_a_reset_gives_no_answer_and_is_reset(node, selector
     made.sim.control("set 1 requires_reset 1")
     gpus = {"all": "all", "uuid": {"uuid": uuid(made, 1)}, "pci": {"pci": PCI[1]}, "index": {"index": 1}}[selector]
     done = good(made, gpus)
-    assert uuid(made, 1) in done["gpus"]
+    assert uuid(made, 1) in done["gpus_reset"]
     assert resets(made) == [int(selector == "all"), 1]
     with made.seen():
         assert not made.sim.smi("-i", "1", "-q").returncode
@@ -323,6 +324,25 @@ def test_a_silent_gpu_gets_its_geometry_from_the_stored_wish(node):
     assert made.layouts() == old
 
 
+@pytest.mark.parametrize(
+    ("wish", "limit", "told", "warned"),
+    [
+        ({"gpus": "all", "power_limit": 300}, "300.00", True, False),
+        ({"gpus": "all", "power_limit": 9000}, "700.00", False, True),
+        ({"gpus": {"model": "*A100*"}, "power_limit": 300}, "700.00", False, False),
+    ],
+    ids=["set", "refused", "not meant"],
+)
+def test_a_silent_gpu_gets_its_settings_from_the_stored_wish(node, wish, limit, told, warned):
+    made = made_of(node, f"{H100},{H100}")
+    made.files.write(SETTINGS_FILE, json.dumps({"version": 1, "options": {"settings": [wish]}}).encode())
+    made.sim.control("set 0 requires_reset 1")
+    done = good(made, {"index": 0})
+    assert ("deferred", "settings") in [(line["action"], line["object"]) for line in done["actions"]]
+    assert (power_limit(made, 0), power_limit(made, 1)) == (limit, "700.00")
+    assert (bool(done["settings_reapplied"]), bool(done["warnings"])) == (told, warned)
+
+
 def test_a_silent_gpu_that_somebody_has_open_is_busy(node, monkeypatch):
     monkeypatch.setattr(holders_probe, "_PAUSE", 0)
     made = made_of(node, f"{H100},{H100}")
@@ -331,7 +351,7 @@ def test_a_silent_gpu_that_somebody_has_open_is_busy(node, monkeypatch):
     result = reset(made, {"index": 1})
     assert result["error"]["kind"] == "busy"
     assert "it gives no answer, and Xorg (PID 4711) has a GPU open that gives none; stop it" in result["msg"]
-    assert good(made, when_busy="defer")["gpus"] == [uuid(made)]
+    assert good(made, when_busy="defer")["gpus_reset"] == [uuid(made)]
 
 
 def test_a_gpu_off_the_bus_needs_a_reboot(node):
@@ -351,6 +371,30 @@ def test_the_stored_wish_decides_where_it_says_something_else(node):
     made.make(SPLIT)
     good(made)
     assert made.layouts()[0][2][0][0] == "3g.40gb" and len(made.layouts()[0][2]) == 1
+
+
+@pytest.mark.parametrize("board", [A100, H100])
+@pytest.mark.parametrize(("stands", "wish"), [([off()], SPLIT), (SPLIT, [off()])], ids=["on", "off"])
+def test_the_mode_of_the_stored_wish_comes_with_one_reset(node, board, stands, wish):
+    made = made_of(node, board)
+    made.make(wish)
+    wished = made.layouts()
+    made.make(stands)
+    made.files.write(WISH_FILE, json.dumps({"version": 1, "options": {"geometry": wish}}).encode())
+    made.sim.smi("-i", "0", "-pl", "250", check=True)
+    count = resets(made)[0]
+    good(made)
+    assert (made.layouts(), resets(made)) == (wished, [count + 1])
+    assert power_limit(made, 0) == "250.00"
+
+
+def test_a_gpu_that_hangs_needs_a_reboot(node):
+    made = made_of(node, f"{H100},{H100}")
+    made.deadline = 0.3
+    made.sim.control("set 1 hung 1")
+    result = reset(made, {"index": 1})
+    assert (result["error"]["kind"], resets(made)) == ("blocked", [0, 0])
+    assert "the GPU cannot be reset: it does not even tell its UUID and PCI address" in result["msg"]
 
 
 def test_a_layout_that_satisfies_the_stored_wish_keeps_its_places(node):

@@ -24,11 +24,11 @@ VIRTUALIZATION = ("none", "passthrough", "vgpu")
 DEFAULT_DRIVER = "580.126.16"
 MAX_GPUS = 16
 # node: the driver is part of the image. driver…: it comes from packages of the lab's repositories.
-IMAGES = ("node", "driver", "driver13")
+IMAGES = ("node", "driver", "driver13", "el", "suse")
 # the machine's mirror, or the lab's own archive and nothing from outside
 SOURCES = ("machine", "lab")
 # what a node says it is; empty: what it is
-SYSTEMS = ("", "ubuntu2204", "ubuntu2404", "ubuntu2604")
+SYSTEMS = ("", "ubuntu2204", "ubuntu2404", "ubuntu2604", "rocky8", "rocky10")
 KERNELS = ("running", "next")
 SWITCH = re.compile(r"(?P<device>[0-9a-f]{4})(?:\*(?P<count>[1-9][0-9]?))?")
 BOARD = re.compile(r"(?P<key>[a-z0-9][a-z0-9-]*)(?:\*(?P<count>[1-9][0-9]?))?")
@@ -117,6 +117,8 @@ def _machine(host: str, variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """What matters where the driver comes from packages."""
     image = _choice(host, variables, "lab_image", IMAGES)
     system = _choice(host, variables, "lab_os", SYSTEMS)
+    if system.startswith("rocky") != (image == "el") and system:
+        raise LabError(f"{host}: lab_os {system!r} does not go with lab_image {image!r}")
     kernels = _words(host, variables, "lab_kernels") or ("running",)
     if any(one not in KERNELS for one in kernels):
         raise LabError(f"{host}: lab_kernels is {list(kernels)}; it must list words out of {', '.join(KERNELS)}")
@@ -132,7 +134,7 @@ def _machine(host: str, variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "image": image,
         "os": system,
         # Debian's packages are not what an Ubuntu has
-        "sources": "lab" if system else _choice(host, variables, "lab_sources", SOURCES),
+        "sources": "lab" if system or image in ("el", "suse") else _choice(host, variables, "lab_sources", SOURCES),
         "kernels": kernels,
         "nvswitches": tuple(switches),
         "nouveau": _switch(host, variables, "lab_nouveau"),

@@ -36,10 +36,14 @@ BINARY, TEXT, POSITIVE_CERTIFICATION = 0x00, 0x01, 0x13
 
 @dataclasses.dataclass(frozen=True)
 class Key:
-    """An RSA key with one user id. `digest` is that of its own and of all its signatures; 0 days: it never expires."""
+    """An RSA key with one user id; 0 days: it never expires.
+
+    `bound_by` is the digest of the signature by which the key vouches for itself; all others are SHA-512. That NVIDIA's
+    old key is bound by SHA-1 is why Debian 13 refuses it.
+    """
 
     name: str
-    digest: str = "sha512"
+    bound_by: str = "sha512"
     valid_days: int = 0
 
     @property
@@ -80,14 +84,18 @@ class Key:
 
     def detached(self, data: bytes) -> str:
         """Release.gpg of a Release file, repomd.xml.asc of a repomd.xml."""
-        return _armor("SIGNATURE", self._signature(BINARY, data, [], SIGNED_AT))
+        return _armor("SIGNATURE", self._signature(BINARY, data, SIGNED_AT))
+
+    def signature(self, data: bytes) -> bytes:
+        """A detached signature in binary, as an rpm carries it."""
+        return self._signature(BINARY, data, [], SIGNED_AT)
 
     def clear(self, text: str) -> str:
         """InRelease of a Release file: the text with its signature below."""
         lines = [line.rstrip() for line in text.rstrip("\n").split("\n")]
-        signature = self._signature(TEXT, "\r\n".join(lines).encode(), [], SIGNED_AT)
+        signature = self._signature(TEXT, "\r\n".join(lines).encode(), SIGNED_AT)
         shown = "\n".join(f"- {line}" if line.startswith("-") else line for line in lines)
-        head = f"-----BEGIN PGP SIGNED MESSAGE-----\nHash: {self.digest.upper()}\n\n"
+        head = "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n"
         return f"{head}{shown}\n{_armor('SIGNATURE', signature)}"
 
     def _certified(self) -> bytes:
@@ -97,14 +105,18 @@ class Key:
         if self.valid_days:
             extra.append(_subpacket(9, struct.pack(">I", self.valid_days * DAY)))
         signed = _framed(self.body) + struct.pack(">BI", 0xB4, len(name)) + name
-        return _packet(USER_ID, name) + self._signature(POSITIVE_CERTIFICATION, signed, extra, KEY_CREATED)
+        return _packet(USER_ID, name) + self._signature(
+            POSITIVE_CERTIFICATION, signed, KEY_CREATED, extra, self.bound_by
+        )
 
-    def _signature(self, kind: int, data: bytes, extra: t.Sequence[bytes], when: int) -> bytes:
-        number, prefix = HASHES[self.digest]
+    def _signature(
+        self, kind: int, data: bytes, when: int, extra: t.Sequence[bytes] = (), name: str = "sha512"
+    ) -> bytes:
+        number, prefix = HASHES[name]
         print_ = bytes.fromhex(self.fingerprint)
         hashed = _subpacket(33, b"\x04" + print_) + _subpacket(2, struct.pack(">I", when)) + b"".join(extra)
         head = struct.pack(">BBBBH", 4, kind, RSA, number, len(hashed)) + hashed
-        digest = hashlib.new(self.digest, data + head + struct.pack(">BBI", 4, 0xFF, len(head))).digest()
+        digest = hashlib.new(name, data + head + struct.pack(">BBI", 4, 0xFF, len(head))).digest()
         unhashed = _subpacket(16, print_[-8:])
         n, _e, d = self.numbers[:3]
         size = (n.bit_length() + 7) // 8

@@ -81,6 +81,7 @@ class Repository:
     signed: t.Mapping[str, str]
     suite: str = ""
     components: tuple[str, ...] = ()
+    module: str = ""  # of dnf, whose streams its packages are in
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,7 +146,14 @@ def order(version: str) -> tuple[int, ...]:
 def _repository(name: str, row: Row) -> Repository:
     words = {key: tuple(row.get(key, ())) for key in ("sets", "components")}
     return Repository(
-        name, row["format"], row["path"], words["sets"], row["signed"], row.get("suite", ""), words["components"]
+        name,
+        row["format"],
+        row["path"],
+        words["sets"],
+        row["signed"],
+        row.get("suite", ""),
+        words["components"],
+        row.get("module", ""),
     )
 
 
@@ -183,9 +191,10 @@ def _package(the_set: Row, key: str, row: Row, driver: str, kernels: Kernels, wo
     kernel = kernels.of(word) if word else ""
 
     def fill(text: str) -> str:
-        return string.Template(text).substitute(
-            version=version, branch=branch, full=full, kernel=kernel, running=kernels.running, next=kernels.next
-        )
+        words = {"kernel": kernel, "running": kernels.running, "next": kernels.next}
+        # what no name of a package may hold
+        words = {key: value.lower().replace("_", "-") for key, value in words.items()}
+        return string.Template(text).substitute(version=version, branch=branch, full=full, **words)
 
     return Package(
         name=fill(row.get("name", key)),

@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import json
 import sys
+import typing as t
 from pathlib import Path
 
 import yaml
@@ -65,17 +66,22 @@ def load(name: str = "node", gpusim_out: Path = BUILD / "gpusim", host_suite: st
         entries += tree(IMAGE / overlay, "")
     entries += gpusim_entries(gpusim_out)
     if image.get("repositories"):
-        entries += repos.entries()
+        entries += repos.entries(kind=image["repositories"])
     return Recipe(
         name=name,
         base=image["base"],
         suite=suite if suite in suites else suites[0],
         components=tuple(base["components"]),
-        packages=tuple(sorted(base["packages"])),
+        packages=tuple(sorted(_flat(base["packages"]))),
         exclude=tuple(base["exclude"]),
         setup=b"".join((IMAGE / part).read_bytes() for part in image["setup"]),
         entries=tuple(entries),
     )
+
+
+def _flat(words: t.Sequence[t.Any]) -> list[str]:
+    """A list of packages may have another base's list in it."""
+    return [one for word in words for one in (_flat(word) if isinstance(word, list) else [word])]
 
 
 def gpusim_entries(out: Path) -> list[Entry]:

@@ -33,10 +33,11 @@ class Node:
     """One running node and how to run commands in it."""
 
     host: str
+    scenario: str = SCENARIO
 
     @property
     def name(self) -> str:
-        return nodes.container_name(SCENARIO, self.host)
+        return nodes.container_name(self.scenario, self.host)
 
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
         argv = ["docker", "exec", self.name, "/bin/sh", "-c", command]
@@ -52,4 +53,4 @@ class Node:
         return json.loads(self.out("gpusim show --json"))
 
     def restart(self, hard: bool = False) -> nodes.Started:
-        return nodes.restart(SCENARIO, self.host, hard)
+        return nodes.restart(self.scenario, self.host, hard)

@@ -22,6 +22,11 @@ static void power_limit(void)
     CHECK(limit == 500000);
     CHECK_CALL(nvmlDeviceGetEnforcedPowerLimit(device(H100), &limit));
     CHECK(limit == 450500);
+    CHECK(control("set 1 power_limit_step 5") == GPUSIM_OK);
+    CHECK_CALL(nvmlDeviceSetPowerManagementLimit(device(H100), 503999));
+    CHECK_CALL(nvmlDeviceGetPowerManagementLimit(device(H100), &limit));
+    CHECK(limit == 500000);
+    CHECK(control("set 1 power_limit_step 0") == GPUSIM_OK);
     setenv("GPUSIM_EUID", "1000", 1);
     CHECK(nvmlDeviceSetPowerManagementLimit(device(H100), 600000) == NVML_ERROR_NO_PERMISSION);
     setenv("GPUSIM_EUID", "0", 1);
@@ -57,6 +62,11 @@ static void clocks(void)
     CHECK_CALL(nvmlDeviceResetGpuLockedClocks(device(A100)));
     CHECK_CALL(nvmlDeviceGetClockInfo(device(A100), NVML_CLOCK_GRAPHICS, &clock));
     CHECK(clock == 210);
+    /* nvml.h: for Ampere or newer */
+    CHECK(nvmlDeviceSetMemoryLockedClocks(device(T4), 405, 5001) == NVML_ERROR_NOT_SUPPORTED);
+    CHECK(nvmlDeviceResetMemoryLockedClocks(device(T4)) == NVML_ERROR_NOT_SUPPORTED);
+    CHECK_CALL(nvmlDeviceSetMemoryLockedClocks(device(A100), 1593, 1593));
+    CHECK_CALL(nvmlDeviceResetMemoryLockedClocks(device(A100)));
 }
 
 #pragma GCC diagnostic push

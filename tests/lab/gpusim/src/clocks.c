@@ -273,6 +273,8 @@ nvmlReturn_t nvmlDeviceSetMemoryLockedClocks(nvmlDevice_t device, unsigned int m
 
     GS_ENTER_DEVICE(c, device, minMemClockMHz <= maxMemClockMHz, GS_GPU_ONLY);
     board = gs_board_of(c.gpu);
+    if (board->architecture < NVML_DEVICE_ARCH_AMPERE) /* the header: Ampere or newer */
+        return gs_leave(&c, NVML_ERROR_NOT_SUPPORTED);
     c.gpu->values[V_LOCK_MEMORY_MIN] = nearest_memory(board, minMemClockMHz);
     c.gpu->values[V_LOCK_MEMORY_MAX] = nearest_memory(board, maxMemClockMHz);
     return gs_leave(&c, NVML_SUCCESS);
@@ -281,6 +283,8 @@ nvmlReturn_t nvmlDeviceSetMemoryLockedClocks(nvmlDevice_t device, unsigned int m
 nvmlReturn_t nvmlDeviceResetMemoryLockedClocks(nvmlDevice_t device)
 {
     GS_ENTER_DEVICE(c, device, 1, GS_GPU_ONLY | GS_ROOT);
+    if (gs_board_of(c.gpu)->architecture < NVML_DEVICE_ARCH_AMPERE)
+        return gs_leave(&c, NVML_ERROR_NOT_SUPPORTED);
     c.gpu->values[V_LOCK_MEMORY_MIN] = c.gpu->values[V_LOCK_MEMORY_MAX] = 0;
     return gs_leave(&c, NVML_SUCCESS);
 }

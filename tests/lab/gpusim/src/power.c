@@ -42,11 +42,15 @@ nvmlReturn_t nvmlDeviceGetPowerManagementLimitConstraints(nvmlDevice_t device, u
 static nvmlReturn_t set_limit(struct gs_call *call, unsigned int milliwatts)
 {
     const struct gs_board *board = gs_board_of(call->gpu);
+    int64_t step = call->gpu->values[V_POWER_STEP];
 
     if (call->st->virt == GS_VIRT_VGPU)
         return NVML_ERROR_NOT_SUPPORTED;
     if (milliwatts < board->power_min_w * 1000 || milliwatts > board->power_max_w * 1000)
         return NVML_ERROR_INVALID_ARGUMENT;
+    /* No source says in which steps boards work, so there are none before a test asks for some. */
+    if (step > 0)
+        milliwatts -= milliwatts % (unsigned int)step;
     call->gpu->values[V_POWER_LIMIT] = milliwatts;
     return NVML_SUCCESS;
 }

@@ -87,6 +87,7 @@
     row(V_PERSISTENCE, "persistence_mode", 1, 'P')                \
     row(V_COMPUTE_MODE, "compute_mode", 1, 'S')                   \
     row(V_POWER_LIMIT, "power_limit", 1000, 'S')                  \
+    row(V_POWER_STEP, "power_limit_step", 1000, 'I')              \
     row(V_APP_GRAPHICS, "application_clock_graphics", 1, 'S')     \
     row(V_APP_MEMORY, "application_clock_memory", 1, 'S')         \
     row(V_LOCK_GPU_MIN, "locked_gpu_clock_min", 1, 'S')           \

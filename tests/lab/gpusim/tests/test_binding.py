@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import typing as t
@@ -106,6 +107,21 @@ def test_life_of_an_instance(node: NodeMaker) -> None:
     assert seen["gi busy"] == "code 19"
     assert seen["end"] == [0, 0]
     assert seen["stale"] == "code 2"
+
+
+def test_library_has_the_version_of_its_file(node: NodeMaker, tmp_path: Path) -> None:
+    """As packages install it; under the module of another version it says so."""
+    real = tmp_path / "libnvidia-ml.so.580.95.05"
+    shutil.copy(LIBRARY, real)
+    (tmp_path / LIBRARY.name).symlink_to(real.name)
+    sim = node("t4", driver="590.48.01")
+    sim.env["LD_LIBRARY_PATH"] = str(tmp_path)
+    sim.control("node kernel_driver 580.95.05")
+    versions = "print(json.dumps({'is': [N.nvmlSystemGetDriverVersion(), N.nvmlSystemGetNVMLVersion()]}))"
+    assert run(sim, versions) == {"is": ["580.95.05", "580.95.05"]}
+    sim.control("node kernel_driver 590.48.01")
+    done = sim.run(sys.executable, "-c", HEAD)
+    assert "NVMLError_LibRmVersionMismatch" in done.stdout
 
 
 def test_every_function_of_the_header_is_exported() -> None:

@@ -15,6 +15,7 @@ from ansible_collections.accel.gpu.plugins.callback.summary import (
     geometry,
     gpu_rows,
     message,
+    setting_rows,
     table,
     why,
     wish_rows,
@@ -74,6 +75,31 @@ def test_a_wish_that_is_only_stored_is_told():
     assert wish_rows("node-1", result) == [("node-1", "stored wish", "-", "yes", "write_wish: it differs")]
     assert wish_rows("node-1", {**result, "actions": [stored, made]}) == []
     assert wish_rows("node-1", {**result, "actions": [kept]}) == []
+
+
+SET = [
+    {"action": "set_setting", "gpu": "GPU-1", "object": "power_limit 150 W", "reason": "wished by settings[0]"},
+    {"action": "set_setting", "gpu": "GPU-1", "object": "ecc off", "reason": "wished by settings[1]; it is on"},
+    {"action": "keep", "gpu": "GPU-1", "object": "compute_mode default", "reason": "is as settings[0] wishes"},
+]
+
+
+def test_settings_are_a_row_of_their_own():
+    told = "power_limit 150 W, ecc off: wished by settings[0]"
+    assert setting_rows("node-1", {"gpus": [GPU], "actions": SET}) == [
+        ("node-1", "0000:10:00.0 NVIDIA A30", "-", "yes", told)
+    ]
+    assert setting_rows("node-1", {"gpus": [GPU], "actions": SET[2:]}) == []
+    assert setting_rows("node-1", {"gpus": [GPU], "actions": SET, "failed": True}) == []
+
+
+def test_settings_alone_make_a_table_and_their_owed_states_are_told(shown):
+    callback, lines = shown
+    done = ended("accel.gpu.gpu_settings", subject="settings", gpus=[GPU], actions=SET, reset_required=["GPU-1"])
+    callback.v2_runner_on_ok(done)
+    callback.v2_playbook_on_stats(SimpleNamespace(processed={"node-1": 1}))
+    assert any("power_limit 150 W, ecc off" in line for line in lines)
+    assert lines[-1] == "owed to node-1: reset of GPU-1: its pending ECC mode waits for it"
 
 
 def ended(action, **result):

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._holders import probe as holders
-from ansible_collections.accel.gpu.plugins.module_utils._holders.objects import Holder
+from ansible_collections.accel.gpu.plugins.module_utils._holders.objects import Holder, Holders
 from ansible_collections.accel.gpu.plugins.module_utils._nvml.objects import Gpu, Process, Snapshot
 
 GPUS = tuple(Gpu(uuid=f"GPU-{n}", index=n, name="x", pci=f"0000:0{n}:00.0", device_id="", minor=n) for n in (0, 1))
@@ -111,3 +111,27 @@ def test_reset_needs_nvidia_smi(node):
     with open(os.path.join(node.root, "usr/bin/nvidia-smi"), "w", encoding="utf-8"):
         pass
     assert holders.probe(node.ports, SNAPSHOT).reset_reachable is True
+
+
+def test_who_has_only_a_gpu_without_an_answer_open_holds_no_other(node):
+    node.process(80, "Xorg", ["/dev/nvidia7"])
+    node.process(81, "nv-hostengine", ["/dev/nvidia7"], "0::/system.slice/nvidia-dcgm.service")
+    assert holders.probe(node.ports, SNAPSHOT).unknown == ()
+    assert [str(one.name) for one in holders.strangers(node.root, SNAPSHOT)] == ["Xorg"]
+
+
+@pytest.mark.parametrize(("resets", "held"), [(None, ()), (["GPU-1"], ("GPU-1",))])
+def test_kernel_mode_setting_holds_what_is_reset(node, resets, held):
+    folder = os.path.join(node.root, "sys/module/nvidia_drm/parameters")
+    os.makedirs(folder)
+    with open(os.path.join(folder, "modeset"), "w", encoding="utf-8") as handle:
+        handle.write("Y\n")
+    found = holders.probe(node.ports, SNAPSHOT, resets)
+    assert tuple(one.devices for one in found.unknown) == ((held,) if held else ())
+
+
+def test_units_to_stop_and_those_in_the_way_are_told_by_gpu():
+    known = (Holder("a", "a.service", devices=("GPU-0",)), Holder("b", "b.service"), Holder("c", pid=3))
+    found = Holders(known, unknown=(Holder("x", devices=("GPU-1",)),))
+    assert (found.stops("GPU-0"), found.stops("GPU-1")) == (("a.service", "b.service"), ("b.service",))
+    assert [str(one) for one in found.in_the_way("GPU-1")] == ["x", "c (PID 3)"]

@@ -15,7 +15,7 @@ from ansible_collections.accel.gpu.plugins.module_utils._nvml.objects import (
     Snapshot,
 )
 from ansible_collections.accel.gpu.plugins.module_utils._owners.objects import Allocation, Owners
-from ansible_collections.accel.gpu.plugins.module_utils._owners.resolve import resolve
+from ansible_collections.accel.gpu.plugins.module_utils._owners.resolve import resolve, unmatched
 
 
 def instance(number, profile, start, *compute):
@@ -79,3 +79,9 @@ def test_devices_in_the_owners_words(device, uuids):
 def test_two_owners_of_one_device_are_both_named():
     claims = (Allocation("pod a", "MIG-a"), Allocation("Slurm job 3", "GPU-split"))
     assert resolve(Owners(allocations=claims), NODE)["MIG-a"] == claims
+
+
+def test_what_no_answering_gpu_has_may_be_on_one_without_an_answer():
+    devices = ("GPU-plain", "GPU-gone", "MIG-a", "MIG-gone", "minor:0", "minor:7", "all")
+    owners = Owners(allocations=tuple(Allocation("kubelet", device) for device in devices))
+    assert [one.device for one in unmatched(owners, NODE)] == ["GPU-gone", "MIG-gone", "minor:7", "all"]

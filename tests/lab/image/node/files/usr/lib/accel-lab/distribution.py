@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import typing as t
 from pathlib import Path
@@ -22,6 +23,7 @@ UBUNTU = {
     "ubuntu2404": ("24.04", "24.04.3 LTS (Noble Numbat)", "noble"),
     "ubuntu2604": ("26.04", "26.04 LTS (Resolute Raccoon)", "resolute"),
 }
+ROCKY = {"8": "8.10 (Green Obsidian)", "10": "10.0 (Red Quartz)"}
 COMPONENTS = {"debian": "main contrib non-free non-free-firmware", "ubuntu": "main restricted"}
 KERNEL_NEXT = "-lab-amd64"
 
@@ -32,6 +34,10 @@ def take_on(wish: t.Mapping[str, t.Any]) -> None:
     if mark.exists():
         return
     sim.put(mark, f"{wish['os'] or 'its own'}\n")
+    if wish["image"] in ("el", "suse"):
+        if wish["os"]:
+            rocky(wish["os"].replace("rocky", ""))
+        return
     if wish["os"]:
         name(*UBUNTU[wish["os"]])
     if wish["sources"] == "lab":
@@ -54,6 +60,15 @@ def name(version: str, long: str, code: str) -> None:
     sim.put(OS_RELEASE, "".join(f'{key}="{value}"\n' for key, value in rows.items()))
     lsb = {"ID": "Ubuntu", "RELEASE": version, "CODENAME": code, "DESCRIPTION": f'"{rows["PRETTY_NAME"]}"'}
     sim.put(LSB_RELEASE, "".join(f"DISTRIB_{key}={value}\n" for key, value in lsb.items()))
+
+
+def rocky(major: str) -> None:
+    """Another release of the family than the image's."""
+    text = OS_RELEASE.read_text()
+    text = re.sub(r'"9\.6 \(Blue Onyx\)"', f'"{ROCKY[major]}"', text)
+    text = re.sub(r'(VERSION_ID=)"9\.6"', rf'\g<1>"{ROCKY[major].split()[0]}"', text)
+    sim.put(OS_RELEASE, text.replace("platform:el9", f"platform:el{major}").replace("9.6 (Blue Onyx)", ROCKY[major]))
+    sim.put(Path("/etc/dnf/vars/releasever"), f"{major}\n")
 
 
 def sources(archive: str) -> None:

@@ -83,8 +83,10 @@ def disk(options: argparse.Namespace) -> None:
     if options.what == "free":
         subprocess.run(["umount", str(ARCHIVES)], check=True)
         return
-    # one page, and nothing fits into it
+    # one page, which is taken
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(ARCHIVES)], check=True)
+    (ARCHIVES / "partial").mkdir()
+    (ARCHIVES / "filler").write_text("full")
 
 
 def lock(options: argparse.Namespace) -> None:

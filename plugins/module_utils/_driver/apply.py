@@ -1,0 +1,207 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Apply a driver plan: journal, steps, verification; on failure what was there before again. PRIVATE to the collection.
+
+Where even the old state could not be had, the error says what is missing, and the journal stays so that the next run
+tries again. Success is never reported for what is not there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+from dataclasses import dataclass, field
+
+from .._boot import boot_id
+from .._errors import VerifyError
+from .._packages.objects import Transaction
+from . import apply_keep, initramfs, record
+from .apply_back import give_up
+from .apply_gpus import Gpus
+from .apply_walk import Walker, words
+from .record import Journal, Recorded
+from .steps import (
+    ChangePackages,
+    HoldPackages,
+    LoadModules,
+    RebuildInitramfs,
+    ReloadModules,
+    RemoveFile,
+    SetUnit,
+    Step,
+    UnholdPackages,
+    WriteFile,
+)
+
+if t.TYPE_CHECKING:
+    from .._packages.probe import Manager
+    from .._ports import Ports
+    from .model import Node
+
+# Reads the node again and says what the wish still asks of it.
+Again = t.Callable[[], t.Tuple["Node", t.Sequence[Step]]]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What `apply` needs. `transaction` is what the change of packages does, `earlier` the journal of an interrupted
+    run. Without `remembers` the record of the way back stays as it is (a run that goes that way). `state` is what is
+    ours on the node afterwards; None: as before. `own_holds` may be broken by the change."""
+
+    steps: t.Tuple[Step, ...]
+    node: Node
+    again: Again
+    transaction: Transaction = Transaction()
+    flavour: t.Optional[str] = None
+    stream: t.Optional[str] = None
+    earlier: t.Optional[Journal] = None
+    remembers: bool = True
+    state: t.Optional[t.Mapping[str, t.Any]] = None
+    own_holds: t.AbstractSet[str] = frozenset()
+
+    def of(self, *kinds: t.Type[t.Any]) -> t.List[t.Any]:
+        return [step for step in self.steps if isinstance(step, kinds)]
+
+
+@dataclass(frozen=True)
+class Done:
+    """The node afterwards. `reload` says why modules were not reloaded."""
+
+    node: Node
+    warnings: t.Tuple[str, ...] = ()
+    reload: t.Tuple[str, ...] = ()
+    reapplied: t.Tuple[str, ...] = ()
+    seconds: t.Mapping[str, float] = field(default_factory=dict)
+
+
+def apply(change: Change, ports: Ports, manager: Manager) -> Done:
+    """Does the change and verifies it. The facts of an AccelError are `step`, `restored`, `changed` and `cause`."""
+    gpus = Gpus(ports)
+    reloads = change.of(ReloadModules)
+    walker = Walker(ports, manager, _begin(change, ports), change.own_holds)
+    try:
+        if not all(step.download for step in change.of(ChangePackages)):
+            _remember(change, ports, manager, walker)
+        if reloads:
+            gpus.take(reloads[0].stop)
+        walker.walk(with_owed(change.steps, walker.journal.initramfs))
+        walker.start_left()
+        gpus.back()
+        node = _verify(change, walker, gpus)
+    except BaseException as error:
+        raise give_up(error, walker, gpus) from error
+    state = record.read_state(ports.files) if change.state is None else change.state
+    if state:
+        # A later look at the same image then needs not unpack it.
+        state = {**state, "initramfs": initramfs.remember((node.running, node.next))}
+    record.write_state(ports.files, state)
+    record.remove_journal(ports.files)
+    return Done(node, (*walker.told, *gpus.lost), tuple(walker.reload), tuple(gpus.told), walker.seconds)
+
+
+def _begin(change: Change, ports: Ports) -> Journal:
+    """The journal. Of an interrupted run it keeps what that run found: the half-way state is no way back."""
+    journal = Journal(boot_id(ports.files), record.BEFORE, recorded_of(change, ports))
+    if change.earlier is not None:
+        before = merged(change.earlier.before, journal.before)
+        same_boot = change.earlier.boot_id == journal.boot_id
+        units = change.earlier.units if same_boot else ()
+        journal = dataclasses.replace(journal, before=before, initramfs=change.earlier.initramfs, units=units)
+    record.write_journal(ports.files, journal)
+    if change.state is not None:
+        # Before the first package: a run that dies must not forget what it put there.
+        record.write_state(ports.files, record.united(record.read_state(ports.files), change.state))
+    return journal
+
+
+def with_owed(steps: t.Sequence[Step], kernels: t.Sequence[str]) -> t.Tuple[Step, ...]:
+    """The steps, and in its place the initramfs that an interrupted run left undone. Pure."""
+    planned = [step.kernel for step in steps if isinstance(step, RebuildInitramfs)]
+    owed = [RebuildInitramfs(kernel) for kernel in kernels if kernel not in planned]
+    late = (SetUnit, LoadModules, ReloadModules)
+    place = next((number for number, step in enumerate(steps) if isinstance(step, late)), len(steps))
+    return (*steps[:place], *owed, *steps[place:])
+
+
+def merged(earlier: Recorded, later: Recorded) -> Recorded:
+    """What the earlier one says counts; of what it does not name the later one tells. Pure."""
+    known = {*earlier.packages, *earlier.added}
+    more = {name: version for name, version in later.packages.items() if name not in known}
+    return dataclasses.replace(
+        earlier,
+        packages={**more, **earlier.packages},
+        added=tuple(sorted({*earlier.added, *(name for name in later.added if name not in known)})),
+        holds=tuple(sorted({*earlier.holds, *(name for name in later.holds if name in more)})),
+        files={**later.files, **earlier.files},
+        units={**later.units, **earlier.units},
+    )
+
+
+def recorded_of(change: Change, ports: Ports) -> Recorded:
+    """What is there now, as far as the steps would change it: packages that have nothing to do with the driver, and
+    those of the driver's neighbours, may change later and are none of the way back."""
+    node, changes = change.node, change.transaction.changes
+    named = {name for step in change.of(HoldPackages, UnholdPackages) for name in step.names}
+    paths = [step.path for step in change.of(WriteFile, RemoveFile)]
+    units = [node.units[step.name] for step in change.of(SetUnit) if step.name in node.units]
+    return Recorded(
+        since=record.now(),
+        version=node.loaded.version if node.loaded else node.library,
+        flavour=change.flavour,
+        packages={one.name: one.before for one in changes if one.before is not None},
+        added=tuple(sorted(one.name for one in changes if one.before is None)),
+        holds=tuple(sorted(node.holds & (named | {one.name for one in changes}))),
+        stream=change.stream,
+        files={path: ports.files.read_text(path) for path in paths},
+        units={unit.name: (unit.enabled, unit.active) for unit in units},
+        state=record.read_state(ports.files),
+        modules=(*node.loaded.dependents, "nvidia") if node.loaded else (),
+    )
+
+
+def _remember(change: Change, ports: Ports, manager: Manager, walker: Walker) -> None:
+    """The way back, before the first package changes: the old packages' files, and the record that names them."""
+    before = walker.journal.before
+    going = [one for one in manager.installed(sorted(before.packages)) if before.packages[one.name] == one.version]
+    kept = {**before.kept, **apply_keep.keep(ports, manager.kind, going)}
+    before = dataclasses.replace(before, kept=kept)
+    walker.note(before=before)
+    if change.remembers:
+        record.write_record(ports.files, before)
+        apply_keep.prune(ports, list(kept.values()))
+    lacking = sorted(set(before.packages) - set(kept))
+    if lacking:
+        walker.told.append(
+            f"the files of the installed {', '.join(lacking)} could not be had; the way back to them exists only as "
+            "long as a repository has these versions"
+        )
+
+
+def _verify(change: Change, walker: Walker, gpus: Gpus) -> Node:
+    node, left = change.again()
+    left = [step for step in left if not (walker.reload and isinstance(step, ReloadModules))]
+    problem = _missing(left)
+    if not problem and change.of(LoadModules, ReloadModules) and not walker.reload:
+        problem = _not_loaded(node) or "; ".join(gpus.silent(node.gpus))
+    if problem:
+        raise VerifyError(
+            f"all steps succeeded, yet {problem}; see the package manager's log and journalctl -k, run again, report "
+            "it if it stays",
+            wanted=change.node.library,
+            found=node.library,
+        )
+    return node
+
+
+def _missing(left: t.Sequence[Step]) -> str:
+    return f"the wish still asks for {words(left[0])}" if left else ""
+
+
+def _not_loaded(node: Node) -> str:
+    if node.loaded is None:
+        return "no NVIDIA module is loaded"
+    if node.library is not None and node.loaded.version != node.library:
+        return f"the loaded module is {node.loaded.version} and the library {node.library}"
+    return ""

@@ -1,0 +1,66 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The GPUs across a reload of the driver: what is set on them, and whether they answer afterwards. PRIVATE."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._errors import AccelError
+from .._settings.kept import KeptSettings
+
+if t.TYPE_CHECKING:
+    from .._ports import Ports
+    from .model import PciDevice
+
+
+class Gpus:
+    """Power limit, clocks and modes fall back with the driver (live_node rule 14): `take` before the first package
+    changes, because a library that differs from the module answers nothing; `back` after the modules are loaded."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._session = ports.open_nvml()
+        self._kept = KeptSettings(ports, self._session)
+        self._taken: t.List[str] = []
+        self._unknown: t.List[str] = []
+
+    @property
+    def told(self) -> t.List[str]:
+        """Sentences for settings that were set again."""
+        return list(self._kept.told)
+
+    @property
+    def lost(self) -> t.List[str]:
+        """Sentences for settings that were not."""
+        return [*self._unknown, *self._kept.lost]
+
+    def take(self, stopped: t.Collection[str]) -> None:
+        try:
+            for gpu in self._session.snapshot(("identity",)).gpus:
+                self._kept.read(gpu.uuid, stopped)
+                self._kept.keep(gpu.uuid)
+                self._taken.append(gpu.uuid)
+        except AccelError as error:
+            self._unknown.append(f"settings of the GPUs could not be read before the driver changed: {error.message}")
+        self._session.release()
+
+    def back(self) -> None:
+        for uuid in self._taken:
+            self._kept.bring_back(uuid)
+        self._session.release()
+
+    def silent(self, devices: t.Sequence[PciDevice]) -> t.List[str]:
+        """A sentence for each GPU of the driver that does not answer."""
+        try:
+            seen = self._session.snapshot(("identity",))
+        except AccelError as error:
+            return [error.message]
+        finally:
+            self._session.release()
+        answering = {gpu.pci for gpu in seen.gpus}
+        failed = {failure.pci: failure.message for failure in seen.failures}
+        # A GPU that another driver has (vfio-pci) is not ours to ask.
+        ours = [device.address for device in devices if device.driver in (None, "nvidia")]
+        return [f"GPU {pci}: {failed.get(pci, 'gives no answer')}" for pci in ours if pci not in answering]

@@ -1,0 +1,210 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Walk the steps of a driver plan through the ports, one after the other. Decides nothing. PRIVATE."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import typing as t
+
+from .._errors import AccelError, ApplyError
+from .._holders import apply as holders
+from .._packages.objects import Request, Transaction
+from . import apply_enrolment, apply_modules, record
+from .plan_names import is_pinning
+from .record import Journal
+from .steps import (
+    ChangePackages,
+    HoldPackages,
+    LoadModules,
+    PrepareEnrolment,
+    RebuildInitramfs,
+    RefreshIndex,
+    ReloadModules,
+    RemoveFile,
+    SetUnit,
+    Step,
+    UnholdPackages,
+    WriteFile,
+)
+
+if t.TYPE_CHECKING:
+    from .._packages.probe import Manager
+    from .._ports import Ports
+
+INITRAMFS_SECONDS = 900.0  # with all modules of a large kernel and slow disks; not a measured figure
+UNIT_SECONDS = 90.0  # systemd's own default for starting a service
+
+
+# What a report tells the seconds of. Modules of DKMS are built by the scripts of their package.
+PHASES: t.Mapping[type, str] = {
+    ChangePackages: "install",
+    RebuildInitramfs: "initramfs",
+    LoadModules: "reload",
+    ReloadModules: "reload",
+    SetUnit: "units",
+}
+
+
+class StepError(Exception):
+    """`step` failed because of `cause`."""
+
+    def __init__(self, step: Step, cause: AccelError) -> None:
+        super().__init__(cause.message)
+        self.step = step
+        self.cause = cause
+
+
+class Walker:
+    """Keeps the journal up to date on the way. `told` are sentences for warnings, `reload` says why modules stayed,
+    `downloaded` is what was only fetched, `seconds` how long each of PHASES took."""
+
+    def __init__(self, ports: Ports, manager: Manager, journal: Journal, own_holds: t.Collection[str] = ()) -> None:
+        self.ports = ports
+        self.manager = manager
+        self.journal = journal
+        self.done: t.List[Step] = []
+        self.told: t.List[str] = []
+        self.reload: t.List[str] = []
+        self.downloaded = Transaction()
+        self.seconds: t.Dict[str, float] = {}
+        self._own_holds = tuple(own_holds)
+
+    def walk(self, steps: t.Sequence[Step]) -> None:
+        """Raises StepError at the first step that fails."""
+        owed = tuple(step.kernel for step in steps if isinstance(step, RebuildInitramfs))
+        self.note(initramfs=tuple(dict.fromkeys((*self.journal.initramfs, *owed))))
+        for step in steps:
+            start = time.monotonic()
+            try:
+                self._take(step)
+            except AccelError as error:
+                raise StepError(step, error) from error
+            except OSError as error:
+                raise StepError(step, AccelError(f"{error.filename or 'a file'}: {error.strerror}")) from error
+            finally:
+                phase = PHASES.get(type(step))
+                if phase:
+                    self.seconds[phase] = round(self.seconds.get(phase, 0.0) + time.monotonic() - start, 1)
+            self.done.append(step)
+
+    def start_left(self) -> None:
+        """Units that an interrupted run of this boot has stopped and not started again."""
+        if self.journal.units:
+            late = holders.start(self.ports, self.journal.units)
+            if late:
+                raise ApplyError("; ".join(late.values()))
+            self.note(units=())
+
+    def note(self, **facts: t.Any) -> None:
+        """The journal first, then the deed."""
+        self.journal = dataclasses.replace(self.journal, **facts)
+        record.write_journal(self.ports.files, self.journal)
+
+    def _take(self, step: Step) -> None:
+        if isinstance(step, WriteFile):
+            self.ports.files.write(step.path, step.content.encode("utf-8"), mode=step.mode, backup=True)
+        elif isinstance(step, RemoveFile):
+            self.ports.files.remove(step.path)
+        elif isinstance(step, (RefreshIndex, ChangePackages, HoldPackages, UnholdPackages)):
+            self._packages(step)
+        elif isinstance(step, PrepareEnrolment):
+            self.told.append(apply_enrolment.prepare(self.ports, step.certificate))
+        elif isinstance(step, RebuildInitramfs):
+            self._rebuild(step.kernel)
+        elif isinstance(step, SetUnit):
+            set_unit(self.ports, step)
+        elif isinstance(step, LoadModules):
+            apply_modules.load(self.ports, step)
+        else:
+            self._reload(step)
+
+    def _packages(self, step: t.Union[RefreshIndex, ChangePackages, HoldPackages, UnholdPackages]) -> None:
+        if isinstance(step, RefreshIndex):
+            self.manager.refresh(step.max_age)
+        elif isinstance(step, HoldPackages):
+            self.manager.hold(step.names)
+        elif isinstance(step, UnholdPackages):
+            self.manager.unhold(step.names)
+        elif step.download:
+            self.downloaded = self.manager.download(whole_request(step, self._own_holds))
+        else:
+            self.note(phase=record.PACKAGES)
+            for request in requests_of(step, self._own_holds):
+                self.manager.run(request)
+            self.note(phase=record.AFTER)
+
+    def _rebuild(self, kernel: str) -> None:
+        rebuild(self.ports, kernel)
+        self.note(initramfs=tuple(one for one in self.journal.initramfs if one != kernel))
+
+    def _reload(self, step: ReloadModules) -> None:
+        self.note(units=step.stop)
+        refused, late = apply_modules.reload(self.ports, step)
+        if refused:
+            self.reload.append(refused)
+        if late:
+            raise ApplyError("; ".join(late.values()))
+        self.note(units=())
+
+
+def requests_of(step: ChangePackages, own_holds: t.Collection[str] = ()) -> t.Tuple[Request, ...]:
+    """The transactions of a change, in their order. One pinning package replaces the other."""
+    holds = tuple(sorted(own_holds))
+    change = Request(step.install, step.remove, step.downgrade, module=step.stream, own_holds=holds)
+    if not step.first:
+        return (change,)
+    pins = tuple(name for name in step.remove if is_pinning(name))
+    return Request(step.first, pins, step.downgrade, own_holds=holds), change
+
+
+def whole_request(step: ChangePackages, own_holds: t.Collection[str] = ()) -> Request:
+    """Both at once, for who only looks or downloads."""
+    return requests_of(step._replace(install=(*step.first, *step.install), first=()), own_holds)[0]
+
+
+def rebuild(ports: Ports, kernel: str) -> None:
+    """With the tool that the distribution has: update-initramfs on Debian and Ubuntu, dracut on the others."""
+    argv = ["update-initramfs", "-u", "-k", kernel]
+    if not any(ports.files.exists(f"{folder}/update-initramfs") for folder in ("/usr/sbin", "/sbin")):
+        argv = ["dracut", "--force", "--kver", kernel]
+    code, out, err = ports.run(argv, timeout=INITRAMFS_SECONDS)
+    if code != 0:
+        said = " ".join((err or out).split()[-60:]) or "no output"
+        raise ApplyError(f"{' '.join(argv)} ended with {code}: {said}", exit_code=code)
+
+
+def set_unit(ports: Ports, step: SetUnit) -> None:
+    """Without a daemon-reload, which `enable` would run by itself: it can take GPUs away from containers (rule 7)."""
+    verbs: t.List[t.Tuple[str, ...]] = []
+    if step.enabled is not None:
+        verbs.append(("--no-reload", "enable" if step.enabled else "disable"))
+    if step.running is not None:
+        verbs.append(("start" if step.running else "stop",))
+    for verb in verbs:
+        code, out, err = ports.run(["systemctl", *verb, step.name], timeout=UNIT_SECONDS)
+        if code != 0:
+            said = " ".join((err or out).split()) or "no output"
+            raise ApplyError(f"systemctl {verb[-1]} {step.name} ended with {code}: {said}", exit_code=code)
+
+
+def words(step: Step) -> str:
+    """A step in a sentence."""
+    if isinstance(step, (WriteFile, RemoveFile)):
+        return f"{'writing' if isinstance(step, WriteFile) else 'removing'} {step.path}"
+    if isinstance(step, RefreshIndex):
+        return "refreshing the package index"
+    if isinstance(step, ChangePackages):
+        return "downloading packages" if step.download else "changing packages"
+    if isinstance(step, (HoldPackages, UnholdPackages)):
+        return f"{'holding' if isinstance(step, HoldPackages) else 'releasing'} {', '.join(step.names)}"
+    if isinstance(step, PrepareEnrolment):
+        return f"preparing the enrolment of {step.certificate}"
+    if isinstance(step, RebuildInitramfs):
+        return f"rebuilding the initramfs of kernel {step.kernel}"
+    if isinstance(step, SetUnit):
+        return f"setting {step.name}"
+    return "loading the kernel modules" if isinstance(step, LoadModules) else "reloading the kernel modules"

@@ -1,0 +1,120 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The way back: the steps from what a node has to what was recorded of it. Pure. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import posixpath
+import typing as t
+from dataclasses import dataclass, field
+
+from .record import CACHE, Recorded
+from .steps import (
+    ChangePackages,
+    HoldPackages,
+    LoadModules,
+    RebuildInitramfs,
+    RefreshIndex,
+    ReloadModules,
+    RemoveFile,
+    SetUnit,
+    Step,
+    UnholdPackages,
+    WriteFile,
+)
+
+# Files whose change makes another index.
+_SOURCES = (".list", ".sources", ".repo")
+
+
+@dataclass(frozen=True)
+class Now:
+    """What the node has. `files` are those of the record, `initramfs` kernels whose image may be of the failed change,
+    `modules` what is loaded, outermost first with nvidia last, `loaded` nvidia's version. `from_cache` are packages
+    whose old version no repository has now."""
+
+    packages: t.Mapping[str, str]
+    holds: t.FrozenSet[str] = frozenset()
+    stream: t.Optional[str] = None
+    files: t.Mapping[str, t.Optional[str]] = field(default_factory=dict)
+    units: t.Mapping[str, t.Tuple[bool, bool]] = field(default_factory=dict)
+    initramfs: t.Tuple[str, ...] = ()
+    modules: t.Tuple[str, ...] = ()
+    loaded: t.Optional[str] = None
+    from_cache: t.Tuple[str, ...] = ()
+
+
+def steps_back(recorded: Recorded, now: Now) -> t.List[Step]:
+    """In the order in which steps are walked."""
+    change = packages_back(recorded, now)
+    return [
+        *_files(recorded, now),
+        *([UnholdPackages(tuple(sorted(now.holds)))] if change and now.holds else []),
+        *([change] if change else []),
+        *_holds(recorded, now, bool(change)),
+        *(RebuildInitramfs(kernel) for kernel in now.initramfs),
+        *_units(recorded, now),
+        *_modules(recorded, now),
+    ]
+
+
+def packages_back(recorded: Recorded, now: Now) -> t.Optional[ChangePackages]:
+    """By name: what has another name since (590 renamed packages) goes, what had one before comes again. What the
+    change was to bring may be there half, so it is named too; a manager leaves out what is not there."""
+    install = tuple(
+        _source(name, version, recorded, now)
+        for name, version in sorted(recorded.packages.items())
+        if now.packages.get(name) != version
+    )
+    gone = set(now.packages) - set(recorded.packages)
+    remove = tuple(sorted(gone | set(recorded.added)))
+    if not install and not remove:
+        return None
+    stream = recorded.stream if recorded.stream != now.stream else None
+    return ChangePackages(install, remove, downgrade=True, stream=stream)
+
+
+def _source(name: str, version: str, recorded: Recorded, now: Now) -> t.Tuple[str, t.Optional[str]]:
+    kept = recorded.kept.get(name)
+    if name in now.from_cache and kept:
+        return posixpath.join(CACHE, kept), None
+    return name, version
+
+
+def _files(recorded: Recorded, now: Now) -> t.Iterator[Step]:
+    moved = False
+    for path, content in sorted(recorded.files.items()):
+        if now.files.get(path) == content:
+            continue
+        moved = moved or path.endswith(_SOURCES)
+        yield RemoveFile(path, "other") if content is None else WriteFile(path, content, "other")
+    if moved:
+        yield RefreshIndex(0)
+
+
+def _holds(recorded: Recorded, now: Now, released: bool) -> t.Iterator[Step]:
+    """`released`: all holds of now were taken off for the change of packages."""
+    wanted = frozenset(recorded.holds)
+    there = frozenset() if released else now.holds
+    more = tuple(sorted(there - wanted))
+    fewer = tuple(sorted(wanted - there))
+    if more:
+        yield UnholdPackages(more)
+    if fewer:
+        yield HoldPackages(fewer)
+
+
+def _units(recorded: Recorded, now: Now) -> t.Iterator[Step]:
+    for name, (enabled, active) in sorted(recorded.units.items()):
+        if name in now.units and now.units[name] != (enabled, active):
+            yield SetUnit(name, enabled, active)
+
+
+def _modules(recorded: Recorded, now: Now) -> t.Iterator[Step]:
+    inward = tuple(reversed(recorded.modules))
+    if now.modules and (not recorded.modules or now.loaded != recorded.version):
+        yield ReloadModules(now.modules, inward)
+    elif set(recorded.modules) - set(now.modules):
+        yield LoadModules(inward)

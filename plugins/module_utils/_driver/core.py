@@ -1,0 +1,155 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The core of module gpu_driver: parse, read (one look at the node), plan (pure), apply (verified, or the old again).
+
+PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import typing as t
+from dataclasses import dataclass
+
+from .._errors import AccelError
+from .._lock import Lock
+from .._packages.objects import Change as PackageChange
+from .._packages.objects import Transaction
+from .._packages.probe import manager
+from . import parse as parsing
+from . import planned, probe_now, probe_offers, probe_sessions, probe_system, record
+from .apply import Change, Done
+from .apply import apply as apply_change
+from .apply_back import repair, undo
+from .model import Node
+from .planned import Asked, Planned, Seen, decide
+from .probe import probe
+from .steps import LoadModules, ReloadModules
+
+if t.TYPE_CHECKING:
+    from .._packages.probe import Manager
+    from .._ports import Ports
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`after` is what a fresh look says; `wanted` what was to be on the node."""
+
+    after: Planned
+    done: Done
+
+    def result(self) -> t.Dict[str, t.Any]:
+        found = {key: value for key, value in self.after.result().items() if key in planned.OWED}
+        found["reload_required"] = list(dict.fromkeys((*found["reload_required"], *self.done.reload)))
+        found["warnings"] = list(dict.fromkeys((*found["warnings"], *self.done.warnings)))
+        found["settings_reapplied"] = list(self.done.reapplied)
+        found["seconds"] = dict(self.done.seconds)
+        return found
+
+
+def parse(params: t.Mapping[str, t.Any]) -> Asked:
+    """The options as a wish. Raises WishError."""
+    options = {name: params.get(name) for name in parsing.OPTIONS if name in params}
+    options["address_prefix"] = params.get("address_prefix")
+    return Asked(parsing.parse(options, datetime.date.today()), lean=params.get("nvml_binding") is None)
+
+
+def read(asked: Asked, ports: Ports) -> Seen:
+    """One look, and a second one under the node's lock where something would be changed."""
+    journal = record.read_journal(ports.files)
+    may = not ports.check and probe_system.is_root()
+    if journal is not None and may:
+        _settle(asked, journal, ports)
+    seen = _look(asked, ports)
+    plan_ = decide(asked, seen)
+    if not may or not (plan_.acts or seen.journal) or plan_.refusal is not None:
+        return seen
+    if asked.lean and any(isinstance(step, (LoadModules, ReloadModules)) for step in plan_.steps):
+        # After the change the driver is asked whether all GPUs answer; its library may come with this very change.
+        planned.want_binding()
+    if not Lock(ports.files).held:
+        Lock(ports.files).acquire(asked.wish.lock_timeout)
+        seen = _look(asked, ports)  # another run may have changed the node since
+    return seen
+
+
+def _settle(asked: Asked, journal: record.Journal, ports: Ports) -> None:
+    """dpkg's database, where it was our own run that died in the middle."""
+    Lock(ports.files).acquire(asked.wish.lock_timeout)
+    if journal.phase == record.PACKAGES:
+        with manager(ports) as packages:
+            repair(ports, packages.kind)
+
+
+def _look(asked: Asked, ports: Ports) -> Seen:
+    with manager(ports, lock_timeout=asked.wish.lock_timeout) as packages:
+        return _seen(asked, ports, packages)
+
+
+def _seen(asked: Asked, ports: Ports, packages: Manager) -> Seen:
+    wish, journal = asked.wish, record.read_journal(ports.files)
+    node = probe(ports, packages)
+    if journal is not None and journal.phase == record.PACKAGES and ports.check:
+        # A run lets dpkg finish what our own run left half-way.
+        node = dataclasses.replace(node, package_problems=())
+    recorded = record.read_record(ports.files) if wish.state == "restored" else None
+    now = probe_now.look(recorded, ports, packages) if recorded else None
+    try:
+        state = planned.bare(node) if wish.state == "restored" else _offers(asked, node, packages, ports, journal)
+    except AccelError as error:
+        return Seen(planned.bare(node), journal, recorded, now, error)
+    return Seen(state, journal, recorded, now, sessions=probe_sessions.foreign(ports.files))
+
+
+def _offers(
+    asked: Asked, node: Node, packages: Manager, ports: Ports, journal: t.Optional[record.Journal]
+) -> planned.State:
+    return probe_offers.look(asked.wish, node, packages, ports, always=ports.check and journal is not None)
+
+
+def plan(asked: Asked, seen: Seen) -> Planned:
+    """The plan; what is refused is its `refusal`."""
+    return decide(asked, seen)
+
+
+def before_refusal(plan: Planned, ports: Ports) -> bool:
+    """Undoes an interrupted run although this wish is refused; whether that changed something."""
+    journal = plan.seen.journal
+    if journal is None or not plan.seen.state.node.root:
+        return False
+    Lock(ports.files).acquire(plan.wish.lock_timeout)
+    with manager(ports, lock_timeout=plan.wish.lock_timeout) as packages:
+        return undo(journal, ports, packages).walked > 0
+
+
+def apply(plan: Planned, ports: Ports) -> Outcome:
+    """Makes it so. Raises an AccelError whose facts tell `step`, `restored`, `changed` and `cause`."""
+    with manager(ports, lock_timeout=plan.wish.lock_timeout) as packages:
+        looks: t.List[Planned] = []
+
+        def again() -> t.Tuple[Node, t.Sequence[t.Any]]:
+            looks.append(decide(plan.asked, dataclasses.replace(_seen(plan.asked, ports, packages), journal=None)))
+            if looks[-1].refusal is not None:
+                raise looks[-1].refusal
+            return looks[-1].seen.state.node, () if plan.wish.download_only else looks[-1].steps
+
+        done = apply_change(_change(plan, again), ports, packages)
+    return Outcome(looks[-1], done)
+
+
+def _change(plan: Planned, again: t.Any) -> Change:
+    changes = tuple(PackageChange(*one) for one in plan.transaction)
+    return Change(
+        plan.steps,
+        plan.seen.state.node,
+        again,
+        Transaction(changes),
+        flavour=planned.flavour_of(plan.seen.state.node),
+        earlier=plan.seen.journal,
+        remembers=plan.wish.state != "restored",
+        state=plan.state_after,
+        own_holds=planned.own_holds(plan.seen.state.node),
+    )

@@ -1,0 +1,140 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Modules in memory and units: what is loaded, reloaded, started, and what stays owed. Pure. PRIVATE."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._data.driver_system import FABRIC_MANAGER, FABRIC_UNITS, IMEX, LOADED, PERSISTENCED, STOPPABLE
+from .model import Node, Wish
+from .plan_choice import driven
+from .steps import LoadModules, ReloadModules, SetUnit
+
+_FABRIC_MANAGERS = ("nvidia-fabricmanager", "nvidia-fabric-manager")
+_ORDER = {unit: number for number, unit in enumerate(STOPPABLE)}
+
+
+class Memory(t.NamedTuple):
+    """`step` is what changes the modules in memory, `why` its reason. What cannot be done is owed."""
+
+    step: t.Optional[t.Union[LoadModules, ReloadModules]] = None
+    why: str = ""
+    reload: t.Tuple[str, ...] = ()
+    reboot: t.Tuple[str, ...] = ()
+
+
+def memory(wish: Wish, node: Node, version: t.Optional[str], flavour: str) -> Memory:
+    """`version` is the one that the module on disk will have, None where there will be none for the running kernel."""
+    if version is None or not driven(node):
+        return Memory()
+    if node.loaded is None:
+        return _load(wish, node, version)
+    reasons = _differs(wish, node, version, flavour)
+    if not reasons:
+        return Memory()
+    why = "; ".join(reasons)
+    hindrance = _hindrance(wish, node)
+    if hindrance:
+        return Memory(reload=(f"{why}; {hindrance}",))
+    step = ReloadModules(
+        (*node.loaded.dependents, "nvidia"), ("nvidia", *reversed(node.loaded.dependents)), stops(node)
+    )
+    return Memory(step, why)
+
+
+def _load(wish: Wish, node: Node, version: str) -> Memory:
+    why = f"no NVIDIA module is loaded, {version} is installed"
+    if wish.reload == "never":
+        return Memory(reload=(f"{why}; {wish.prefix}reload is never",))
+    bound = [gpu.address for gpu in driven(node) if gpu.driver == "nouveau"]
+    if node.nouveau_loaded and (bound or node.nouveau_holders):
+        who = f"drives {', '.join(bound)}" if bound else f"is used by {', '.join(node.nouveau_holders)}"
+        return Memory(reboot=(f"nouveau is loaded and {who}; it is gone after a reboot",))
+    unload = (*node.nouveau_holders, "nouveau") if node.nouveau_loaded else ()
+    return Memory(LoadModules(LOADED, unload), why)
+
+
+def _differs(wish: Wish, node: Node, version: str, flavour: str) -> t.List[str]:
+    """Why what is in memory is not what is wished."""
+    loaded = node.loaded
+    reasons: t.List[str] = []
+    if loaded is None:
+        return reasons
+    if loaded.version != version:
+        reasons.append(f"module {loaded.version} is loaded, {version} is installed")
+    elif loaded.open is not None and loaded.open != (flavour == "open"):
+        has = "open" if loaded.open else "proprietary"
+        reasons.append(f"the {has} module is loaded, the {flavour} one is installed")
+    for module, entries in sorted(wish.parameters.items()):
+        live = node.live_parameters.get(module, {})
+        for name, value in sorted(entries.items()):
+            if name in live and not _same(live[name], value):
+                reasons.append(f"{module} runs with {name}={live[name]}, wished is {value}")
+    return reasons
+
+
+def _same(live: str, wished: str) -> bool:
+    """The kernel shows booleans as Y and N."""
+    words = {"Y": "1", "N": "0"}
+    return words.get(live, live) == words.get(wished, wished)
+
+
+def _hindrance(wish: Wish, node: Node) -> str:
+    """Why the modules cannot be reloaded now; empty: they can."""
+    if wish.reload == "never":
+        return f"{wish.prefix}reload is never"
+    if node.busy:
+        return f"the node is busy: {busy(node)}"
+    unknown = [f"{name} (PID {pid})" for name, unit, pid in node.holders if unit is None]
+    if unknown:
+        return f"{', '.join(unknown)} holds GPUs open and is not known to be safe to stop; end it and run again"
+    return ""
+
+
+def busy(node: Node) -> str:
+    return "; ".join(f"{one.gpu} is used by {one.who}" for one in node.busy)
+
+
+def stops(node: Node) -> t.Tuple[str, ...]:
+    """Units that hold devices, and active ones that will once more; who uses another service goes first."""
+    found = {unit for _name, unit, _pid in node.holders if unit}
+    found.update(unit for unit in (*FABRIC_UNITS, PERSISTENCED) if unit in node.units and node.units[unit].active)
+    return tuple(sorted(found, key=lambda unit: (_ORDER.get(unit, -1), unit)))
+
+
+# --- units ---------------------------------------------------------------------------------------------------------
+
+
+def units(
+    wish: Wish, node: Node, packages: t.Collection[str], loaded: bool, calm: bool
+) -> t.List[t.Tuple[SetUnit, str]]:
+    """Steps with their reasons. `packages` will be there, `loaded`: the module will be. Rule 6: a unit of the fabric is
+    left alone on a busy node; `calm` False also where packages under a loaded module could not change."""
+    found: t.List[t.Tuple[SetUnit, str]] = []
+    present = loaded and bool(driven(node))
+    if wish.persistenced:
+        _want(found, node, PERSISTENCED, present, "GPUs are kept initialised")
+    elif PERSISTENCED in node.units:
+        unit = node.units[PERSISTENCED]
+        disable = False if unit.enabled and not unit.static else None
+        stop = False if unit.active else None
+        if disable is not None or stop is not None:
+            found.append((SetUnit(PERSISTENCED, disable, stop), f"{wish.prefix}persistenced is false"))
+    if node.busy or not calm:
+        return found
+    if (node.switches or node.nvlink5) and any(name.startswith(_FABRIC_MANAGERS) for name in packages):
+        _want(found, node, FABRIC_MANAGER, present, "the node has NVSwitches")
+    if any(name.startswith("nvidia-imex") for name in packages):
+        _want(found, node, IMEX, present, "the node is a tray of an NVLink rack")
+    return found
+
+
+def _want(found: t.List[t.Tuple[SetUnit, str]], node: Node, name: str, running: bool, why: str) -> None:
+    unit = node.units.get(name)
+    enabled = True if unit is None or not (unit.enabled or unit.static) else None
+    start = True if running and (unit is None or not unit.active) else None
+    if enabled or start:
+        found.append((SetUnit(name, enabled, start), why))

@@ -1,0 +1,147 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Packages in a plan: what of the transaction may run now, what is there after it, what is held. Pure. PRIVATE."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._errors import BusyError
+from . import plan_guard, plan_modules
+from .model import Node, State, Wish
+from .plan_choice import Target
+from .plan_draft import Draft
+from .plan_names import carries, is_fabric
+from .plan_request import Packages
+from .steps import ChangePackages
+
+After = t.Dict[str, t.Optional[str]]
+
+
+def allowed(draft: Draft, wish: Wish, state: State, target: Target, packages: Packages) -> t.Optional[ChangePackages]:
+    """The transaction, without what has to wait for running work (rules 5, 6 and 7)."""
+    node, change = state.node, packages.change
+    if change is None or wish.download_only:
+        return change
+    if plan_guard.changes_version(node, target, change, state.changes or ()) and plan_guard.hold_back(
+        wish, node, target, packages.version
+    ):
+        draft.upgrade = plan_guard.upgrade(node, target, packages.version)
+        before, after = draft.upgrade
+        draft.tracker.keep("driver packages", f"upgrade pending {before} → {after}: a module is loaded")
+        return None
+    change = _without_fabric(draft, wish, node, change)
+    if change is not None and node.daemon_reload_risk and wish.daemon_reload == "auto":
+        draft.daemon_reload = node.daemon_reload_risk
+        draft.tracker.keep("driver packages", risk(node))
+        return None
+    return change
+
+
+def risk(node: Node) -> str:
+    return f"a daemon-reload would take the GPUs away from {', '.join(node.daemon_reload_risk)}"
+
+
+def _without_fabric(draft: Draft, wish: Wish, node: Node, change: ChangePackages) -> t.Optional[ChangePackages]:
+    fabric = [name for name, _version in change.install if is_fabric(name)]
+    if not node.busy or not fabric:
+        return change
+    names, who = ", ".join(fabric), plan_modules.busy(node)
+    if wish.when_busy == "refuse":
+        raise BusyError(
+            f"{wish.prefix}when_busy=refuse: {names} cannot be installed, the node is busy: {who}; drain it and run "
+            "again",
+            busy=[one._asdict() for one in node.busy],
+        )
+    draft.tracker.act("deferred", names, f"the node is busy: {who}")
+    rest = tuple(pair for pair in change.install if pair[0] not in fabric)
+    return change._replace(install=rest) if rest or change.remove or change.first else None
+
+
+def repository(
+    draft: Draft, wish: Wish, node: Node, changes: t.Sequence[t.Any], change: t.Optional[ChangePackages]
+) -> None:
+    moved = [step for step in changes if step.sort in ("repository", "key")]
+    for step in moved:
+        draft.file(node, step, f"packages come from source {wish.source}")
+    if moved or change is not None:
+        draft.refresh(0 if moved else wish.cache_valid_time)
+
+
+def after_change(node: Node, state: State, change: t.Optional[ChangePackages]) -> After:
+    """NVIDIA's packages when the transaction is done, None for those that go; others only where they change."""
+    after: After = dict(node.packages)
+    if change is None:
+        return after
+    for one in state.changes or ():
+        after[one.name] = one.after
+    for name, version in (*change.first, *change.install):
+        after[name] = version or after.get(name) or ""
+    after.update(dict.fromkeys(change.remove))
+    return after
+
+
+def why(packages: Packages, change: ChangePackages) -> str:
+    return f"driver {packages.version} is wished" if change.install else "they belong to another driver"
+
+
+def holds(
+    draft: Draft,
+    wish: Wish,
+    node: Node,
+    target: Target,
+    there: t.Mapping[str, str],
+    wanted: t.Collection[str],
+    version: t.Optional[str],
+) -> None:
+    """Every package that carries the driver's version, so that library and module cannot part. A held package is not
+    upgraded automatically (apt-mark(8)), so nothing more is said to unattended-upgrades."""
+    held = node.holds & plan_guard.own_holds(node)
+    if not wish.hold:
+        draft.unhold(sorted(held), f"{wish.prefix}hold is false")
+        return
+    if version is None:
+        return
+    desired = _held(target, there, wanted, version)
+    draft.unhold(sorted(held - set(desired) - set(wanted)), "it is no part of the wished driver")
+    draft.hold(
+        [name for name in desired if name not in node.holds], "an upgrade of its own would part it from the module"
+    )
+
+
+def _held(
+    target: Target, there: t.Mapping[str, str], wanted: t.Collection[str], version: t.Optional[str]
+) -> t.List[str]:
+    return sorted(name for name, is_ in there.items() if name in wanted or carries(is_, name, target) == version)
+
+
+def record(
+    node: Node,
+    wish: Wish,
+    target: Target,
+    there: t.Mapping[str, str],
+    files: t.Mapping[str, t.Any],
+    packages: Packages,
+    version: t.Optional[str],
+) -> t.Mapping[str, t.Any]:
+    """What is ours on the node, so that `absent` takes back that and nothing else. `version` is there then."""
+    earlier = set(node.records.get("packages") or ())
+    mine = [
+        name
+        for name, is_ in there.items()
+        if name in earlier
+        or (name not in node.packages and (name in packages.wanted or carries(is_, name, target) == version))
+    ]
+    held = _held(target, there, packages.wanted, version) if wish.hold and version else []
+    ours = plan_guard.own_holds(node)
+    return {
+        "packages": sorted(mine),
+        "holds": sorted(name for name in held if name in ours or name not in node.holds),
+        "files": sorted(files),
+        "source": wish.source,
+        "branch": target.branch,
+        "version": version,
+        "flavour": target.flavour,
+    }

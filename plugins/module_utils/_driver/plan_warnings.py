@@ -1,0 +1,68 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a person should know about a wish that can be met: life of the branch, MIG, kernels. Pure. PRIVATE."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._data.driver_branches import BRANCHES
+from .._data.driver_gpus import DEVICES
+from . import versions
+from .model import Node, Wish
+from .plan_choice import Target, driven, generation_of, named
+from .plan_names import kernels
+
+
+def warnings(wish: Wish, node: Node, target: Target, version: t.Optional[str], built: bool) -> t.Tuple[str, ...]:
+    """`version` is the one that the node will have, `built`: the modules come anew for every kernel with headers."""
+    return (*life(wish, target.branch), *_gpus(node, version), *_kernels(node, version, built), *_unread(node))
+
+
+def life(wish: Wish, branch: str) -> t.Tuple[str, ...]:
+    row = BRANCHES[branch]
+    if row.end is not None and row.end < wish.today:
+        when = f"reached its end of life on {row.end}"
+    elif row.ended:
+        when = "is at its end of life (NVIDIA names no day)"
+    else:
+        return ()
+    successor = f"; its successor is {row.successor}" if row.successor else ""
+    return (f"driver branch {branch} ({row.sort}) {when} and gets no more security updates{successor}",)
+
+
+def _gpus(node: Node, version: t.Optional[str]) -> t.Iterator[str]:
+    for gpu in driven(node):
+        device = DEVICES.get(gpu.device_id)
+        if generation_of(gpu) is None:
+            yield (
+                f"{named(gpu)} is not known here; that the branch supports it was not checked, and open kernel "
+                "modules are taken as right for it"
+            )
+        elif device and device.mig and version and versions.older(version, device.mig):
+            yield f"{named(gpu)} can do MIG from driver {device.mig} on, wished is {version}"
+
+
+def _kernels(node: Node, version: t.Optional[str], built: bool) -> t.Iterator[str]:
+    """Kernels without a module that nothing of this run will give one."""
+    if version is None or built or not driven(node):
+        return
+    for kernel in kernels(node):
+        which = "runs" if kernel.release == node.running.release else "boots next"
+        there = [module.version for module in kernel.modules if module.name == "nvidia"]
+        if not there:
+            yield (
+                f"kernel {kernel.release}, which {which}, has no NVIDIA module though the packages are there; see dkms "
+                f"status, and run dkms autoinstall -k {kernel.release}"
+            )
+        elif there[0] != version:
+            yield f"kernel {kernel.release}, which {which}, has NVIDIA module {there[0]}, the packages have {version}"
+
+
+def _unread(node: Node) -> t.Iterator[str]:
+    for kernel in kernels(node):
+        image = kernel.initramfs
+        if image is not None and image.unread:
+            yield f"{image.path} could not be looked into ({image.unread}); whether its modules are right is not known"

@@ -1,0 +1,149 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The whole plan of a run: the decision on the wish, and before it what an interrupted run left. Pure. PRIVATE."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from .._errors import AccelError, BindingWantedError
+from . import back_plan, plan_guard
+from .back import Now
+from .model import Change, Node, State, Wish
+from .plan import Plan
+from .plan import decide as decide_wish
+from .record import Journal, Recorded
+from .steps import ChangePackages, Step
+
+# Keys of the result that a fresh look after the change tells anew.
+OWED = (
+    "driver",
+    "branch",
+    "flavour",
+    "packages",
+    "upgrade_pending",
+    "reload_required",
+    "reboot_required",
+    "reboot_hindered",
+    "daemon_reload_required",
+    "enrolment_required",
+    "warnings",
+)
+
+
+class Asked(t.NamedTuple):
+    """`lean`: the module was called without pynvml."""
+
+    wish: Wish
+    lean: bool = False
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was read. `journal` is that of an interrupted run, `recorded` and `now` are the way back where it is wished,
+    `error` is why repositories gave no answer, `sessions` are other people's logins."""
+
+    state: State
+    journal: t.Optional[Journal] = None
+    recorded: t.Optional[Recorded] = None
+    now: t.Optional[Now] = None
+    error: t.Optional[AccelError] = None
+    sessions: t.Tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Planned:
+    asked: Asked
+    seen: Seen
+    decided: Plan
+
+    @property
+    def wish(self) -> Wish:
+        return self.asked.wish
+
+    @property
+    def steps(self) -> t.Tuple[Step, ...]:
+        return self.decided.steps
+
+    @property
+    def transaction(self) -> t.Tuple[Change, ...]:
+        """What the change of packages does, where the plan has one."""
+        changes = [step for step in self.steps if isinstance(step, ChangePackages) and not step.download]
+        return tuple(self.seen.state.changes or ()) if changes else ()
+
+    @property
+    def state_after(self) -> t.Optional[t.Mapping[str, t.Any]]:
+        if self.wish.state == "restored":
+            return self.seen.recorded.state if self.seen.recorded else None
+        return None if self.wish.download_only else self.decided.record
+
+    @property
+    def refusal(self) -> t.Optional[AccelError]:
+        return self.seen.error or self.decided.refusal
+
+    @property
+    def changed(self) -> bool:
+        return self.decided.changed or self.seen.journal is not None
+
+    @property
+    def acts(self) -> bool:
+        """Something is to be done, even if it is no change of the node (files in a cache)."""
+        return self.changed or bool(self.steps)
+
+    @property
+    def diff(self) -> t.Mapping[str, t.Any]:
+        return self.decided.diff
+
+    @property
+    def actions(self) -> t.List[t.Mapping[str, t.Any]]:
+        journal = self.seen.journal
+        if journal is None:
+            return list(self.decided.actions)
+        reason = f"a run of {journal.since} was interrupted before it was done"
+        first = {"action": "finish_interrupted", "object": "journal", "reason": reason}
+        return [first, *self.decided.actions]
+
+    def result(self) -> t.Dict[str, t.Any]:
+        found = {
+            key: value for key, value in self.decided.result().items() if key not in ("changed", "diff", "actions")
+        }
+        found["reboot_hindered"] = hindrances(self.seen) if found["reboot_required"] else []
+        if self.wish.download_only:
+            changes = self.seen.state.changes or ()
+            found["downloaded"] = {one.name: one.after for one in changes if one.after is not None}
+        return found
+
+
+def decide(asked: Asked, seen: Seen) -> Planned:
+    if asked.wish.state == "restored":
+        return Planned(asked, seen, back_plan.decide(asked.wish, seen.state, seen.recorded, seen.now))
+    return Planned(asked, seen, decide_wish(asked.wish, seen.state))
+
+
+def hindrances(seen: Seen) -> t.List[str]:
+    """Why a reboot now would hurt somebody (rule 8)."""
+    return [f"{one.gpu} is used by {one.who}" for one in seen.state.node.busy] + list(seen.sessions)
+
+
+def bare(node: Node) -> State:
+    return State(node)
+
+
+def flavour_of(node: Node) -> t.Optional[str]:
+    if node.loaded is None or node.loaded.open is None:
+        return None
+    return "open" if node.loaded.open else "proprietary"
+
+
+def own_holds(node: Node) -> t.Set[str]:
+    return plan_guard.own_holds(node) & node.holds
+
+
+def want_binding() -> t.NoReturn:
+    raise BindingWantedError(
+        "after this change the GPUs are asked whether they answer, and pynvml may not be here; the action plugin "
+        "of this module brings it where nvidia-ml-py is installed on the control node"
+    )

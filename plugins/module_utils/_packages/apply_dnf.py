@@ -1,0 +1,187 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""dnf 4 and rpm through their commands. PRIVATE to the collection.
+
+RHEL 8 has dnf's Python binding for its own Python 3.6 alone.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import typing as t
+
+from .._ports import Ports
+from . import judge, judge_dnf, parse_dnf, parse_rpm, probe_locks
+from .apply_rpm import Rpm
+from .apply_scratch import Scratch
+from .objects import Package, Request, Source, Transaction
+
+_OPTIONS = (
+    "--setopt=exit_on_lock=True", "--setopt=best=True", "--setopt=strict=True",
+    "--setopt=clean_requirements_on_remove=False", "--setopt=module_stream_switch=True", "--color=never",
+)  # fmt: skip
+# Locks of others are judged by us, since dnf would only say that it finds no such version.
+_NO_LOCKS = ("--disableplugin=versionlock",)
+_CACHE = "/var/cache/dnf"
+_REPOS = "/etc/yum.repos.d"
+_LOCK_FILES = (f"{_CACHE}/metadata_lock.pid", "/var/lib/dnf/rpmdb_lock.pid", f"{_CACHE}/download_lock.pid")
+_VERSIONLOCK = "/etc/dnf/plugins/versionlock"
+
+
+class Dnf(Rpm):
+    kind = "dnf"
+
+    def __init__(
+        self,
+        ports: Ports,
+        scratch: t.Optional[Scratch] = None,
+        sources: t.Sequence[Source] = (),
+        lock_timeout: float = 60.0,
+    ) -> None:
+        super().__init__(ports, scratch, lock_timeout)
+        self._where: t.Tuple[str, ...] = ()
+        if scratch is not None:
+            scratch.copy_files(_REPOS, "repos")
+            scratch.place(sources, {_REPOS: "repos"})
+            scratch.copy_tree(_CACHE, "cache", leave_out=("expired_repos.json",))
+            self._where = (
+                f"--setopt=reposdir={scratch.path('repos')}",
+                f"--setopt=cachedir={scratch.path('cache')}",
+                f"--setopt=persistdir={scratch.make('persist')}",
+                f"--setopt=logdir={scratch.make('log')}",
+                # writes into the node's cache whatever it is told
+                "--disableplugin=generate_completion_cache",
+            )
+            self._makecache(sources)
+
+    def problems(self) -> t.Tuple[str, ...]:
+        """What must be repaired before packages can change, in sentences."""
+        holders = [probe_locks.from_pid_file(self._ports.files, path) for path in _LOCK_FILES]
+        return (*self._rpm_problems(), *self._locks([one for one in holders if one is not None]))
+
+    def holds(self) -> t.FrozenSet[str]:
+        """Of installed packages; a lock of others has no effect on what is not there yet."""
+        return parse_rpm.versionlock_names(self._lock_text(), self.all())
+
+    def versions(self, names: t.Sequence[str]) -> t.Dict[str, t.Tuple[str, ...]]:
+        """Versions that repositories offer, newest first, those of all module streams."""
+        if not names:
+            return {}
+        words = ("repoquery", "-q", "--showduplicates", "--disable-modular-filtering", "--qf", parse_dnf.QUERY)
+        return parse_dnf.versions(self._dnf(("-y", *_NO_LOCKS), (*words, *names)))
+
+    def simulate(self, request: Request) -> Transaction:
+        """What `run` would do. Raises what it would refuse; removals beyond the request are only told."""
+        transaction = self._shell(request, ("--assumeno",), simulated=True)
+        judge.check_holds(request, transaction, self.holds())
+        judge.check_downgrades(request, parse_dnf.downgrades(transaction.changes))
+        return transaction
+
+    def needs_for_holds(self) -> t.Tuple[str, ...]:
+        """Packages without which `hold` has no effect."""
+        there = self._ports.files.exists(f"{_VERSIONLOCK}.conf")
+        return () if there else ("python3-dnf-plugin-versionlock",)
+
+    def download(self, request: Request) -> Transaction:
+        """Puts into the cache what `run` will need."""
+        self._may_change("download")
+        transaction = self._checked(request)
+        if transaction.changes:
+            self._shell(request, ("-y", "--downloadonly"))
+        return transaction
+
+    def run(self, request: Request) -> Transaction:
+        """Raises before anything is touched where a package would go that was not named."""
+        self._may_change("run")
+        transaction = self._checked(request)
+        if not transaction.changes and request.module is None:
+            return transaction
+        held = self.holds() & set(request.own_holds) & set(transaction.wanted)
+        try:
+            self._shell(request, ("-y",))
+        finally:
+            if held:
+                self._move_locks(held)
+        self._verify(transaction)
+        return transaction
+
+    def hold(self, names: t.Sequence[str]) -> None:
+        """Locks at the installed versions."""
+        self._may_change("hold")
+        found = parse_rpm.matching(self.all(), names)
+        self._write_locks(parse_rpm.versionlock_with(self._lock_text(), found))
+
+    def unhold(self, names: t.Sequence[str]) -> None:
+        self._may_change("unhold")
+        self._write_locks(parse_rpm.versionlock_without(self._lock_text(), set(names)))
+
+    def refresh(self, max_age: int, needed: t.Optional[t.Sequence[str]] = None) -> bool:
+        """Fetches the index unless it is younger than `max_age` seconds; True if it was fetched. Not in check mode.
+
+        `needed` are ids of repositories that must answer; None means all. Others are left out.
+        """
+        if self._ports.check or self._is_fresh(max_age, f"{_CACHE}/.gpgkeyschecked.yum", (_REPOS,)):
+            return False
+        self._may_change("refresh")
+        only = ("--disablerepo=*", *(f"--enablerepo={one}" for one in needed)) if needed else ()
+        self._dnf(("-y", *only), ("makecache", "--refresh"))
+        self._stamp()
+        return True
+
+    # --- within ---
+
+    def _shell(self, request: Request, options: t.Sequence[str], simulated: bool = False) -> Transaction:
+        """dnf shell alone does removal, installation and a module's stream in one transaction."""
+        there = {one.name: one.version for one in self.all()}
+        weak = f"--setopt=install_weak_deps={request.recommends}"
+        with tempfile.NamedTemporaryFile("w", prefix="accel-gpu-dnf-", suffix=".txt") as script:
+            script.write(parse_dnf.script(request, there))
+            script.flush()
+            out = self._dnf((*options, weak, *_NO_LOCKS), ("shell", script.name), request, simulated)
+        return Transaction(parse_dnf.changes(out, there), parse_dnf.download_bytes(out))
+
+    def _dnf(
+        self,
+        options: t.Sequence[str],
+        words: t.Sequence[str],
+        request: t.Optional[Request] = None,
+        simulated: bool = False,
+    ) -> str:
+        argv = ["env", "LC_ALL=C", "dnf", *_OPTIONS, *self._where, *options, *words]
+        return self._patiently(lambda waited: self._ended(argv, waited, request, simulated))
+
+    def _ended(self, argv: t.Sequence[str], waited: float, request: t.Optional[Request], simulated: bool) -> str:
+        code, out, err = self._ports.run(argv)
+        if not judge_dnf.refuses(code, out, err, simulated):
+            return out
+        asked = judge_dnf.NOTHING
+        if request is not None:
+            names = [name for name, version in request.install if version is not None]
+            asked = judge_dnf.Asked(request, self.versions(names))
+        raise judge_dnf.failure(out, err, waited, asked)
+
+    def _makecache(self, sources: t.Sequence[Source]) -> None:
+        """The new repositories must answer; keys go into their own rings in the cache."""
+        self._dnf(("-y", "--disablerepo=*", *(f"--enablerepo={one.name}" for one in sources)), ("makecache",))
+
+    def _lock_path(self) -> str:
+        for line in (self._ports.files.read_text(f"{_VERSIONLOCK}.conf") or "").splitlines():
+            key, _equals, value = line.partition("=")
+            if key.strip() == "locklist" and value.strip():
+                return value.strip()
+        return f"{_VERSIONLOCK}.list"
+
+    def _lock_text(self) -> str:
+        return self._ports.files.read_text(self._lock_path()) or ""
+
+    def _write_locks(self, text: str) -> None:
+        if text != self._lock_text():
+            self._ports.files.write(self._lock_path(), text.encode("utf-8"))
+
+    def _move_locks(self, names: t.AbstractSet[str]) -> None:
+        """Our locks name versions; they follow the packages."""
+        text = parse_rpm.versionlock_without(self._lock_text(), names)
+        there: t.Tuple[Package, ...] = tuple(one for one in self.all() if one.name in names)
+        self._write_locks(parse_rpm.versionlock_with(text, there))

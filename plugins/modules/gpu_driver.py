@@ -1,0 +1,396 @@
+#!/usr/bin/python
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Module gpu_driver. The work is done in module_utils/_driver; pynvml comes from the action plugin of this name."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: gpu_driver
+short_description: Install, pin, change and remove the NVIDIA driver
+version_added: 1.0.0
+author:
+  - accel.gpu maintainers (@accel-gpu)
+description:
+  - Brings repository, signing key, packages with exact versions, holds, module parameters, units and loaded modules of
+    the NVIDIA driver to what is declared, and changes only what differs.
+  - Package names, the flavour of the kernel modules and what goes with the driver (fabric manager, nvlsm, imex)
+    follow from distribution, source, branch and the GPUs in the PCI tree. What does not go together is refused with
+    the reason.
+  - The transaction is simulated before anything is touched. It fails where it would change a kernel package, a package
+    that somebody else holds, or remove what was not named.
+  - Where an NVIDIA module is loaded, no NVIDIA package gets another version, because that breaks every new CUDA
+    process; the module reports RV(upgrade_pending) instead. O(change_loaded=true) does it on a node that is not busy.
+  - Before the first package changes, names, versions, holds and files are written down and the files of the old
+    packages are kept. If a step fails, what was there before is brought back and the error says so. A run that was
+    killed is finished or undone by the next one.
+extends_documentation_fragment:
+  - accel.gpu.attributes
+  - accel.gpu.attributes.actiongroup_nvml
+  - accel.gpu.nvml
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Versions of a repository that the node does not have yet are read from its index without writing it.
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+  platform:
+    support: full
+    platforms: linux
+options:
+  state:
+    description:
+      - V(present) makes what is declared.
+      - V(absent) removes what this module put on the node, packages, holds and files; the modules are unloaded where
+        nobody uses them.
+      - V(restored) brings back what was there before the last change of packages, by name and version, from the kept
+        files where no repository has them any more. Only O(change_loaded), O(when_busy), O(takeover), O(daemon_reload)
+        and O(reload) are read then.
+    type: str
+    choices: [present, absent, restored]
+    default: present
+  source:
+    description:
+      - Where packages come from. V(nvidia) is NVIDIA's network repository, V(mirror) a copy of it (see O(mirror)), and
+        V(distribution) what the distribution itself has.
+    type: str
+    choices: [distribution, nvidia, mirror]
+    default: nvidia
+  mirror:
+    description:
+      - The copy for O(source=mirror). No other address is asked then.
+    type: dict
+    suboptions:
+      url:
+        description: The address that stands for C(https://developer.download.nvidia.com/compute/cuda/repos).
+        type: str
+        required: true
+      key:
+        description:
+          - The armored key that signs it. Without it the key is taken from the mirror and must be one of NVIDIA's.
+          - A public key is no secret.
+        type: str
+        default: ""
+      fingerprint:
+        description: All 40 hexadecimal digits of that key's fingerprint. Needed with O(mirror.key).
+        type: str
+        default: ""
+  branch:
+    description:
+      - The driver branch, such as V(580). Any installed version of the branch will do, see O(newest).
+      - Without O(branch) and O(version) the long-term branch is taken that this collection names as its default.
+      - Mutually exclusive with O(version).
+    type: str
+  version:
+    description: The exact version, such as V(580.126.16), without the revision of a package.
+    type: str
+  newest:
+    description: Whether a branch means its newest version that the repository has.
+    type: bool
+    default: false
+  flavour:
+    description:
+      - The kind of kernel modules. V(auto) takes open ones where all GPUs and the branch have them.
+    type: str
+    choices: [auto, open, proprietary]
+    default: auto
+  profile:
+    description: V(compute) leaves out everything for displays, V(full) installs it.
+    type: str
+    choices: [compute, full]
+    default: compute
+  modules:
+    description:
+      - V(dkms) builds the kernel modules on the node, V(precompiled) takes those that are built for its kernel.
+    type: str
+    choices: [dkms, precompiled]
+    default: dkms
+  parameters:
+    description:
+      - Parameters of the kernel modules, as a dictionary of module and of name and value.
+      - What a loaded module shows is compared with the live value; a difference needs a reload.
+    type: dict
+    default: {}
+  persistenced:
+    description: Whether nvidia-persistenced is installed, enabled and running.
+    type: bool
+    default: true
+  hold:
+    description: Hold the packages against unattended upgrades. Holds of others are never touched.
+    type: bool
+    default: true
+  blacklist_nouveau:
+    description: Keep nouveau from loading, in the initramfs too where it carries that module.
+    type: bool
+    default: true
+  reload:
+    description:
+      - V(if_needed) reloads the kernel modules where they differ from what is installed, on a node that is not busy. If
+        one module cannot go, none goes.
+      - V(never) reports it in RV(reload_required) only.
+    type: str
+    choices: [never, if_needed]
+    default: if_needed
+  change_loaded:
+    description: Change packages to another version although a module is loaded. A busy node is not changed even so.
+    type: bool
+    default: false
+  allow_kernel_change:
+    description: The transaction may install, upgrade or remove packages of the kernel.
+    type: bool
+    default: false
+  when_busy:
+    description:
+      - What happens where work is in the way of a change. V(refuse) fails and names it, V(defer) reports what is
+        pending.
+    type: str
+    choices: [refuse, defer]
+    default: defer
+  takeover:
+    description: Act although another manager of the driver is found on the node, such as GPU Operator.
+    type: bool
+    default: false
+  daemon_reload:
+    description:
+      - V(auto) changes no package, because its scripts run C(systemctl daemon-reload), while a container would lose its
+        GPU by that, and reports RV(daemon_reload_required). V(allowed) does.
+    type: str
+    choices: [auto, allowed]
+    default: auto
+  download_only:
+    description:
+      - Put the files that the change needs into the package manager's cache, and repository and key in place, and
+        change nothing else. Files in a cache are no change of the node, so RV(ignore:changed) tells of the repository
+        alone.
+      - Modules for DKMS are built when their package is installed, not before.
+    type: bool
+    default: false
+  cache_valid_time:
+    description: Seconds for which the index of the repositories is not fetched again.
+    type: int
+    default: 3600
+  lock_timeout:
+    description: Seconds to wait for another run that changes GPUs on the same node, and for the package manager.
+    type: float
+    default: 300
+  address_prefix:
+    description:
+      - Put in front of the names of options in messages and in RV(actions). Role P(accel.gpu.gpu_driver#role) gives
+        V(gpu_driver_), so that messages name its variables.
+    type: str
+    default: ""
+notes:
+  - Needs root, so use C(become).
+  - A reboot is reported in RV(reboot_required) and never made.
+  - A reload of the modules takes MIG devices, and sets power limit, clocks and modes again that were set before.
+seealso:
+  - module: accel.gpu.driver_info
+  - module: accel.gpu.gpu_info
+"""
+
+EXAMPLES = r"""
+- name: The newest driver of the long-term branch that NVIDIA's repository had at the first run
+  accel.gpu.gpu_driver:
+    branch: "580"
+  become: true
+
+- name: Exactly this version from a mirror without a way to the internet
+  accel.gpu.gpu_driver:
+    source: mirror
+    mirror:
+      url: https://mirror.example/nvidia
+      key: "{{ lookup('ansible.builtin.file', 'nvidia.asc') }}"
+      fingerprint: EB693B3035CD5710E231E123A4B469963BF863CC
+    version: 580.126.16
+  become: true
+
+- name: What Debian itself has
+  accel.gpu.gpu_driver:
+    source: distribution
+  become: true
+
+- name: Another version on a node that was drained
+  accel.gpu.gpu_driver:
+    version: 595.71.05
+    change_loaded: true
+    when_busy: refuse
+  become: true
+
+- name: Back to what was there before
+  accel.gpu.gpu_driver:
+    state: restored
+    change_loaded: true
+  become: true
+
+- name: Profiling for everybody
+  accel.gpu.gpu_driver:
+    parameters:
+      nvidia: {NVreg_RestrictProfilingToAdminUsers: 0}
+  become: true
+"""
+
+RETURN = r"""
+actions:
+  description:
+    - What was or would be done, and what was left alone, each with C(action), C(object) and C(reason).
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - action: install_package
+      object: nvidia-driver-cuda
+      reason: wished by branch 580
+      version: 580.126.16-1
+driver:
+  description:
+    - Versions of the driver. C(installed) is what the packages say, C(loaded) the kernel module in memory, C(library)
+      that of libnvidia-ml, C(wanted) what the wish means here.
+  returned: always
+  type: dict
+  sample: {installed: 580.126.16, loaded: 580.126.16, library: 580.126.16, wanted: 580.126.16}
+branch:
+  description: The branch that the wish means.
+  returned: always
+  type: str
+  sample: "580"
+flavour:
+  description: The kind of kernel modules.
+  returned: always
+  type: str
+  sample: open
+source:
+  description: Where packages come from.
+  returned: always
+  type: str
+  sample: nvidia
+repository:
+  description: The address of the repository, null for those of the distribution.
+  returned: always
+  type: str
+  sample: https://developer.download.nvidia.com/compute/cuda/repos/debian12/x86_64/
+packages:
+  description: The packages that are wanted, with their versions.
+  returned: always
+  type: dict
+  sample: {nvidia-driver-cuda: 580.126.16-1}
+upgrade_pending:
+  description:
+    - C(from) and C(to) where another version is wished than the loaded one and the packages were left alone, else null.
+      Read from the node at each run; never counts as changed. The same holds for everything that is owed below.
+  returned: always
+  type: dict
+  sample: {from: 580.95.05, to: 580.126.16}
+reload_required:
+  description: Why the kernel modules should be reloaded.
+  returned: always
+  type: list
+  elements: str
+  sample: []
+reboot_required:
+  description: Why the node should be rebooted.
+  returned: always
+  type: list
+  elements: str
+  sample: []
+daemon_reload_required:
+  description: Containers that would lose their GPU by the scripts of packages, see O(daemon_reload).
+  returned: always
+  type: list
+  elements: str
+  sample: []
+enrolment_required:
+  description: The step that a person has to do at the console so that Secure Boot accepts the modules, else null.
+  returned: always
+  type: str
+  sample: null
+settings_reapplied:
+  description: A sentence for each setting of a GPU that a reload took away and that was set again.
+  returned: when something was changed
+  type: list
+  elements: str
+  sample: []
+seconds:
+  description:
+    - How long the parts of a change took, of C(install), C(initramfs), C(reload) and C(units) those that there were.
+      Modules of DKMS are built during C(install).
+  returned: when something was changed
+  type: dict
+  sample: {install: 61.3, reload: 4.2}
+reboot_hindered:
+  description: Why a reboot that is owed would hurt somebody now, running work and logins of others.
+  returned: always
+  type: list
+  elements: str
+  sample: []
+downloaded:
+  description: Packages and versions whose files were put into the cache, see O(download_only).
+  returned: when O(download_only=true)
+  type: dict
+  sample: {nvidia-driver-cuda: 580.126.16-1}
+error:
+  description:
+    - What went wrong, for machines. C(kind) is a stable word such as V(wish), V(busy), V(blocked), V(foreign_manager),
+      V(locked), V(permission), V(package_locked), V(package_state), V(repository), V(version_missing), V(dependency),
+      V(held), V(disk_full), V(transaction), V(verify), V(apply). After a failed step there are C(step), C(restored) and
+      C(cause).
+  returned: failure
+  type: dict
+  sample:
+    kind: repository
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._driver import core
+from ..module_utils._module.arguments import NVML_ARGUMENTS
+from ..module_utils._module.declare import run_declare
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["present", "absent", "restored"], "default": "present"},
+            "source": {"type": "str", "choices": ["distribution", "nvidia", "mirror"], "default": "nvidia"},
+            "mirror": {
+                "type": "dict",
+                "options": {
+                    "url": {"type": "str", "required": True},
+                    "key": {"type": "str", "default": "", "no_log": False},
+                    "fingerprint": {"type": "str", "default": ""},
+                },
+            },
+            "branch": {"type": "str"},
+            "version": {"type": "str"},
+            "newest": {"type": "bool", "default": False},
+            "flavour": {"type": "str", "choices": ["auto", "open", "proprietary"], "default": "auto"},
+            "profile": {"type": "str", "choices": ["compute", "full"], "default": "compute"},
+            "modules": {"type": "str", "choices": ["dkms", "precompiled"], "default": "dkms"},
+            "parameters": {"type": "dict", "default": {}},
+            "persistenced": {"type": "bool", "default": True},
+            "hold": {"type": "bool", "default": True},
+            "blacklist_nouveau": {"type": "bool", "default": True},
+            "reload": {"type": "str", "choices": ["never", "if_needed"], "default": "if_needed"},
+            "change_loaded": {"type": "bool", "default": False},
+            "allow_kernel_change": {"type": "bool", "default": False},
+            "when_busy": {"type": "str", "choices": ["refuse", "defer"], "default": "defer"},
+            "takeover": {"type": "bool", "default": False},
+            "daemon_reload": {"type": "str", "choices": ["auto", "allowed"], "default": "auto"},
+            "download_only": {"type": "bool", "default": False},
+            "cache_valid_time": {"type": "int", "default": 3600},
+            "lock_timeout": {"type": "float", "default": 300},
+            "address_prefix": {"type": "str", "default": ""},
+            **NVML_ARGUMENTS,
+        },
+        mutually_exclusive=[("branch", "version")],
+        supports_check_mode=True,
+    )
+    run_declare(module, core)
+
+
+if __name__ == "__main__":
+    main()

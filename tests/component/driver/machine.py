@@ -1,0 +1,246 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A node in a folder whose package manager, modules and units are one JSON file, so that it outlives a killed run.
+
+Each thing that is done to it is counted; at a chosen count it fails, or the process dies before or after it.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import shutil
+import typing as t
+from pathlib import Path
+
+from ansible_collections.accel.gpu.plugins.module_utils._driver import record
+from ansible_collections.accel.gpu.plugins.module_utils._errors import DriverMissingError, TransactionError
+from ansible_collections.accel.gpu.plugins.module_utils._files import Files
+from ansible_collections.accel.gpu.plugins.module_utils._nvml.objects import Gpu, Snapshot
+from ansible_collections.accel.gpu.plugins.module_utils._nvml.session import NvmlSession
+from ansible_collections.accel.gpu.plugins.module_utils._packages.objects import Change, Package, Request, Transaction
+from ansible_collections.accel.gpu.plugins.module_utils._ports import Ports
+
+Json = t.Any
+UNIT = "nvidia-persistenced.service"
+PCI = "0000:10:00.0"
+
+
+class Fault(t.NamedTuple):
+    """What happens at the `nth` deed: fails | dies | dies_after."""
+
+    nth: int = 0
+    what: str = ""
+
+
+NONE = Fault()
+
+
+class Machine:
+    """`state` has packages, offers, holds, units, modules (loaded, with nvidia's version), initramfs (rebuilt ones)."""
+
+    def __init__(self, root: Path, fault: Fault = NONE) -> None:
+        self.root = root
+        self.fault = fault
+        self.deeds: t.List[str] = []
+        self.files = Files(str(root))
+        self._path = root / "machine.json"
+
+    @classmethod
+    def make(cls, root: Path, **state: t.Any) -> Machine:
+        empty: Json = {"packages": {}, "offers": {}, "holds": [], "units": {}, "modules": {}, "initramfs": []}
+        made = cls(root)
+        (root / "proc/sys/kernel/random").mkdir(parents=True)
+        (root / "proc/sys/kernel/random/boot_id").write_text("5f1c\n")
+        (root / "usr/sbin").mkdir(parents=True)
+        (root / "usr/sbin/update-initramfs").touch()
+        made.save({**empty, **state})
+        return made
+
+    @property
+    def state(self) -> Json:
+        return json.loads(self._path.read_text())
+
+    def save(self, state: Json) -> None:
+        self._path.write_text(json.dumps(state))
+        loaded = self.root / "sys/module"
+        shutil.rmtree(loaded, ignore_errors=True)
+        for name, version in state["modules"].items():
+            (loaded / name / "holders").mkdir(parents=True)
+            (loaded / name / "version").write_text(f"{version}\n")
+        if "nvidia_uvm" in state["modules"] and "nvidia" in state["modules"]:
+            (loaded / "nvidia/holders/nvidia_uvm").symlink_to("../../nvidia_uvm")
+
+    def seen(self) -> Json:
+        """All that a change could have touched, without what only this test keeps."""
+        state = {key: value for key, value in self.state.items() if key not in ("offers", "initramfs")}
+        etc = self.root / "etc"
+        state["files"] = {
+            str(path.relative_to(self.root)): path.read_text() for path in etc.rglob("*") if path.is_file()
+        }
+        state["ours"] = record.read_state(self.files)
+        return state
+
+    def ports(self) -> Ports:
+        files = CountedFiles(str(self.root), self)
+        nvml = t.cast("t.Callable[[], NvmlSession]", lambda: Session(self))
+        return Ports(run=self.run, files=files, open_nvml=nvml, root=str(self.root))
+
+    def deed(self, what: str, effect: t.Callable[[], t.Any], failing: t.Callable[[], t.Any]) -> t.Any:
+        self.deeds.append(what)
+        mine = len(self.deeds) == self.fault.nth
+        if mine and self.fault.what == "dies":
+            os._exit(9)
+        if mine and self.fault.what == "fails":
+            return failing()
+        found = effect()
+        if mine and self.fault.what == "dies_after":
+            os._exit(9)
+        return found
+
+    # --- commands ---
+
+    def run(self, argv: t.Sequence[str], timeout: t.Any = None, stdin: t.Any = None) -> t.Tuple[int, str, str]:
+        words = [word for word in argv if not word.startswith("--")]
+        if words[:2] in (["systemctl", "is-enabled"], ["systemctl", "is-active"]):
+            value = self.state["units"].get(words[2], [False, False])[words[1] == "is-active"]
+            return (0 if value else 1), "", ""
+        if words[0] == "env" or words[:2] == ["systemctl", "is-system-running"]:
+            return 0, "running", ""
+        text = " ".join(words)
+        answer: t.Tuple[int, str, str] = self.deed(text, lambda: self._do(words), lambda: (1, "", "broken"))
+        return answer
+
+    def _do(self, words: t.Sequence[str]) -> t.Tuple[int, str, str]:
+        state = self.state
+        verb = words[1] if words[0] == "systemctl" else words[0]
+        if verb in ("enable", "disable", "start", "stop"):
+            unit = state["units"].setdefault(words[2], [False, False])
+            unit[verb in ("start", "stop")] = verb in ("enable", "start")
+        elif verb == "rmmod":
+            state["modules"].pop(words[1])
+        elif verb == "modprobe":
+            state["modules"].setdefault(words[1], _version(state["packages"]))
+        elif verb == "update-initramfs":
+            state["initramfs"].append(words[-1])
+        self.save(state)
+        return 0, "", ""
+
+
+class CountedFiles(Files):
+    """Files outside our own folder are the node's."""
+
+    def __init__(self, root: str, machine: Machine) -> None:
+        super().__init__(root)
+        self._machine = machine
+
+    def write(self, path: str, data: bytes, *rest: t.Any, **more: t.Any) -> t.Optional[str]:
+        def fail() -> None:
+            raise OSError(28, "No space left on device", path)
+
+        if not path.startswith("/etc"):
+            return super().write(path, data, *rest, **more)
+        kept: t.Optional[str] = self._machine.deed(
+            f"write {path}", lambda: super(CountedFiles, self).write(path, data, *rest, **more), fail
+        )
+        return kept
+
+
+def _version(packages: t.Mapping[str, str]) -> str:
+    return next((version for name, version in packages.items() if name.startswith("libnvidia-ml1")), "none")
+
+
+class Manager:
+    """The port to package managers, as far as a change uses it."""
+
+    kind = "apt"
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+
+    def installed(self, patterns: t.Sequence[str]) -> t.Tuple[Package, ...]:
+        packages = self.machine.state["packages"]
+        return tuple(Package(name, packages[name], "amd64") for name in patterns if name in packages)
+
+    def holds(self) -> t.FrozenSet[str]:
+        return frozenset(self.machine.state["holds"])
+
+    def versions(self, names: t.Sequence[str]) -> t.Dict[str, t.Tuple[str, ...]]:
+        return {name: tuple(self.machine.state["offers"].get(name, ())) for name in names}
+
+    def transaction(self, request: Request) -> Transaction:
+        state = self.machine.state
+        there = state["packages"]
+        changes = [Change(name, there[name], None) for name in request.remove if name in there]
+        for name, version in request.install:
+            if version is None:
+                name, version = _of_file(name)
+            elif version not in state["offers"].get(name, ()):
+                raise TransactionError(f"{name} {version} is not offered", packages=[name], detail="")
+            if there.get(name) != version:
+                changes.append(Change(name, there.get(name), version))
+        return Transaction(tuple(changes))
+
+    def run(self, request: Request) -> Transaction:
+        """One package after the other, so that a death leaves some changed."""
+        changes = self.transaction(request).changes
+        for change in changes:
+            self.machine.deed(f"package {change.name}", functools.partial(self._one, change), self._fail)
+        return Transaction(changes)
+
+    def _one(self, change: Change) -> None:
+        state = self.machine.state
+        state["packages"].pop(change.name, None)
+        if change.after:
+            state["packages"][change.name] = change.after
+        self.machine.save(state)
+
+    def hold(self, names: t.Sequence[str]) -> None:
+        self._holds("hold", lambda holds: sorted({*holds, *names}))
+
+    def unhold(self, names: t.Sequence[str]) -> None:
+        self._holds("unhold", lambda holds: sorted({*holds} - {*names}))
+
+    def _holds(self, what: str, changed: t.Callable[[t.List[str]], t.List[str]]) -> None:
+        def do() -> None:
+            state = self.machine.state
+            state["holds"] = changed(state["holds"])
+            self.machine.save(state)
+
+        self.machine.deed(what, do, self._fail)
+
+    def refresh(self, max_age: int) -> bool:
+        return bool(self.machine.deed("refresh", lambda: True, self._fail))
+
+    def _fail(self) -> t.NoReturn:
+        raise TransactionError("the script of a package failed", packages=[], detail="")
+
+
+def _of_file(path: str) -> t.Tuple[str, str]:
+    name, version, _arch = path.rpartition("/")[2].split("_")
+    return name, version
+
+
+class Session:
+    """The driver answers where its modules are loaded in the version of the library."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    def snapshot(self, subsets: t.Sequence[str]) -> Snapshot:
+        state = self._machine.state
+        if state["modules"].get("nvidia", "") != _version(state["packages"]):
+            raise DriverMissingError("the driver is not loaded", state="not_loaded")
+        return Snapshot(_version(state["packages"]), gpus=(Gpu("GPU-1", 0, "NVIDIA A100", PCI, "10de:20b5"),))
+
+    def settings(self, uuid: str) -> t.Dict[str, t.Any]:
+        return {"power_limit": 250.0}
+
+    def restore_settings(self, uuid: str, before: Json) -> t.Tuple[t.Any, ...]:
+        return ()
+
+    def release(self) -> None:
+        """Nothing is open."""

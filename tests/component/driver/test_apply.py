@@ -1,0 +1,264 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""An upgrade across a renaming of packages that fails or dies at each of its deeds.
+
+The node must end with what it had or with what was wished, and the next run must be able to go either way.
+"""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+
+import pytest
+
+from ansible_collections.accel.gpu.plugins.module_utils._driver import apply_back, record
+from ansible_collections.accel.gpu.plugins.module_utils._driver.apply import Change, apply
+from ansible_collections.accel.gpu.plugins.module_utils._driver.apply_walk import whole_request
+from ansible_collections.accel.gpu.plugins.module_utils._driver.model import (
+    Distribution,
+    Kernel,
+    LoadedModule,
+    Node,
+    PciDevice,
+    Unit,
+)
+from ansible_collections.accel.gpu.plugins.module_utils._driver.steps import (
+    ChangePackages,
+    HoldPackages,
+    RebuildInitramfs,
+    RefreshIndex,
+    ReloadModules,
+    SetUnit,
+    Step,
+    UnholdPackages,
+    WriteFile,
+)
+from ansible_collections.accel.gpu.plugins.module_utils._errors import AccelError
+from ansible_collections.accel.gpu.plugins.module_utils._packages.objects import Transaction
+from ansible_collections.accel.gpu.tests.component.driver.machine import PCI, UNIT, Fault, Machine, Manager
+from ansible_collections.accel.gpu.tests.component.mig.node import in_child
+
+OLD = {"libnvidia-ml1": "580.1-1", "nvidia-dkms-580-open": "580.1-1", "nvidia-smi": "580.1-1"}
+NEW = {"libnvidia-ml1": "590.2-1", "nvidia-dkms-open": "590.2-1", "nvidia-smi": "590.2-1"}
+SOURCE, MODPROBE = "/etc/apt/sources.list.d/accel-gpu-nvidia.sources", "/etc/modprobe.d/accel-gpu-nvidia.conf"
+WISHED = {SOURCE: "URIs: new\n", MODPROBE: "options nvidia a=1\n"}
+MODULES = ("nvidia_uvm", "nvidia")
+OFFERS = {name: [NEW.get(name), OLD.get(name)] for name in {**OLD, **NEW}}
+
+
+def make(root: t.Any, **changes: t.Any) -> Machine:
+    state: t.Dict[str, t.Any] = {
+        "packages": OLD,
+        "offers": OFFERS,
+        "holds": sorted(OLD),
+        "units": {UNIT: [True, True]},
+        "modules": {"nvidia": "580.1-1", "nvidia_uvm": "580.1-1"},
+    }
+    machine = Machine.make(root, **{**state, **changes})
+    (root / "etc/apt/sources.list.d").mkdir(parents=True)
+    (root / SOURCE.lstrip("/")).write_text("URIs: old\n")
+    record.write_state(machine.files, {"packages": sorted(OLD), "holds": sorted(OLD)})
+    return machine
+
+
+def look(machine: Machine) -> Node:
+    state = machine.state
+    loaded = state["modules"].get("nvidia")
+    dependents = tuple(name for name in state["modules"] if name != "nvidia")
+    return Node(
+        Distribution("debian", "12", "debian", "bookworm", "x86_64", "Debian 12"),
+        Kernel("6.1.0", True),
+        gpus=(PciDevice(PCI, "10de:20b5", "", "nvidia"),),
+        loaded=LoadedModule(loaded, True, dependents=dependents) if loaded else None,
+        library=state["packages"].get("libnvidia-ml1"),
+        packages=state["packages"],
+        holds=frozenset(state["holds"]),
+        units={name: Unit(name, enabled, active) for name, (enabled, active) in state["units"].items()},
+    )
+
+
+def wish(machine: Machine) -> t.Tuple[Step, ...]:
+    """What a plan would ask of the node as it is."""
+    state = machine.state
+    steps: t.List[Step] = []
+    stale = [path for path, content in WISHED.items() if machine.files.read_text(path) != content]
+    if SOURCE in stale:
+        steps += [WriteFile(SOURCE, WISHED[SOURCE], "repository"), RefreshIndex(0)]
+    if state["packages"] != NEW:
+        install = tuple((name, version) for name, version in NEW.items() if state["packages"].get(name) != version)
+        remove = tuple(sorted(set(state["packages"]) - set(NEW)))
+        steps += [UnholdPackages(tuple(state["holds"])), ChangePackages(install, remove)]
+    if state["packages"] != NEW or state["holds"] != sorted(NEW):
+        steps.append(HoldPackages(tuple(sorted(NEW))))
+    if MODPROBE in stale:
+        steps += [WriteFile(MODPROBE, WISHED[MODPROBE], "modprobe"), RebuildInitramfs("6.1.0")]
+    if state["units"][UNIT] != [True, False]:
+        steps.append(SetUnit(UNIT, True, False))
+    if state["modules"] != {"nvidia": "590.2-1", "nvidia_uvm": "590.2-1"}:
+        loaded = tuple(name for name in MODULES if name in state["modules"])
+        steps.append(ReloadModules(loaded, ("nvidia", "nvidia_uvm")))
+    return tuple(steps)
+
+
+def run(machine: Machine) -> t.Dict[str, t.Any]:
+    """One run as the core makes it."""
+    ports, manager = machine.ports(), t.cast(t.Any, Manager(machine))
+    journal = record.read_journal(ports.files)
+    steps = wish(machine)
+    packages = [step for step in steps if isinstance(step, ChangePackages)]
+    change = Change(
+        steps,
+        look(machine),
+        lambda: (look(machine), wish(machine)),
+        transaction=Manager(machine).transaction(whole_request(packages[0])) if packages else Transaction(),
+        earlier=journal,
+        state={"packages": sorted(NEW), "holds": sorted(NEW)},
+    )
+    try:
+        done = apply(change, ports, manager)
+    except AccelError as error:
+        return {"failed": error.message, "kind": error.kind, **error.facts, "deeds": machine.deeds}
+    return {"warnings": list(done.warnings), "reload": list(done.reload), "deeds": machine.deeds}
+
+
+def deeds(tmp_path: t.Any) -> t.List[str]:
+    folder = tmp_path / "counted"
+    folder.mkdir()
+    counted: t.List[str] = run(make(folder))["deeds"]
+    return counted
+
+
+def wished(machine: Machine) -> bool:
+    seen = machine.seen()
+    ours = record.read_state(machine.files) == {"packages": sorted(NEW), "holds": sorted(NEW), "initramfs": {}}
+    return wish(machine) == () and seen["holds"] == sorted(NEW) and ours
+
+
+def test_an_upgrade_is_made_and_the_way_back_is_remembered(tmp_path):
+    machine = make(tmp_path)
+    before = machine.seen()
+    done = run(machine)
+    assert done["warnings"] == [
+        "the files of the installed libnvidia-ml1, nvidia-dkms-580-open, nvidia-smi could not be had; the way back to "
+        "them exists only as long as a repository has these versions"
+    ]
+    assert wished(machine)
+    assert machine.state["initramfs"] == ["6.1.0"]
+    assert record.read_journal(machine.files) is None
+    kept = record.read_record(machine.files)
+    assert kept is not None
+    assert kept.packages == OLD
+    assert kept.added == ("nvidia-dkms-open",)
+    assert kept.holds == tuple(sorted(OLD))
+    assert kept.files[SOURCE] == "URIs: old\n"
+    assert before["files"] == {SOURCE.lstrip("/"): "URIs: old\n"}
+
+
+def test_a_failure_at_each_deed_restores_what_was_there(tmp_path):
+    names = deeds(tmp_path)
+    assert len(names) > 12
+    for nth, name in enumerate(names, start=1):
+        folder = tmp_path / str(nth)
+        folder.mkdir()
+        machine = make(folder)
+        before = machine.seen()
+        machine.fault = Fault(nth, "fails")
+        answer = run(machine)
+        if name.startswith("rmmod"):
+            # A module that cannot go is no failure: all stay and the reload is owed.
+            assert answer["reload"] == [f"kernel module {name.split()[1]} cannot be unloaded (broken)"], name
+            assert machine.state["packages"] == NEW
+            continue
+        assert "failed" in answer, name
+        assert answer["restored"] is True, (name, answer)
+        assert machine.seen() == before, name
+        assert record.read_journal(machine.files) is None, name
+
+
+def test_the_words_of_a_failure(tmp_path):
+    machine = make(tmp_path)
+    machine.fault = Fault(1 + deeds(tmp_path).index("package nvidia-smi"), "fails")
+    answer = run(machine)
+    assert answer["failed"] == (
+        "changing packages failed: the script of a package failed; what was there before is back"
+    )
+    assert (answer["kind"], answer["step"], answer["cause"]) == ("transaction", "changing packages", "transaction")
+
+
+@pytest.mark.parametrize("what", ["dies", "dies_after"])
+def test_a_death_at_each_deed_is_finished_or_undone_by_the_next_run(tmp_path, what):
+    names = deeds(tmp_path)
+    for nth, name in enumerate(names, start=1):
+        for way in ("finished", "undone"):
+            folder = tmp_path / f"{nth}{way}"
+            folder.mkdir()
+            machine = make(folder)
+            before = machine.seen()
+            machine.fault = Fault(nth, what)
+            assert in_child(functools.partial(run, machine)) is None, name
+            machine = Machine(folder)
+            journal = record.read_journal(machine.files)
+            assert journal is not None, name
+            if way == "finished":
+                assert "failed" not in run(machine), name
+                assert wished(machine), name
+                assert machine.state["initramfs"], name
+            else:
+                after = apply_back.undo(journal, machine.ports(), t.cast(t.Any, Manager(machine)))
+                assert after.missing == (), name
+                assert machine.seen() == before, name
+            assert record.read_journal(machine.files) is None, name
+
+
+def test_a_way_back_that_fails_is_told_and_tried_again(tmp_path):
+    machine = make(tmp_path, offers={name: [NEW[name]] for name in NEW})
+    before = machine.seen()
+    machine.fault = Fault(1 + deeds(tmp_path).index("package nvidia-smi"), "fails")
+    answer = run(machine)
+    assert answer["restored"] is False
+    assert answer["changed"] is True
+    assert answer["failed"] == (
+        "changing packages failed: the script of a package failed; NOT restored: changing packages failed "
+        "(libnvidia-ml1 580.1-1 is not offered); the next run tries again"
+    )
+    state = machine.state
+    state["offers"] = OFFERS
+    machine.save(state)
+    journal = record.read_journal(machine.files)
+    assert journal is not None
+    assert apply_back.undo(journal, machine.ports(), t.cast(t.Any, Manager(machine))).missing == ()
+    assert machine.seen() == before
+
+
+def test_kept_files_bring_back_what_no_repository_has(tmp_path):
+    machine = make(tmp_path, offers={name: [NEW[name]] for name in NEW})
+    before = machine.seen()
+    archives = tmp_path / "var/cache/apt/archives"
+    archives.mkdir(parents=True)
+    for name, version in OLD.items():
+        (archives / f"{name}_{version}_amd64.deb").write_text(name)
+    machine.fault = Fault(1 + deeds(tmp_path).index("modprobe nvidia_uvm"), "fails")
+    answer = run(machine)
+    assert answer["failed"] == (
+        "reloading the kernel modules failed: modprobe nvidia_uvm ended with 1: broken; the kernel log (journalctl -k) "
+        "says more; what was there before is back"
+    )
+    assert machine.seen() == before
+
+
+def test_success_is_not_told_for_what_is_not_there(tmp_path):
+    machine = make(tmp_path)
+    ports, manager = machine.ports(), t.cast(t.Any, Manager(machine))
+    before = machine.seen()
+    still = (SetUnit(UNIT, True, True),)
+    change = Change(wish(machine)[:2], look(machine), lambda: (look(machine), still))
+    with pytest.raises(AccelError) as caught:
+        apply(change, ports, manager)
+    assert caught.value.message == (
+        "all steps succeeded, yet the wish still asks for setting nvidia-persistenced.service; see the package "
+        "manager's log and journalctl -k, run again, report it if it stays; what was there before is back"
+    )
+    assert machine.seen() == before

@@ -1,0 +1,156 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# What no package manager is needed for: which one a node has, what check mode and scratch forbid, waiting for a lock.
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from ansible_collections.accel.gpu.plugins.module_utils._errors import (
+    InternalError,
+    PackageLockedError,
+    PackageStateError,
+    RepositoryError,
+)
+from ansible_collections.accel.gpu.plugins.module_utils._files import Files
+from ansible_collections.accel.gpu.plugins.module_utils._packages import apply_base, probe
+from ansible_collections.accel.gpu.plugins.module_utils._packages.objects import Request, Source
+from ansible_collections.accel.gpu.plugins.module_utils._ports import Ports
+
+LOCKED = "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 785 (apt-get)\n"
+UNREACHABLE = "W: Failed to fetch http://a.example/InRelease  Could not connect to a.example:80\n"
+
+
+class Answers:
+    """A Run that answers each command by the program's name, the last answer again and again."""
+
+    def __init__(self, **answers):
+        self.answers = {name.replace("_", "-"): list(given) for name, given in answers.items()}
+        self.calls = []
+
+    def __call__(self, argv, timeout=None, stdin=None):
+        words = [word for word in argv[1:] if "=" not in word] if argv[0] == "env" else list(argv)
+        self.calls.append(words)
+        given = self.answers.get(words[0], [(0, "", "")])
+        return given.pop(0) if len(given) > 1 else given[0]
+
+
+def node(tmp_path, release="ID=debian\n", program="usr/bin/apt-get", check=False, **answers):
+    for path, text in (("etc/os-release", release), (program, "")):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    run = Answers(**answers)
+    return Ports(run, Files(str(tmp_path)), lambda: None, root=str(tmp_path), check=check), run
+
+
+@pytest.mark.parametrize(
+    ("release", "program", "kind"),
+    [
+        ('ID=ubuntu\nID_LIKE="debian"\n', "usr/bin/apt-get", "apt"),
+        ("ID=debian\n", "usr/bin/apt-get", "apt"),
+        ('ID="rocky"\nID_LIKE="rhel centos fedora"\n', "usr/bin/dnf", "dnf"),
+        ('ID="sles"\nID_LIKE="suse"\n', "usr/bin/zypper", "zypper"),
+        # dnf is a tool there, not the node's manager
+        ("ID=debian\n", "usr/bin/dnf", None),
+        ("ID=arch\n", "usr/bin/pacman", None),
+    ],
+)
+def test_the_node_s_own_manager(tmp_path, release, program, kind):
+    ports, _run = node(tmp_path, release, program)
+    assert probe.kind(ports) == kind
+    if kind is None:
+        with pytest.raises(PackageStateError) as caught:
+            probe.manager(ports)
+        assert caught.value.message == (
+            "the node is of no family with apt-get, dnf or zypper (by its /etc/os-release); it is not supported"
+        )
+    else:
+        with probe.manager(ports) as one:
+            assert one.kind == kind
+
+
+@pytest.mark.parametrize("family", ["usr/bin/apt-get", "usr/bin/dnf", "usr/bin/zypper"])
+def test_check_mode_changes_nothing(tmp_path, family):
+    release = {"usr/bin/apt-get": "ID=debian\n", "usr/bin/dnf": "ID=rhel\n", "usr/bin/zypper": "ID=sles\n"}[family]
+    ports, run = node(tmp_path, release, family, check=True)
+    with probe.manager(ports) as one:
+        assert one.refresh(0) is False
+        for call in (
+            lambda: one.run(Request((("a", None),))),
+            lambda: one.download(Request((("a", None),))),
+            lambda: one.hold(["a"]),
+            lambda: one.unhold(["a"]),
+            lambda: one.trust("/key"),
+            lambda: one.distrust("AB"),
+        ):
+            with pytest.raises(InternalError, match="was called in check mode"):
+                call()
+    assert run.calls == []
+
+
+def test_a_lock_is_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(apply_base, "_PAUSE", 0.01)
+    ports, run = node(tmp_path, apt_mark=[(100, "", LOCKED), (100, "", LOCKED), (0, "nv-lib\n", "")])
+    with probe.manager(ports, lock_timeout=5) as one:
+        assert one.holds() == {"nv-lib"}
+    assert len(run.calls) == 3
+
+
+def test_a_lock_is_not_waited_for_for_ever(tmp_path):
+    ports, _run = node(tmp_path, apt_mark=[(100, "", LOCKED)])
+    with probe.manager(ports, lock_timeout=0) as one, pytest.raises(PackageLockedError) as caught:
+        one.holds()
+    assert caught.value.facts == {"path": "/var/lib/dpkg/lock-frontend", "pid": 785, "program": "apt-get"}
+
+
+def test_index_is_fetched_once_within_its_time(tmp_path):
+    ports, run = node(tmp_path)
+    with probe.manager(ports) as one:
+        assert one.refresh(3600) is True
+        assert one.refresh(3600) is False
+        assert one.refresh(0) is True
+        # a repository that came later is not in the index yet
+        source = tmp_path / "etc/apt/sources.list.d/new.sources"
+        source.parent.mkdir(parents=True)
+        source.write_text("")
+        os.utime(source, (2**32, 2**32))
+        assert one.refresh(3600) is True
+    assert [words[0] for words in run.calls] == ["apt-get"] * 3
+
+
+def test_only_needed_repositories_must_answer(tmp_path):
+    logged = []
+    ports, _run = node(tmp_path, apt_get=[(0, "", UNREACHABLE)])
+    with probe.manager(ports._replace(log=logged.append)) as one:
+        assert one.refresh(0, ["http://b.example"]) is True
+        assert len(logged) == 1
+        assert logged[0].startswith("repository http://a.example/InRelease cannot be reached (")
+        with pytest.raises(RepositoryError):
+            one.refresh(0, ["http://a.example/"])
+        with pytest.raises(RepositoryError):
+            one.refresh(0)
+
+
+def test_scratch_goes_with_the_manager_and_where_it_fails(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    (tmp_path / "tmp").mkdir()
+    source = Source(
+        "nv", (("/etc/apt/sources.list.d/nv.sources", b"Signed-By: /keys/nv.asc\n"), ("/keys/nv.asc", b"k"))
+    )
+    ports, run = node(tmp_path / "node")
+    with probe.manager(ports, [source]) as one:
+        (folder,) = (tmp_path / "tmp").iterdir()
+        assert (folder / "sources.list.d/nv.sources").read_text() == f"Signed-By: {folder}/keys/nv.asc\n"
+        assert run.calls[0][:4] == ["apt-get", "-q", "-c", f"{folder}/apt.conf"]
+        with pytest.raises(InternalError, match="run was called on repositories that exist in a temporary folder only"):
+            one.run(Request((("a", None),)))
+    assert list((tmp_path / "tmp").iterdir()) == []
+    ports, _run = node(tmp_path / "node", apt_get=[(0, "", UNREACHABLE)])
+    with pytest.raises(RepositoryError):
+        probe.manager(ports, [source])
+    assert list((tmp_path / "tmp").iterdir()) == []
