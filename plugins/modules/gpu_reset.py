@@ -10,7 +10,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: gpu_reset
 short_description: Reset GPUs that nobody works on, and bring back what a reset takes away
-version_added: 1.1.0
+version_added: 1.0.0
 author:
   - accel.gpu maintainers (@accel-gpu)
 description:

@@ -10,7 +10,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: gpu_settings
 short_description: Make the declared power limit, clocks and modes of GPUs
-version_added: 1.1.0
+version_added: 1.0.0
 author:
   - accel.gpu maintainers (@accel-gpu)
 description:

@@ -9,12 +9,14 @@ A program of its own, because Ansible's loader must be there before anything of 
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ansible.executor.module_common import modify_module
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import init_plugin_loader, module_loader
 from ansible.template import Templar
 
-MODULES = ("gpu_info", "mig_geometry", "node_agent")
+MODULES = sorted(path.stem for path in (Path(__file__).resolve().parents[2] / "plugins" / "modules").glob("*.py"))
 
 
 def size(name: str) -> int:

@@ -24,7 +24,9 @@ class Layout(t.NamedTuple):
 
     A kind of modules, flavour and profile that is not in `names` is not offered; `missing` says why for a kind of
     modules. `fabric` and so on are None where the source does not have them. `own_version` are names that do not carry
-    the driver's version. `signed`: kinds of modules that Secure Boot accepts without a key of the machine.
+    the driver's version, `helpers` are left out where nobody offers them; of each row of `either` the first that is
+    there is taken. `rivals` are names of other branches that say no branch. `signed`: kinds of modules that Secure Boot
+    accepts without a key of the machine.
     `brings_blacklist`: a package blacklists nouveau by itself. `modules` are the kernel modules as modprobe.d must
     name them, by flavour, where they differ from the usual names.
     """
@@ -38,6 +40,9 @@ class Layout(t.NamedTuple):
     persistenced: t.Optional[str] = None
     pinning: t.Optional[str] = None
     own_version: Names = ()
+    helpers: Names = ()
+    either: t.Tuple[Names, ...] = ()
+    rivals: Names = ()
     signed: Names = ()
     brings_blacklist: bool = False
     modules: t.Mapping[str, t.Mapping[str, str]] = {}
@@ -68,6 +73,14 @@ _NVIDIA_DEBIAN = Layout(
     own_version=("nvlsm",),
     missing={_P: _NO_PRECOMPILED_DEB},
 )
+# [renames] up to nvidia-dkms-open; the others by analogy with what nvidia-driver-580 depends on (not verified).
+_UBUNTU_SINCE_590 = (
+    "libnvidia-cfg1", "libnvidia-common", "libnvidia-compute", "libnvidia-decode", "libnvidia-encode",
+    "libnvidia-extra", "libnvidia-fbc1", "libnvidia-gl", "libnvidia-gpucomp", "nvidia-dkms", "nvidia-dkms-open",
+    "nvidia-compute-utils", "nvidia-driver", "nvidia-driver-open", "nvidia-firmware", "nvidia-kernel-common",
+    "nvidia-kernel-source", "nvidia-kernel-source-open", "nvidia-persistenced", "nvidia-utils",
+    "xserver-xorg-video-nvidia",
+)  # fmt: skip
 _NVIDIA_UBUNTU_580 = Layout(
     570,
     589,
@@ -79,6 +92,7 @@ _NVIDIA_UBUNTU_580 = Layout(
         (_D, _C, _FULL): ("cuda-drivers",),
     },
     persistenced="nvidia-compute-utils-{branch}",  # [ubuntu]: the daemon is in this package up to 580
+    rivals=_UBUNTU_SINCE_590,
     nvlsm="nvlsm",
     pinning="nvidia-driver-pinning-{pin}",
     own_version=("nvlsm",),
@@ -93,7 +107,10 @@ _NVIDIA_UBUNTU_590 = Layout(
         (_D, _O, _FULL): ("nvidia-open",),
         (_D, _C, _FULL): ("cuda-drivers",),
     },
-    persistenced="nvidia-persistenced",  # third parties install it by this name; not verified in [renames]
+    # Third parties install it by this name; by analogy with [renames] it would still be in nvidia-compute-utils.
+    # Neither is verified, so the repository is asked for both.
+    persistenced="nvidia-persistenced",
+    either=(("nvidia-persistenced", "nvidia-compute-utils"),),
     nvlsm="nvlsm",
     pinning="nvidia-driver-pinning-{pin}",
     own_version=("nvlsm",),
@@ -185,6 +202,15 @@ _DEBIAN_COMMON = (
     "nvidia-alternative",
     "firmware-nvidia-gsp",
 )
+_DEBIAN_HELPERS = (
+    "libnvidia-cfg1",
+    "libnvidia-ptxjitcompiler1",
+    "libnvidia-pkcs11-openssl3",
+    "nvidia-alternative",
+    "firmware-nvidia-gsp",
+    "nvidia-kernel-support",
+    "nvidia-open-kernel-support",
+)
 _DEBIAN_OPEN = ("nvidia-open-kernel-dkms", "nvidia-open-kernel-support", *_DEBIAN_COMMON)
 _DEBIAN_CLOSED = ("nvidia-kernel-dkms", "nvidia-kernel-support", *_DEBIAN_COMMON)
 
@@ -213,6 +239,7 @@ _DEBIAN_OWN = Layout(
     persistenced="nvidia-persistenced",
     # [measured]: persistenced lags the driver, modprobe is ahead of it on 13; legacy-check of 12 is in security alone
     own_version=("nvidia-persistenced", "nvidia-modprobe", "nvidia-legacy-check", "nvidia-settings", "nvidia-xconfig"),
+    helpers=_DEBIAN_HELPERS,
     brings_blacklist=True,  # [measured]: nvidia-kernel-support
     modules={_C: _debian_modules("nvidia-current"), _O: _debian_modules("nvidia-current-open")},
     missing={_P: "Debian has no precompiled NVIDIA modules"},
@@ -245,6 +272,7 @@ _UBUNTU_OWN = Layout(
     fabric="nvidia-fabricmanager-{branch}",
     imex="nvidia-imex-{branch}",  # nvidia-imex-595 was seen
     persistenced="nvidia-compute-utils-{branch}-server",
+    rivals=_UBUNTU_SINCE_590,
     own_version=("linux-modules-nvidia-",),  # they carry the kernel's version
     signed=(_P,),
 )

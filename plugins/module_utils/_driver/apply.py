@@ -79,7 +79,7 @@ class Done:
 def apply(change: Change, ports: Ports, manager: Manager) -> Done:
     """Does the change and verifies it. The facts of an AccelError are `step`, `restored`, `changed` and `cause`."""
     gpus = Gpus(ports)
-    reloads = change.of(ReloadModules)
+    reloads = [step for step in change.of(ReloadModules) if step.load]  # the others take the modules away
     walker = Walker(ports, manager, _begin(change, ports), change.own_holds)
     try:
         if not all(step.download for step in change.of(ChangePackages)):
@@ -181,9 +181,16 @@ def _remember(change: Change, ports: Ports, manager: Manager, walker: Walker) ->
 
 def _verify(change: Change, walker: Walker, gpus: Gpus) -> Node:
     node, left = change.again()
-    left = [step for step in left if not (walker.reload and isinstance(step, ReloadModules))]
+    fresh = bool(change.of(LoadModules, ReloadModules)) and not walker.reload and not _not_loaded(node)
+    if fresh and any(isinstance(step, ReloadModules) for step in left):
+        walker.told.append(
+            "the kernel modules were loaded, yet one of their parameters does not have the wished value; the driver "
+            "may have adjusted it: see /proc/driver/nvidia/params, and wish what it makes of it"
+        )
+    left = [step for step in left if not ((walker.reload or fresh) and isinstance(step, ReloadModules))]
     problem = _missing(left)
-    if not problem and change.of(LoadModules, ReloadModules) and not walker.reload:
+    loads = any(step.load for step in change.of(ReloadModules)) or change.of(LoadModules)
+    if not problem and loads and not walker.reload:
         problem = _not_loaded(node) or "; ".join(gpus.silent(node.gpus))
     if problem:
         raise VerifyError(

@@ -27,7 +27,7 @@ from .apply_back import repair, undo
 from .model import Node
 from .planned import Asked, Planned, Seen, decide
 from .probe import probe
-from .steps import LoadModules, ReloadModules
+from .steps import LoadModules, ReloadModules, Step
 
 if t.TYPE_CHECKING:
     from .._packages.probe import Manager
@@ -67,13 +67,17 @@ def read(asked: Asked, ports: Ports) -> Seen:
     plan_ = decide(asked, seen)
     if not may or not (plan_.acts or seen.journal) or plan_.refusal is not None:
         return seen
-    if asked.lean and any(isinstance(step, (LoadModules, ReloadModules)) for step in plan_.steps):
+    if asked.lean and any(_loads(step) for step in plan_.steps):
         # After the change the driver is asked whether all GPUs answer; its library may come with this very change.
         planned.want_binding()
     if not Lock(ports.files).held:
         Lock(ports.files).acquire(asked.wish.lock_timeout)
         seen = _look(asked, ports)  # another run may have changed the node since
     return seen
+
+
+def _loads(step: Step) -> bool:
+    return isinstance(step, LoadModules) or (isinstance(step, ReloadModules) and bool(step.load))
 
 
 def _settle(asked: Asked, journal: record.Journal, ports: Ports) -> None:

@@ -26,8 +26,11 @@ class Memory(t.NamedTuple):
     reboot: t.Tuple[str, ...] = ()
 
 
-def memory(wish: Wish, node: Node, version: t.Optional[str], flavour: str) -> Memory:
-    """`version` is the one that the module on disk will have, None where there will be none for the running kernel."""
+def memory(
+    wish: Wish, node: Node, version: t.Optional[str], flavour: str, packages: t.Optional[t.Collection[str]] = None
+) -> Memory:
+    """`version` is the one that the module on disk will have, None where there will be none for the running kernel.
+    `packages` will be there after a change of packages, whose scripts start their units; None: there is no change."""
     if version is None or not driven(node):
         return Memory()
     if node.loaded is None:
@@ -39,8 +42,9 @@ def memory(wish: Wish, node: Node, version: t.Optional[str], flavour: str) -> Me
     hindrance = _hindrance(wish, node)
     if hindrance:
         return Memory(reload=(f"{why}; {hindrance}",))
+    started = () if packages is None else _started(wish, node, packages)
     step = ReloadModules(
-        (*node.loaded.dependents, "nvidia"), ("nvidia", *reversed(node.loaded.dependents)), stops(node)
+        (*node.loaded.dependents, "nvidia"), ("nvidia", *reversed(node.loaded.dependents)), stops(node, started)
     )
     return Memory(step, why)
 
@@ -98,9 +102,17 @@ def busy(node: Node) -> str:
     return "; ".join(f"{one.gpu} is used by {one.who}" for one in node.busy)
 
 
-def stops(node: Node) -> t.Tuple[str, ...]:
+def _started(wish: Wish, node: Node, packages: t.Collection[str]) -> t.Tuple[str, ...]:
+    """Units that the scripts of packages may have started, and that are to run anyway."""
+    found = (PERSISTENCED,) if wish.persistenced else ()
+    if (node.switches or node.nvlink5) and any(name.startswith(_FABRIC_MANAGERS) for name in packages):
+        return (*found, FABRIC_MANAGER)
+    return found
+
+
+def stops(node: Node, started: t.Collection[str] = ()) -> t.Tuple[str, ...]:
     """Units that hold devices, and active ones that will once more; who uses another service goes first."""
-    found = {unit for _name, unit, _pid in node.holders if unit}
+    found = {*(unit for _name, unit, _pid in node.holders if unit), *started}
     found.update(unit for unit in (*FABRIC_UNITS, PERSISTENCED) if unit in node.units and node.units[unit].active)
     return tuple(sorted(found, key=lambda unit: (_ORDER.get(unit, -1), unit)))
 

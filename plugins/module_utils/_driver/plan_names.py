@@ -75,6 +75,7 @@ def parts(wish: Wish, node: Node, target: Target) -> Parts:
     if wish.persistenced and layout.persistenced:
         found.append(layout.persistenced)
     found += companions(wish, node, target)
+    found += [name for row in layout.either if set(row) & set(found) for name in row if name not in found]
     filled: t.List[str] = []
     for name in found:
         releases = kernels(node) if "{kernel}" in name else node_kernel(node)
@@ -143,7 +144,7 @@ def strays(node: Node, platform: Platform, target: Target, wanted: t.Collection[
     """Installed packages of another flavour, branch or source, which cannot stay beside the target. Libraries that have
     one name everywhere are none: they get the target's version."""
     keep = {*wanted, *_of_target(target, node)}
-    others = {name for name in _table(node, platform) if _MODULES.search(name)}
+    others = {*target.layout.rivals, *(name for name in _table(node, platform) if _MODULES.search(name))}
     return tuple(
         sorted(name for name in node.packages if name not in keep and (name in others or _of_another(name, target)))
     )

@@ -56,7 +56,7 @@ def plan(draft: Draft, wish: Wish, state: State) -> None:
     _modprobe(draft, node, changes)
     _initramfs(draft, node, version, blacklist, any(step.path == MODPROBE_FILE for step in changes))
     _memory(draft, wish, node, target, version, change, there)
-    draft.warnings += plan_warnings.warnings(wish, node, target, packages.version, change is not None)
+    draft.warnings += plan_warnings.warnings(wish, node, target, packages.version, version, change is not None)
     draft.record = plan_packages.record(node, wish, target, there, files, packages, version)
 
 
@@ -164,7 +164,7 @@ def _memory(
 ) -> None:
     on_disk = version if change is not None and change.install else _on_disk(node)
     flavour = target.flavour if draft.upgrade is None else _flavour_on_disk(node, target)
-    memory = plan_modules.memory(wish, node, on_disk, flavour)
+    memory = plan_modules.memory(wish, node, on_disk, flavour, None if change is None else there)
     if memory.step is not None:
         draft.modules(memory.step, node.loaded.version if node.loaded else None, on_disk, memory.why)
     loaded = node.loaded is not None or memory.step is not None

@@ -46,7 +46,7 @@ def removal(node: Node) -> t.Optional[ChangePackages]:
 
 
 def packages(wish: Wish, node: Node, target: Target, offers: Offers) -> Packages:
-    needed = parts(wish, node, target)
+    needed = _offered_parts(parts(wish, node, target), node, target, offers)
     version = _version(wish, node, target, needed, offers)
     first = _pinning(node, needed, offers)
     install: t.List[t.Tuple[str, t.Optional[str]]] = list(_headers(wish, node, needed, offers, version))
@@ -73,6 +73,19 @@ def packages(wish: Wish, node: Node, target: Target, offers: Offers) -> Packages
         tuple(install), remove, _goes_down(node, target, version), stream, first, download=wish.download_only
     )
     return Packages(version, change, wanted)
+
+
+def _offered_parts(needed: Parts, node: Node, target: Target, offers: Offers) -> Parts:
+    """Without helpers that nobody has, and with one name where there are several for the same thing."""
+    layout = target.layout
+    there = {name for name in needed.driver if name in node.packages or offers.versions.get(name)}
+    without = set(layout.helpers) - there
+    for row in layout.either:
+        taken = next(
+            (name for name in row if name in node.packages), next((name for name in row if name in there), row[0])
+        )
+        without |= set(row) - {taken}
+    return needed._replace(driver=tuple(name for name in needed.driver if name not in without))
 
 
 # --- which version -------------------------------------------------------------------------------------------------

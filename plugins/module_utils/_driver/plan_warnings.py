@@ -16,9 +16,12 @@ from .plan_choice import Target, driven, generation_of, named
 from .plan_names import kernels
 
 
-def warnings(wish: Wish, node: Node, target: Target, version: t.Optional[str], built: bool) -> t.Tuple[str, ...]:
-    """`version` is the one that the node will have, `built`: the modules come anew for every kernel with headers."""
-    return (*life(wish, target.branch), *_gpus(node, version), *_kernels(node, version, built), *_unread(node))
+def warnings(
+    wish: Wish, node: Node, target: Target, wished: t.Optional[str], version: t.Optional[str], built: bool
+) -> t.Tuple[str, ...]:
+    """`version` is the one that the node will have, which may have to wait for the `wished` one. `built`: the modules
+    come anew for every kernel with headers."""
+    return (*life(wish, target.branch), *_gpus(node, wished), *_kernels(node, version, built), *_unread(node))
 
 
 def life(wish: Wish, branch: str) -> t.Tuple[str, ...]:

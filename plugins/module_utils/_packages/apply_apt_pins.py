@@ -19,8 +19,9 @@ from .._files import Files
 from .objects import Request
 
 _PREFERENCES = "/etc/apt/preferences"
-# apt_preferences(5): above 990 also a version that is older than the installed one is taken.
-_UP, _DOWN = 990, 1001
+# Above the pins of NVIDIA's pinning packages (1001), which name a whole branch. apt_preferences(5): from 1000 on also a
+# version older than the installed one is taken; apt-get still refuses that where downgrades are not allowed.
+_PRIORITY = 1100
 
 
 @contextlib.contextmanager
@@ -31,7 +32,7 @@ def preferring(files: Files, request: Request) -> t.Iterator[t.Tuple[str, ...]]:
     if not versions:
         yield ()
         return
-    text = pins(versions, request.downgrade) + (files.read_text(_PREFERENCES) or "")
+    text = pins(versions) + (files.read_text(_PREFERENCES) or "")
     descriptor, path = tempfile.mkstemp(prefix="accel-gpu-", suffix=".pref")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
@@ -41,7 +42,6 @@ def preferring(files: Files, request: Request) -> t.Iterator[t.Tuple[str, ...]]:
         os.unlink(path)
 
 
-def pins(versions: t.Sequence[str], downgrade: bool) -> str:
+def pins(versions: t.Sequence[str]) -> str:
     """An expression in slashes counts as a list of all names, which goes before pins of `*`. Pure."""
-    priority = _DOWN if downgrade else _UP
-    return "".join(f"Package: /./\nPin: version {version}\nPin-Priority: {priority}\n\n" for version in versions)
+    return "".join(f"Package: /./\nPin: version {version}\nPin-Priority: {_PRIORITY}\n\n" for version in versions)

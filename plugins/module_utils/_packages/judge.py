@@ -55,7 +55,7 @@ def repository_error(url: str, reason: str, detail: str) -> RepositoryError:
 def locked(path: str, pid: t.Optional[int], program: str, waited: float) -> PackageLockedError:
     who = f"PID {pid} ({program})" if pid and program else f"PID {pid}" if pid else "another program"
     return PackageLockedError(
-        f"the package database is locked by {who} ({path}); waited {waited:g} s; wait for its end and run again",
+        f"the package database is locked by {who} ({path}); waited {waited:.0f} s; wait for its end and run again",
         path=path,
         pid=pid,
         program=program,

@@ -24,7 +24,7 @@ _NO_MODULE = re.compile(r"(?:missing|broken) groups or modules: (\S+)|Unable to 
 _PROBLEM = re.compile(r"^ ?Problem(?: \d+)?: (.*\n(?:\s+- .*\n?)*)", re.MULTILINE)
 _SPACE = re.compile(r"needs? (\d+)([KMG]?B) more space on the (\S+) filesystem")
 _SCRIPT = re.compile(
-    r"(?:Error in \w+ scriptlet in rpm package|(?:error|warning): %\w+\()\s?([\w.+-]+?)(?:-\d+:\S*)?(?:$|\))",
+    r"Error in \w+ scriptlet in rpm package ([\w.+-]+)$|%\w+\(([\w.+-]+?)-(?:\d+:)?[^-()]+-[^-()]+\) scriptlet failed",
     re.MULTILINE,
 )
 _ERROR = re.compile(r"^Error: (?!Operation aborted).*$", re.MULTILINE)
@@ -72,7 +72,7 @@ def failure(out: str, err: str, waited: float, asked: Asked = NOTHING) -> errors
         return found
     # The table is of no interest where the transaction ran.
     told = both.partition(_STARTED)[2] or both
-    return judge.failed(sorted(set(_SCRIPT.findall(both))), _NOISE.sub("", told))
+    return judge.failed(sorted({one or other for one, other in _SCRIPT.findall(both)}), _NOISE.sub("", told))
 
 
 def _locked(both: str, waited: float) -> t.Optional[errors.AccelError]:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os.path
 import re
 import typing as t
 
@@ -26,7 +27,7 @@ _NO_PROVIDER = re.compile(
 _HELD = re.compile(r"remove lock to allow (?:removal|installation) of (\S+?)-(?:\d+:)?[^-\s]+-[^-\s]+(?:\[|$|\s)")
 _REPOSITORY = re.compile(r"^\[([^|\]]+)\|([^\]]*)\] (.*)$", re.MULTILINE)
 _SPACE = re.compile(r"needs? (\d+)([KMG]?B) (?:more space )?on the (\S+) filesystem")
-_SCRIPT = re.compile(r"%\w+\(([\w.+-]+?)-\d+:[^)]*\) scriptlet failed")
+_SCRIPT = re.compile(r"%\w+\(([\w.+-]+?)-(?:\d+:)?[^-()]+-[^-()]+\) scriptlet failed")
 _NOISE = re.compile(
     r"^(?:Loading repository|Reading installed|Resolving package|Retrieving |Additional rpm output|"
     r"Please see the above|Problem occurred during|Installation of \S+ failed:$|rpm: RPM should not|rpm: However).*$",
@@ -64,7 +65,7 @@ def failure(code: int, out: str, err: str, waited: float, asked: Asked = NOTHING
     lock = _LOCKED.search(both)
     if lock is not None or code == LOCKED:
         pid = int(lock[1]) if lock is not None else None
-        return judge.locked("/run/zypp.pid", pid, lock[2] if lock is not None else "", waited)
+        return judge.locked("/run/zypp.pid", pid, os.path.basename(lock[2]) if lock is not None else "", waited)
     lines = problem(out)
     if lines:
         held = sorted(set(_HELD.findall("\n".join(lines))))

@@ -136,7 +136,7 @@ def _read_back(walker: _Walker, done: Done) -> t.List[str]:
             continue
         if not step.sure:
             continue
-        found = live.values(gpu)[step.setting]
+        found = live.values(gpu, {})[step.setting]
         if not live.near(step.wished, found):
             wrong.append(
                 f"{step.gpu}: {said(step.setting, step.wished)} was set without an error, yet it is "

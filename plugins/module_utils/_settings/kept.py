@@ -74,19 +74,22 @@ class KeptSettings:
         return {name: [value["min"], value["max"]] for name, value in wished.items() if value != DEFAULT}
 
     def try_to_read(self, uuid: str, stopped: t.Container[str] = ()) -> bool:
-        """As `read`, for a GPU that is reset because something is wrong with it: what cannot be read is told, and the
-        answer is whether it could. A GPU that hangs raises all the same."""
+        """As `read`, for a GPU that is reset because something is wrong with it: what cannot be read, asked twice, is
+        told, and the answer is whether it could. A GPU that hangs raises all the same."""
         if uuid in self._unread:
             return False
-        try:
-            self.read(uuid, stopped)
-        except GpuHungError:
-            raise
-        except AccelError as error:
-            self._unread.add(uuid)
-            self._tell(self.lost, uuid, f"settings could not be read before the reset: {error.message}")
-            return False
-        return True
+        why = ""
+        for _attempt in range(_ATTEMPTS):
+            try:
+                self.read(uuid, stopped)
+                return True
+            except GpuHungError:
+                raise
+            except AccelError as error:
+                why = error.message
+        self._unread.add(uuid)
+        self._tell(self.lost, uuid, f"settings could not be read before the reset: {why}")
+        return False
 
     def keep(self, uuid: str) -> None:
         """To be called before the GPU is touched."""

@@ -14,10 +14,8 @@ from .model import LOCKED, Remembered, Value
 # Of the wished value; hardware works in steps of its own.
 _ROUNDING = 0.02
 
-_NOTHING: t.Mapping[str, Remembered] = {}
 
-
-def values(gpu: Gpu, remembered: t.Mapping[str, Remembered] = _NOTHING) -> t.Dict[str, Value]:
+def values(gpu: Gpu, remembered: t.Mapping[str, Remembered]) -> t.Dict[str, Value]:
     """By setting; None where the GPU does not offer it. ECC is what it will be after the next reset. Locked clocks are
     what is remembered."""
     settings = gpu.settings or {}
@@ -35,12 +33,12 @@ def values(gpu: Gpu, remembered: t.Mapping[str, Remembered] = _NOTHING) -> t.Dic
     return {**found, **{name: remembered[name].wished if name in remembered else None for name in LOCKED}}
 
 
-def summary(gpu: Gpu, remembered: t.Mapping[str, Remembered] = _NOTHING) -> t.Dict[str, t.Any]:
+def summary(gpu: Gpu, remembered: t.Mapping[str, Remembered]) -> t.Dict[str, t.Any]:
     """One GPU of a module result."""
     return {"uuid": gpu.uuid, "name": gpu.name, "pci": gpu.pci, "settings": values(gpu, remembered)}
 
 
-def item(gpu: Gpu, remembered: t.Mapping[str, Remembered] = _NOTHING) -> t.Dict[str, t.Any]:
+def item(gpu: Gpu, remembered: t.Mapping[str, Remembered]) -> t.Dict[str, t.Any]:
     """An item of the wish that asks for what is there."""
     found = values(gpu, remembered)
     return {"gpus": {"uuid": gpu.uuid}, **{name: value for name, value in found.items() if value is not None}}

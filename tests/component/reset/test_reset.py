@@ -436,6 +436,21 @@ def test_the_recovery_action(node, action, kind, reboot):
     assert (result.get("msg"), result["reboot_required"]) == (kind, reboot)
 
 
+@pytest.mark.parametrize(("failures", "limit"), [(1, "250.00"), (2, "700.00")])
+def test_settings_that_cannot_be_read_are_told_and_do_not_keep_the_gpu_from_its_reset(node, failures, limit):
+    made = made_of(node, H100)
+    made.sim.smi("-i", "0", "-pl", "250", check=True)
+    seen = reset(made, check=True)
+    made.sim.control("resetcounts")
+    for nth in range(1, failures + 1):
+        made.sim.control(f"fault nvmlDeviceGetPowerManagementLimit nth={nth} code=NVML_ERROR_UNKNOWN")
+    done = reset(made)
+    assert (done["changed"], resets(made), power_limit(made, 0)) == (True, [1], limit)
+    begin = f"{uuid(made)}: settings could not be read before the reset: nvmlDeviceGetPowerManagementLimit on GPU "
+    assert [text.startswith(begin) for text in done["warnings"]] == [True] * (failures - 1)
+    assert done["actions"] == seen["actions"]
+
+
 def test_a_gpu_that_still_asks_for_a_reset_fails(node):
     made = made_of(node, H100)
     program = made._program

@@ -117,7 +117,7 @@ def _machine(host: str, variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """What matters where the driver comes from packages."""
     image = _choice(host, variables, "lab_image", IMAGES)
     system = _choice(host, variables, "lab_os", SYSTEMS)
-    if system.startswith("rocky") != (image == "el") and system:
+    if system and image != "node" and system.startswith("rocky") != (image == "el"):
         raise LabError(f"{host}: lab_os {system!r} does not go with lab_image {image!r}")
     kernels = _words(host, variables, "lab_kernels") or ("running",)
     if any(one not in KERNELS for one in kernels):

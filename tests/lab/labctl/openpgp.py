@@ -88,7 +88,7 @@ class Key:
 
     def signature(self, data: bytes) -> bytes:
         """A detached signature in binary, as an rpm carries it."""
-        return self._signature(BINARY, data, [], SIGNED_AT)
+        return self._signature(BINARY, data, SIGNED_AT)
 
     def clear(self, text: str) -> str:
         """InRelease of a Release file: the text with its signature below."""

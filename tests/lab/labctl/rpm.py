@@ -100,7 +100,7 @@ def rpm(package: Package, epoch: int, module: str, target: Target) -> Rpm:
 
 def streams(package: Package, module: str) -> tuple[str, ...]:
     """The streams of NVIDIA's module: one for each branch and flavour, one that goes on to the newest branch."""
-    if not module or package.branch not in package.version or not package.version[:3].isdigit():
+    if not module:
         return ()
     both = {"open": ("-open", "open-dkms"), "dkms": ("-dkms", "latest-dkms")}
     only = {"nvidia-open": "open", "cuda-drivers": "dkms"}.get(package.name)

@@ -38,6 +38,7 @@ class Family:
     names: tuple[str, ...]
     form: str
     stream: str | None = None
+    system: str = ""
 
     def version(self, driver: str) -> str:
         return self.form.format(driver)
@@ -53,7 +54,7 @@ class Family:
             "el": ("nv.repo", f"[nv]\nname=nv\nbaseurl={address}\ngpgcheck=1\nrepo_gpgcheck=1\ngpgkey=file://{KEY}\n"),
             "suse": ("nv.repo", f"[nv]\nname=nv\nbaseurl={address}\nenabled=1\ngpgcheck=1\ngpgkey=file://{KEY}\n"),
         }
-        name, text = texts[self.image]
+        name, text = texts[self.image.replace("13", "")]
         return [["nv", [[f"{self.folder}/{name}", text], [KEY, KEYS[key].public()]]]]
 
 
@@ -83,13 +84,25 @@ FAMILIES = {
 }
 
 
+OTHERS = {
+    # its apt judges signatures by sqv
+    "apt13": dataclasses.replace(FAMILIES["apt"], image="driver13", repository="debian13"),
+    "rhel8": dataclasses.replace(FAMILIES["dnf"], repository="rhel8", form="3:{}-1.el8", system="rocky8"),
+    "rhel10": dataclasses.replace(
+        FAMILIES["dnf"], repository="rhel10", form="3:{}-1.el10", system="rocky10", stream=None
+    ),
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class Case:
     family: Family
     node: PackagesNode
 
     def configure(self) -> None:
-        """The repository as a role would write it, and an index of it."""
+        """The repository as a role would write it, and an index of it; once."""
+        if self.node.run(f"test -e {KEY}").returncode == 0:
+            return
         for _name, files in self.family.source():
             for path, text in files:
                 self.node.out(f"mkdir -p $(dirname {path}); cat >{path} <<'END'\n{text}END\n")
@@ -105,8 +118,8 @@ class Case:
 
 @functools.cache
 def _started(kind: str) -> Case:
-    family = FAMILIES[kind]
-    spec = NodeSpec(kind, ("t4",), state="no_module", image=family.image, sources="lab")
+    family = {**FAMILIES, **OTHERS}[kind]
+    spec = NodeSpec(kind, ("t4",), state="no_module", image=family.image, os=family.system, sources="lab")
     nodes.up(SCENARIO, [spec], image.ensure(family.image))
     node = PackagesNode(nodes.container_name(SCENARIO, kind))
     node.install_room()
@@ -125,6 +138,12 @@ def _cleared() -> t.Iterator[None]:
 
 @pytest.fixture(params=list(FAMILIES))
 def case(request: pytest.FixtureRequest) -> Case:
+    return _started(request.param)
+
+
+@pytest.fixture(params=["apt", *(pytest.param(kind, marks=pytest.mark.full) for kind in ("dnf", "zypper"))])
+def fault(request: pytest.FixtureRequest) -> Case:
+    """A node for what goes wrong: one manager stands for all where time is short."""
     return _started(request.param)
 
 
@@ -150,7 +169,7 @@ def test_a_repository_is_looked_at_without_a_trace(case: Case) -> None:
 
 BROKEN = [
     ("apt", "nvidia", "expired", "no_key"),
-    ("apt", "nvidia-sha1", "sha1", "sha1"),
+    ("apt13", "nvidia-sha1", "sha1", "sha1"),
     ("apt", "nvidia-expired", "expired", "expired"),
     ("apt", "nvidia-unsigned", "good", "unsigned"),
     ("apt", "nowhere", "good", "missing"),
@@ -215,84 +234,95 @@ def test_install_hold_upgrade_downgrade_remove(case: Case) -> None:
     assert case.installed() == {}
 
 
-def test_wrong_wishes_change_nothing(case: Case) -> None:
+@pytest.mark.full
+@pytest.mark.parametrize("kind", ["rhel8", "rhel10"])
+def test_other_releases_of_the_rhel_family(kind: str) -> None:
+    case = _started(kind)
     case.configure()
-    name = case.family.names[0]
-    wrong = case.node.ask(("run", {"install": [[name, "999.1-1"]]}))
+    done = case.node.ask(("run", case.family.request(OLD)))
+    assert done.error is None, done.error
+    assert case.installed() == case.all_at(OLD)
+    major = kind.replace("rhel", "")
+    assert case.node.out('. /etc/os-release; echo "$VERSION_ID $PLATFORM_ID"').endswith(f"platform:el{major}")
+
+
+def test_wrong_wishes_change_nothing(fault: Case) -> None:
+    fault.configure()
+    name = fault.family.names[0]
+    wrong = fault.node.ask(("run", {"install": [[name, "999.1-1"]]}))
     assert wrong.kind == "version_missing"
     assert wrong.message.startswith(f"package {name}: version 999.1-1 is in no repository of this node; there are ")
-    assert case.family.version(NEW) in wrong.message
-    assert case.node.ask(("run", {"install": [["no-such-package", None]]})).message == (
+    assert fault.family.version(NEW) in wrong.message
+    assert fault.node.ask(("run", {"install": [["no-such-package", None]]})).message == (
         "package no-such-package is in no repository of this node; check its name and the repositories"
     )
-    assert case.node.ask(("run", case.family.request(OLD)), check=True).kind == "internal"
-    assert case.installed() == {}
+    assert fault.node.ask(("run", fault.family.request(OLD)), check=True).kind == "internal"
+    assert fault.installed() == {}
 
 
-def test_a_failing_script_is_told_with_its_words(case: Case) -> None:
-    case.configure()
-    name = case.family.names[0]
-    case.node.out(f"mkdir -p /etc/accel-lab; echo {name} >/etc/accel-lab/fail")
+def test_a_failing_script_is_told_with_its_words(fault: Case) -> None:
+    fault.configure()
+    name = fault.family.names[0]
+    fault.node.out(f"mkdir -p /etc/accel-lab; echo {name} >/etc/accel-lab/fail")
     try:
-        failed = case.node.ask(("run", case.family.request(OLD)))
+        failed = fault.node.ask(("run", fault.family.request(OLD)))
         assert failed.kind == "transaction"
         assert f"lab: the script of {name} fails, as /etc/accel-lab/fail wants it" in failed.message
         assert name in failed.error[2]["packages"]  # type: ignore[index]  # there is an error
     finally:
-        case.node.out("rm /etc/accel-lab/fail")
-    if case.family.image == "driver":
-        assert case.node.ask(("problems",)).last[0] == (
+        fault.node.out("rm /etc/accel-lab/fail")
+    if fault.family.image == "driver":
+        assert fault.node.ask(("problems",)).last[0] == (
             f"dpkg was interrupted: package {name} is half configured; run dpkg --configure -a"
         )
-        case.node.out("dpkg --configure -a")
-    assert case.node.ask(("problems",)).last == []
-    case.node.ask(("run", {"remove": list(case.family.names)}))
+        fault.node.out("dpkg --configure -a")
+    assert fault.node.ask(("problems",)).last == []
+    fault.node.ask(("run", {"remove": list(fault.family.names)}))
     every = [
-        change["name"] for change in case.node.ask(("simulate", {"remove": list(case.family.names)})).last["changes"]
+        change["name"] for change in fault.node.ask(("simulate", {"remove": list(fault.family.names)})).last["changes"]
     ]
-    assert case.node.ask(("run", {"remove": every, "purge": True})).error is None
-    assert case.installed() == {}
+    assert fault.node.ask(("run", {"remove": every, "purge": True})).error is None
+    assert fault.installed() == {}
 
 
 LOCK = {
-    "apt": "fcntl.lockf(open('/var/lib/dpkg/lock-frontend', 'w'), fcntl.LOCK_EX)",
+    "apt": "fcntl.lockf(kept := open('/var/lib/dpkg/lock-frontend', 'w'), fcntl.LOCK_EX)",
     "dnf": "open('/var/cache/dnf/metadata_lock.pid', 'w').write(str(os.getpid()))",
-    "zypper": "open('/run/zypp.pid', 'w').write(str(os.getpid()) + '\\n'); "
-    "fcntl.lockf(open('/run/zypp.pid', 'r+'), fcntl.LOCK_EX)",
+    # the number in the file is the lock, as long as that process runs
+    "zypper": "open('/run/zypp.pid', 'w').write(str(os.getpid()) + chr(10))",
 }
 
 
-def test_a_lock_is_named_by_its_holder(case: Case) -> None:
-    case.configure()
-    kind = next(kind for kind, family in FAMILIES.items() if family is case.family)
-    held = LOCK[kind].replace("fcntl.lockf(open(", "fcntl.lockf(kept := open(")
-    program = f"import fcntl, os, time; {held}; time.sleep(30)"
-    case.node.out(f'systemd-run --quiet --unit accel-lab-holder /usr/bin/python3 -c "{program}"; sleep 0.7')
+def test_a_lock_is_named_by_its_holder(fault: Case) -> None:
+    fault.configure()
+    kind = next(kind for kind, family in FAMILIES.items() if family is fault.family)
+    program = f"import fcntl, os, time; {LOCK[kind]}; time.sleep(60)"
+    fault.node.out(f'systemd-run --quiet --unit accel-lab-holder /usr/bin/python3 -c "{program}"; sleep 0.7')
     try:
-        pid = int(case.node.out("systemctl show --property MainPID --value accel-lab-holder"))
-        problems = case.node.ask(("problems",)).last
+        pid = int(fault.node.out("systemctl show --property MainPID --value accel-lab-holder"))
+        problems = fault.node.ask(("problems",)).last
         assert [f"PID {pid} (python3)" in one for one in problems] == [True], problems
-        locked = case.node.ask(("run", case.family.request(OLD)))
+        locked = fault.node.ask(("run", fault.family.request(OLD)))
         assert locked.kind == "package_locked"
         assert f"PID {pid} (python3" in locked.message, locked.message
     finally:
-        case.node.out("systemctl stop accel-lab-holder; rm -f /run/zypp.pid /var/cache/dnf/metadata_lock.pid")
-    assert case.installed() == {}
+        fault.node.out("systemctl stop accel-lab-holder; rm -f /run/zypp.pid /var/cache/dnf/metadata_lock.pid")
+    assert fault.installed() == {}
 
 
-def test_a_full_disk_is_seen_before_anything_changes(case: Case) -> None:
-    case.configure()
+def test_a_full_disk_is_seen_before_anything_changes(fault: Case) -> None:
+    fault.configure()
     place = {
         "driver": "/var/cache/apt/archives",
         "el": "/usr/src",
         "suse": "/usr/src",
-    }[case.family.image]
-    case.node.out(f"mkdir -p {place}; mount -t tmpfs -o size=8k tmpfs {place}; mkdir -p {place}/partial")
-    case.node.run(f"head -c 8192 /dev/zero >{place}/fill")
+    }[fault.family.image]
+    fault.node.out(f"mkdir -p {place}; mount -t tmpfs -o size=8k tmpfs {place}; mkdir -p {place}/partial")
+    fault.node.run(f"head -c 8192 /dev/zero >{place}/fill")
     try:
-        full = case.node.ask(("run", case.family.request(OLD)))
+        full = fault.node.ask(("run", fault.family.request(OLD)))
         assert full.kind == "disk_full", full
         assert full.message.startswith(f"the file system of {place}")
     finally:
-        case.node.out(f"umount {place}")
-    assert case.installed() == {}
+        fault.node.out(f"umount {place}")
+    assert fault.installed() == {}

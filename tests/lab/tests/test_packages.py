@@ -157,7 +157,7 @@ def test_order_of_versions_is_not_that_of_words() -> None:
 
 # id, host variables, message
 BAD = [
-    ("image", {"lab_image": "sles"}, "n: lab_image is 'sles'; it must be one of node, driver, driver13"),
+    ("image", {"lab_image": "sles"}, "n: lab_image is 'sles'; it must be one of node, driver, driver13, el, suse"),
     (
         "kernels",
         {"lab_image": "driver", "lab_kernels": ["old"]},
@@ -168,8 +168,17 @@ BAD = [
         {"lab_nvswitches": ["H100"]},
         "n: lab_nvswitches: 'H100' is no PCI device such as 22a3, or 22a3*4 for four of them",
     ),
-    ("os", {"lab_os": "ubuntu2404"}, "n: lab_os needs a lab_image with packages: driver, driver13"),
-    ("secure_boot", {"lab_secure_boot": False}, "n: lab_secure_boot needs a lab_image with packages: driver, driver13"),
+    (
+        "os_of_another_family",
+        {"lab_image": "driver", "lab_os": "rocky8"},
+        "n: lab_os 'rocky8' does not go with lab_image 'driver'",
+    ),
+    ("os", {"lab_os": "ubuntu2404"}, "n: lab_os needs a lab_image with packages: driver, driver13, el, suse"),
+    (
+        "secure_boot",
+        {"lab_secure_boot": False},
+        "n: lab_secure_boot needs a lab_image with packages: driver, driver13, el, suse",
+    ),
     (
         "secure_boot_word",
         {"lab_image": "driver", "lab_secure_boot": "on"},

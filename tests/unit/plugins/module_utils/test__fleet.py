@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.accel.gpu.plugins.module_utils._fleet import problems
+from ansible_collections.accel.gpu.plugins.module_utils._fleet import owed_states, problems
 
 TODAY = datetime.date(2026, 11, 22)
 SEVEN = {"gpus": "all", "mig": True, "instances": {"1g.10gb": 7}}
@@ -146,3 +146,52 @@ def test_a_host_that_wishes_mig_and_declares_no_gpu_is_not_skipped_in_silence(va
 
 def test_the_last_day_is_still_valid():
     assert judged(accel_gpu_exceptions=[{**FAULT, "until": "2026-11-22"}])["warnings"] == []
+
+
+DRIVERS = [
+    ({"gpu_driver_branch": "999"}, 'gpu_driver_branch: "999" is no driver branch that is known here; known are '),
+    (
+        {"gpu_driver_branch": "580", "gpu_driver_version": "580.95.05"},
+        'gpu_driver_branch: "580" and gpu_driver_version "580.95.05" exclude each other; ',
+    ),
+    ({"gpu_driver_source": "mirror"}, "gpu_driver_mirror: is empty, but gpu_driver_source is mirror; "),
+    (
+        {"gpu_driver_source": "mirror", "gpu_driver_mirror": {"url": "x"}},
+        'gpu_driver_mirror.url: "x" is no http, https or file address; ',
+    ),
+]
+
+
+@pytest.mark.parametrize(("variables", "beginning"), DRIVERS)
+def test_wrong_driver_wishes_are_found_before_the_first_host(variables, beginning):
+    (error,) = problems({"node-1": variables}, datetime.date(2026, 11, 25))["errors"]
+    assert error.startswith(f"node-1: {beginning}")
+
+
+def test_a_key_in_a_file_is_judged_where_it_is_read():
+    mirror = {"url": "https://mirror.example/nvidia", "key": "files/nvidia.asc", "fingerprint": "A" * 40}
+    variables = {"gpu_driver_source": "mirror", "gpu_driver_mirror": mirror, "gpu_driver_version": "580.95.05"}
+    assert problems({"node-1": variables}, datetime.date(2026, 11, 25))["errors"] == []
+
+
+def test_who_does_not_want_the_role_may_leave_its_variables():
+    variables = {"gpu_driver_enabled": False, "gpu_driver_branch": "999"}
+    assert problems({"node-1": variables}, datetime.date(2026, 11, 25))["errors"] == []
+
+
+def test_what_a_driver_owes_is_told_with_its_reasons():
+    result = {
+        "upgrade_pending": {"from": "580.95.05", "to": "580.126.16"},
+        "reload_required": ["module 580.95.05 is loaded, 580.126.16 is installed"],
+        "reboot_required": ["nouveau is loaded", "/run/reboot-required is there"],
+        "daemon_reload_required": ["docker 1f0c"],
+        "enrolment_required": "reboot and type it",
+    }
+    assert owed_states([result]) == [
+        "reboot: nouveau is loaded",
+        "reboot: /run/reboot-required is there",
+        "driver: upgrade pending 580.95.05 → 580.126.16, its module is loaded",
+        "reload of the kernel modules: module 580.95.05 is loaded, 580.126.16 is installed",
+        "a key to be enrolled: reboot and type it",
+        "systemctl daemon-reload: a running container would lose its GPU",
+    ]

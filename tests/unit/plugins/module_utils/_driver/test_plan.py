@@ -102,7 +102,8 @@ def test_the_files_of_a_repository_for_apt() -> None:
         "/etc/apt/keyrings/accel-gpu-driver.asc": nodes.KEY,
         "/etc/apt/sources.list.d/accel-gpu-driver.sources": (
             "# Managed by accel.gpu (gpu_driver); changes by hand are taken back.\n"
-            "Types: deb\nURIs: https://mirror.example/nvidia/ubuntu2404/x86_64/\nSuites: /\n"
+            "X-Repolib-Name: accel-gpu-driver\nTypes: deb\n"
+            "URIs: https://mirror.example/nvidia/ubuntu2404/x86_64/\nSuites: /\n"
             "Signed-By: /etc/apt/keyrings/accel-gpu-driver.asc\n"
         ),
         MODPROBE_FILE: (
@@ -158,6 +159,31 @@ def test_debians_own_packages_bring_the_blacklist_and_name_their_modules() -> No
         "options nvidia-current NVreg_A=2 NVreg_B=1",
         "options nvidia-current-uvm x=1",
     ]
+
+
+def test_helpers_that_a_repository_does_not_have_are_left_out() -> None:
+    names = (
+        "nvidia-kernel-dkms",
+        "nvidia-smi",
+        "libcuda1",
+        "libnvidia-ml1",
+        "nvidia-persistenced",
+        "nvidia-alternative",
+    )
+    node, wish = nodes.node("debian", "12"), nodes.wish(source="distribution")
+    offers = nodes.offers(node, names, "535.309.01")
+    state, made = nodes.decided(node, wish, "535.309.01", offers=offers)
+    assert set(dict(only(made, steps.ChangePackages).install)) == set(names)
+    assert nodes.decided(nodes.after(state, made), wish, offers=offers)[1].steps == ()
+
+
+@pytest.mark.parametrize("name", ["nvidia-persistenced", "nvidia-compute-utils"])
+def test_of_two_names_for_one_thing_the_one_that_is_there_is_taken(name: str) -> None:
+    wish = nodes.mirror(version="595.71.05")
+    offers = nodes.offers(nodes.node(), ("libnvidia-compute", "nvidia-dkms-open", "nvidia-utils", name), "595.71.05")
+    state, made = nodes.decided(nodes.node(), wish, offers=offers)
+    assert name in dict(only(made, steps.ChangePackages).install)
+    assert nodes.decided(nodes.after(state, made), wish, offers=offers)[1].steps == ()
 
 
 def test_headers_are_installed_with_the_driver() -> None:
@@ -286,7 +312,7 @@ def test_a_loaded_module_keeps_its_packages() -> None:
     node = settled()
     made = again(node, nodes.mirror(version=NEW), changes=dependency(NEW, OLD))
     assert made.owed.upgrade == (OLD, NEW)
-    assert (made.steps, made.changed) == ((), False)
+    assert (made.steps, made.changed, made.warnings) == ((), False, ())
     assert made.result()["upgrade_pending"] == {"from": OLD, "to": NEW}
     assert [entry["reason"] for entry in made.actions] == [f"upgrade pending {OLD} → {NEW}: a module is loaded"]
 
@@ -312,6 +338,13 @@ def test_an_upgrade_under_a_module_that_may_change_ends_with_a_reload() -> None:
     assert later.loaded == nodes.loaded(NEW, True, "nvidia_uvm")
     _state, second = nodes.decided(later, wish, NEW, OLD)
     assert (second.steps, second.owed) == ((), steps.Owed())
+
+
+def test_units_that_scripts_of_packages_start_go_before_the_modules() -> None:
+    node = settled(switches=SWITCHES)
+    stopped = {name: unit._replace(active=False) for name, unit in node.units.items()}
+    made = again(dataclasses.replace(node, units=stopped), nodes.mirror(version=NEW, change_loaded=True))
+    assert only(made, steps.ReloadModules).stop == ("nvidia-fabricmanager.service", "nvidia-persistenced.service")
 
 
 def test_a_busy_node_keeps_its_driver_whatever_is_allowed() -> None:
@@ -420,6 +453,21 @@ def test_the_rename_of_590_takes_the_old_names_along() -> None:
     assert change.remove == tuple(sorted([*INSTALLED, LIBRARY, "nvidia-driver-pinning-580.95.05"]))
     assert set(dict(change.install)) == {"libnvidia-compute", "nvidia-dkms-open", "nvidia-utils", "nvidia-persistenced"}
     assert change.first == (("nvidia-driver-pinning-590.48.01", "590.48.01-1"),)
+
+
+def test_the_way_back_over_the_rename_takes_the_new_names_along() -> None:
+    changes = (model.Change("nvidia-kernel-common", None, "595.71.05-1"),)
+    state, made = nodes.decided(nodes.node(gpus=()), nodes.mirror(branch="595"), "595.71.05", changes=changes)
+    back = nodes.decided(nodes.after(state, made), nodes.mirror(version=OLD), OLD)[1]
+    change = only(back, steps.ChangePackages)
+    assert change.remove == (
+        "libnvidia-compute",
+        "nvidia-dkms-open",
+        "nvidia-driver-pinning-595",
+        "nvidia-kernel-common",
+        "nvidia-persistenced",
+        "nvidia-utils",
+    )
 
 
 def test_sles_moves_from_one_generation_of_drivers_to_the_next() -> None:

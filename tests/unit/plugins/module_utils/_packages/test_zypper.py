@@ -98,7 +98,10 @@ FAILURES = [
     (
         "locked",
         7,
-        stream('<message type="error">System management is locked by the application with pid 123 (zypper).</message>'),
+        stream(
+            '<message type="error">System management is locked by the application with pid 123 '
+            "(/usr/bin/zypper).</message>"
+        ),
         "",
         "package_locked",
         "the package database is locked by PID 123 (zypper) (/run/zypp.pid); waited 2 s; wait for its end and run "
@@ -174,11 +177,11 @@ FAILURES = [
         107,
         stream(
             '<message type="info">Additional rpm output:\npost failed\n'
-            "warning: %post(badpost-0:1-1.x86_64) scriptlet failed, exit status 3\n\n</message>"
+            "warning: %post(badpost-1-1.x86_64) scriptlet failed, exit status 3\n\n</message>"
         ),
         "",
         "transaction",
-        "the package transaction failed at badpost: post failed / warning: %post(badpost-0:1-1.x86_64) scriptlet "
+        "the package transaction failed at badpost: post failed / warning: %post(badpost-1-1.x86_64) scriptlet "
         "failed, "
         "exit status 3; repair what it names and run again",
     ),

@@ -395,14 +395,14 @@ def test_an_allocation_without_a_process_is_use(busy):
 
 
 def test_persistence_that_its_daemon_keeps_is_left_to_it():
-    others = model.Others(persistenced="/lib/systemd/system/nvidia-persistenced.service")
+    others = model.Others(persistenced="/lib/systemd/system/x.service")
     planned = made(
         node(gpu(A, changes={"persistence_mode": True}), others=others), settings=all_(persistence_mode=True)
     )
     assert reasons(planned, "keep") == [
         (
             "persistence_mode on",
-            "is as settings[0] wishes; it belongs to nvidia-persistenced (/lib/systemd/system/nvidia-persistenced.service)",
+            "is as settings[0] wishes; it belongs to nvidia-persistenced (/lib/systemd/system/x.service)",
         )
     ]
 

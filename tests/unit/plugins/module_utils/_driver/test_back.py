@@ -1,0 +1,171 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The way back: which steps lead from what a node has to what was recorded of it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from ansible_collections.accel.gpu.plugins.module_utils._driver import record
+from ansible_collections.accel.gpu.plugins.module_utils._driver.apply import merged, with_owed
+from ansible_collections.accel.gpu.plugins.module_utils._driver.back import Now, steps_back
+from ansible_collections.accel.gpu.plugins.module_utils._driver.record import Journal, Recorded
+from ansible_collections.accel.gpu.plugins.module_utils._driver.steps import (
+    ChangePackages,
+    HoldPackages,
+    LoadModules,
+    RebuildInitramfs,
+    RefreshIndex,
+    ReloadModules,
+    RemoveFile,
+    SetUnit,
+    UnholdPackages,
+    WriteFile,
+)
+from ansible_collections.accel.gpu.plugins.module_utils._errors import AccelError
+from ansible_collections.accel.gpu.plugins.module_utils._files import Files
+
+BEFORE = Recorded(
+    since="2026-11-25T00:00:00Z",
+    version="580.95.05",
+    packages={"libnvidia-ml1": "580.95.05-1", "nvidia-dkms-580-open": "580.95.05-1"},
+    added=("nvidia-dkms-open",),
+    holds=("libnvidia-ml1", "nvidia-dkms-580-open"),
+    files={"/etc/apt/sources.list.d/a.sources": "old", "/etc/modprobe.d/a.conf": None},
+    units={"nvidia-persistenced.service": (True, True)},
+    kept={"libnvidia-ml1": "libnvidia-ml1_580.95.05-1_amd64.deb"},
+    modules=("nvidia_uvm", "nvidia"),
+)
+SAME = Now(
+    packages=BEFORE.packages,
+    holds=frozenset(BEFORE.holds),
+    files=BEFORE.files,
+    units=BEFORE.units,
+    modules=BEFORE.modules,
+    loaded="580.95.05",
+)
+AFTER = Now(
+    packages={"libnvidia-ml1": "590.48.01-1", "nvidia-dkms-open": "590.48.01-1"},
+    holds=frozenset(("libnvidia-ml1", "nvidia-dkms-open")),
+    files={"/etc/apt/sources.list.d/a.sources": "new", "/etc/modprobe.d/a.conf": "options nvidia a=1"},
+    units={"nvidia-persistenced.service": (True, False)},
+    initramfs=("6.1.0",),
+    modules=("nvidia_uvm", "nvidia"),
+    loaded="590.48.01",
+)
+OLD = (("libnvidia-ml1", "580.95.05-1"), ("nvidia-dkms-580-open", "580.95.05-1"))
+
+
+def test_all_of_a_finished_upgrade_is_taken_back_in_the_order_of_steps():
+    assert steps_back(BEFORE, AFTER) == [
+        WriteFile("/etc/apt/sources.list.d/a.sources", "old", "other"),
+        RemoveFile("/etc/modprobe.d/a.conf", "other"),
+        RefreshIndex(0),
+        UnholdPackages(("libnvidia-ml1", "nvidia-dkms-open")),
+        ChangePackages(OLD, ("nvidia-dkms-open",), downgrade=True),
+        HoldPackages(("libnvidia-ml1", "nvidia-dkms-580-open")),
+        RebuildInitramfs("6.1.0"),
+        SetUnit("nvidia-persistenced.service", True, True),
+        ReloadModules(("nvidia_uvm", "nvidia"), ("nvidia", "nvidia_uvm")),
+    ]
+
+
+# What differs -> the steps beside the one that names packages which may be there half.
+CASES = {
+    "nothing": ({}, []),
+    "a hold is gone": ({"holds": frozenset(("libnvidia-ml1",))}, []),
+    "a unit is disabled": (
+        {"units": {"nvidia-persistenced.service": (False, True)}},
+        [SetUnit("nvidia-persistenced.service", True, True)],
+    ),
+    "a unit whose package is gone": ({"units": {}}, []),
+    "one module is missing": ({"modules": ("nvidia",)}, [LoadModules(("nvidia", "nvidia_uvm"))]),
+    "no module is loaded": ({"modules": (), "loaded": None}, [LoadModules(("nvidia", "nvidia_uvm"))]),
+}
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_only_what_differs_is_taken_back(case):
+    changes, wanted = CASES[case]
+    left = (UnholdPackages, ChangePackages, HoldPackages)
+    found = steps_back(BEFORE, dataclasses.replace(SAME, **changes))
+    assert [step for step in found if not isinstance(step, left)] == wanted
+
+
+def test_where_no_driver_was_its_modules_go():
+    nothing = Recorded("2026-11-25T00:00:00Z", added=("libnvidia-ml1",))
+    now = Now({"libnvidia-ml1": "580.95.05-1"}, modules=("nvidia_uvm", "nvidia"), loaded="580.95.05")
+    assert steps_back(nothing, now) == [
+        ChangePackages((), ("libnvidia-ml1",), downgrade=True),
+        ReloadModules(("nvidia_uvm", "nvidia"), ()),
+    ]
+
+
+def test_a_version_that_no_repository_has_comes_from_the_kept_file():
+    now = dataclasses.replace(AFTER, from_cache=("libnvidia-ml1", "nvidia-dkms-580-open"))
+    change = next(step for step in steps_back(BEFORE, now) if isinstance(step, ChangePackages))
+    assert change.install == (
+        ("/var/lib/accel-gpu/driver/cache/libnvidia-ml1_580.95.05-1_amd64.deb", None),
+        ("nvidia-dkms-580-open", "580.95.05-1"),  # its file could not be had
+    )
+
+
+def test_an_interrupted_run_keeps_what_it_found_and_the_later_one_adds_the_rest():
+    later = Recorded(
+        since="2026-11-26T00:00:00Z",
+        packages={"libnvidia-ml1": "590.48.01-1", "nvidia-modprobe": "580.95.05-1"},
+        added=("nvidia-dkms-open", "nvidia-imex"),
+        holds=("nvidia-modprobe", "nvidia-dkms-open"),
+        files={"/etc/modprobe.d/a.conf": "half", "/etc/b": "b"},
+    )
+    found = merged(BEFORE, later)
+    assert found.packages == {**BEFORE.packages, "nvidia-modprobe": "580.95.05-1"}
+    assert found.added == ("nvidia-dkms-open", "nvidia-imex")
+    assert found.holds == ("libnvidia-ml1", "nvidia-dkms-580-open", "nvidia-modprobe")
+    assert found.files == {**BEFORE.files, "/etc/b": "b"}
+    assert found.since == BEFORE.since
+
+
+def test_an_owed_initramfs_comes_before_units_and_modules():
+    unit = SetUnit("nvidia-persistenced.service", True, True)
+    refresh = RefreshIndex(0)
+    assert with_owed((refresh, unit), ("6.1.0",)) == (refresh, RebuildInitramfs("6.1.0"), unit)
+    assert with_owed((refresh,), ("6.1.0",)) == (refresh, RebuildInitramfs("6.1.0"))
+    planned = (RebuildInitramfs("6.1.0"), unit)
+    assert with_owed(planned, ("6.1.0",)) == planned
+
+
+def test_record_and_journal_are_read_as_they_were_written(tmp_path):
+    files = Files(str(tmp_path))
+    journal = Journal("5f1c", record.PACKAGES, BEFORE, ("6.1.0",), ("nvidia-persistenced.service",))
+    record.write_record(files, BEFORE)
+    record.write_journal(files, journal)
+    assert record.read_record(files) == BEFORE
+    assert record.read_journal(files) == journal
+    assert files.mode(record.RECORD) == 0o600
+    record.remove_journal(files)
+    assert record.read_journal(files) is None
+
+
+def test_a_foreign_journal_is_not_understood(tmp_path):
+    files = Files(str(tmp_path))
+    files.write_json(record.JOURNAL, {"version": 9})
+    with pytest.raises(AccelError) as caught:
+        record.read_journal(files)
+    assert caught.value.message == (
+        "/var/lib/accel-gpu/driver/journal.json was not written by accel.gpu (ValueError('version 9, this collection "
+        "knows 1')); compare the installed packages with the wish by hand, then remove the file"
+    )
+
+
+def test_what_is_ours_is_the_union_while_a_change_is_under_way():
+    before = {"packages": ["a", "b"], "holds": ["a"], "version": "1"}
+    assert record.united(before, {"packages": ["b", "c"], "holds": [], "version": "2"}) == {
+        "packages": ["a", "b", "c"],
+        "holds": ["a"],
+        "version": "2",
+    }
