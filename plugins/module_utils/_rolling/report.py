@@ -19,6 +19,8 @@ from .model import FAILURES, GOING, WAITING
 PHASES = ("download", "drain", "install", "build", "reload", "reboot", "reapply", "fabric", "verify", "restore")
 # Measured by the module inside of install.
 _INSIDE = ("build", "reload")
+# Characters of a reason in the table; the document has all of it.
+_LONGEST = 400
 
 Record = t.Mapping[str, t.Any]
 
@@ -91,7 +93,9 @@ def table(records: t.Mapping[str, Record]) -> t.List[str]:
 
 def _why(row: Record) -> str:
     drained = "it is still drained" if row["drained"] else ""
-    return "; ".join(filter(None, (str(row["why"]), drained)))
+    said = str(row["why"])
+    short = said if len(said) <= _LONGEST else said[:_LONGEST] + "..."
+    return "; ".join(filter(None, (short, drained)))
 
 
 def stop(records: t.Mapping[str, Record], max_failures: int, batch: t.Optional[int] = None) -> t.Optional[str]:

@@ -67,6 +67,11 @@ def test_the_table():
     ]
 
 
+def test_the_table_cuts_what_a_package_manager_says():
+    told = report.table({"gpu2": {**BACK, "why": "x" * 5000}})[-1]
+    assert told == "gpu2: " + "x" * 400 + "...; it is still drained"
+
+
 def test_the_document_holds_what_the_table_shows():
     told = report.document("run7", {"gpu2": BACK, "gpu3": {}})
     assert (told["version"], told["run"], told["failures"]) == (1, "run7", ["gpu2"])

@@ -17,8 +17,9 @@ FOLDER = Path("/etc/slurm")
 
 def main() -> None:
     host = socket.gethostname()
-    count = len(sim.gpus())
-    gres = f" Gres=gpu:{count}" if count else ""
+    # A device that is not there ends slurmd, so a node whose driver comes later has no GPU for Slurm.
+    devices = [path for path in (Path(f"/dev/nvidia{one}") for one in range(len(sim.gpus()))) if path.exists()]
+    gres = f" Gres=gpu:{len(devices)}" if devices else ""
     lines = (
         "ClusterName=lab",
         f"SlurmctldHost={host}",
@@ -36,18 +37,12 @@ def main() -> None:
         "SchedulerParameters=sched_interval=1",
         "ReturnToService=1",
         "MpiDefault=none",
-        *(("GresTypes=gpu",) if count else ()),
+        *(("GresTypes=gpu",) if devices else ()),
         f"NodeName={host} CPUs={os.cpu_count() or 1} State=UNKNOWN{gres}",
         f"PartitionName=all Nodes={host} Default=YES MaxTime=INFINITE State=UP OverSubscribe=FORCE:8",
     )
     sim.put(FOLDER / "slurm.conf", "\n".join(lines) + "\n")
-    sim.put(FOLDER / "gres.conf", "".join(map(gres_line, range(count))))
-
-
-def gres_line(number: int) -> str:
-    """A device that is not there ends slurmd, so a node whose driver comes later counts its GPUs."""
-    device = Path(f"/dev/nvidia{number}")
-    return f"Name=gpu File={device}\n" if device.exists() else "Name=gpu Count=1\n"
+    sim.put(FOLDER / "gres.conf", "".join(f"Name=gpu File={device}\n" for device in devices))
 
 
 if __name__ == "__main__":
