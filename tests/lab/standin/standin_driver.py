@@ -70,7 +70,6 @@ def main() -> None:
             "version": {},
             "download_only": {"type": "bool"},
             "change_loaded": {"type": "bool"},
-            "when_busy": {},
         },
         supports_check_mode=True,
     )
