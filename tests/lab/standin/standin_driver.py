@@ -54,11 +54,11 @@ def reload() -> None:
         subprocess.run(["modprobe", name], check=True)
 
 
-def driver(wanted: str) -> dict:
+def driver(wanted: str) -> dict[str, str]:
     return {"loaded": read(LOADED), "installed": library(), "library": library(), "wanted": wanted}
 
 
-def busy() -> list:
+def busy() -> list[str]:
     shown = json.loads(subprocess.run(["gpusim", "show", "--json"], check=True, capture_output=True).stdout)
     return [str(process["pid"]) for gpu in shown["gpus"] for process in gpu["processes"]]
 
