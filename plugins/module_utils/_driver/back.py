@@ -33,7 +33,8 @@ _SOURCES = (".list", ".sources", ".repo")
 class Now:
     """What the node has. `files` are those of the record, `initramfs` kernels whose image may be of the failed change,
     `modules` what is loaded, outermost first with nvidia last, `loaded` nvidia's version. `from_cache` are packages
-    whose old version no repository has now."""
+    whose old version no repository has now, `stops` units that hold devices. `half`: packages may be there half, which
+    `packages` does not show."""
 
     packages: t.Mapping[str, str]
     holds: t.FrozenSet[str] = frozenset()
@@ -44,6 +45,8 @@ class Now:
     modules: t.Tuple[str, ...] = ()
     loaded: t.Optional[str] = None
     from_cache: t.Tuple[str, ...] = ()
+    stops: t.Tuple[str, ...] = ()
+    half: bool = False
 
 
 def steps_back(recorded: Recorded, now: Now) -> t.List[Step]:
@@ -61,15 +64,15 @@ def steps_back(recorded: Recorded, now: Now) -> t.List[Step]:
 
 
 def packages_back(recorded: Recorded, now: Now) -> t.Optional[ChangePackages]:
-    """By name: what has another name since (590 renamed packages) goes, what had one before comes again. What the
-    change was to bring may be there half, so it is named too; a manager leaves out what is not there."""
+    """By name: what has another name since (590 renamed packages) goes, what had one before comes again. A manager
+    leaves out what is not there."""
     install = tuple(
         _source(name, version, recorded, now)
         for name, version in sorted(recorded.packages.items())
         if now.packages.get(name) != version
     )
     gone = set(now.packages) - set(recorded.packages)
-    remove = tuple(sorted(gone | set(recorded.added)))
+    remove = tuple(sorted(gone | set(recorded.added if now.half else ())))
     if not install and not remove:
         return None
     stream = recorded.stream if recorded.stream != now.stream else None
@@ -115,6 +118,6 @@ def _units(recorded: Recorded, now: Now) -> t.Iterator[Step]:
 def _modules(recorded: Recorded, now: Now) -> t.Iterator[Step]:
     inward = tuple(reversed(recorded.modules))
     if now.modules and (not recorded.modules or now.loaded != recorded.version):
-        yield ReloadModules(now.modules, inward)
+        yield ReloadModules(now.modules, inward, now.stops)
     elif set(recorded.modules) - set(now.modules):
         yield LoadModules(inward)

@@ -126,7 +126,10 @@ def fetch(url: str) -> str:
         with urllib.request.urlopen(url, timeout=_SECONDS) as answer:
             return str(answer.read(_KEY_BYTES).decode("utf-8", "replace"))
     except urllib.error.HTTPError as error:
-        reason, detail = "missing" if error.code == 404 else "denied", f"HTTP status {error.code}"
+        raise _unread(url, "missing" if error.code == 404 else "denied", f"HTTP status {error.code}") from error
     except (urllib.error.URLError, ssl.SSLError, OSError, ValueError) as error:
-        reason, detail = "unreachable", str(getattr(error, "reason", error))
-    raise RepositoryError(f"{url} cannot be read: {detail}", url=url, reason=reason, detail=detail)
+        raise _unread(url, "unreachable", str(getattr(error, "reason", error))) from error
+
+
+def _unread(url: str, reason: str, detail: str) -> RepositoryError:
+    return RepositoryError(f"{url} cannot be read: {detail}", url=url, reason=reason, detail=detail)

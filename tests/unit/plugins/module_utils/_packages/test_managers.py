@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import typing as t
 
 import pytest
 
@@ -39,12 +40,16 @@ class Answers:
         return given.pop(0) if len(given) > 1 else given[0]
 
 
+def _no_nvml() -> t.NoReturn:
+    raise AssertionError("no package manager asks NVML")
+
+
 def node(tmp_path, release="ID=debian\n", program="usr/bin/apt-get", check=False, **answers):
     for path, text in (("etc/os-release", release), (program, "")):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
     run = Answers(**answers)
-    return Ports(run, Files(str(tmp_path)), lambda: None, root=str(tmp_path), check=check), run
+    return Ports(run, Files(str(tmp_path)), _no_nvml, root=str(tmp_path), check=check), run
 
 
 @pytest.mark.parametrize(
