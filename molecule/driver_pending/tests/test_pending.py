@@ -7,7 +7,10 @@ from __future__ import annotations
 
 def test_nothing_of_the_driver_is_left(node):
     host = node("serving").host
-    assert host.check_output("dpkg-query -W -f '${db:Status-Abbrev}${Package}\\n' '*nvidia*' 'libcuda*' | grep ^ii || :") == ""
+    assert (
+        host.check_output("dpkg-query -W -f '${db:Status-Abbrev}${Package}\\n' '*nvidia*' 'libcuda*' | grep ^ii || :")
+        == ""
+    )
     assert host.check_output("apt-mark showhold") == ""
     assert host.check_output("find /etc -name '*accel-gpu*' -not -path '*/systemd/*' -not -path /etc/accel-gpu") == ""
     assert not host.file("/sys/module/nvidia").exists

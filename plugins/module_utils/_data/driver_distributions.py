@@ -20,29 +20,33 @@ BASE = "https://developer.download.nvidia.com/compute/cuda/repos"
 class Platform(t.NamedTuple):
     """One row for each distribution release. `layout` names the row in driver_packages, `directory` the repository
     below BASE. `architectures` maps the kernel's name to the repository's. `own` are the branches that the
-    distribution has itself, newest first. `streams`: NVIDIA's repository has dnf modules here."""
+    distribution has itself, newest first, in `components` of its archive. `streams`: NVIDIA's repository has dnf
+    modules here."""
 
     layout: str
     directory: str
     architectures: t.Mapping[str, str]
     own: t.Tuple[str, ...] = ()
+    components: t.Tuple[str, ...] = ()
     streams: bool = False
 
 
 _X86 = {"x86_64": "x86_64"}
 _ALL = {"x86_64": "x86_64", "aarch64": "sbsa"}
 
+# [measured] of both: open modules and persistenced, the driver, the firmware
+_EVERY = ("contrib", "non-free", "non-free-firmware")
 _DEBIAN = {
     # [measured] 535 and 550; [guide] names x86_64 alone for both
-    "12": Platform("debian", "debian12", _X86, own=("535",)),
-    "13": Platform("debian", "debian13", _X86, own=("550",)),
+    "12": Platform("debian", "debian12", _X86, ("535",), _EVERY),
+    "13": Platform("debian", "debian13", _X86, ("550",), _EVERY),
 }
 # Own branches: packages.ubuntu.com, nvidia-headless-<branch>-server. 570 is left out: there it is a transitional
 # package that installs 580. 535 in 26.04 was not seen.
 _UBUNTU = {
-    "22.04": Platform("ubuntu", "ubuntu2204", _ALL, own=("595", "580", "535")),
-    "24.04": Platform("ubuntu", "ubuntu2404", _ALL, own=("595", "580", "535")),
-    "26.04": Platform("ubuntu", "ubuntu2604", _ALL, own=("595", "580")),
+    "22.04": Platform("ubuntu", "ubuntu2204", _ALL, ("595", "580", "535"), ("restricted",)),
+    "24.04": Platform("ubuntu", "ubuntu2404", _ALL, ("595", "580", "535"), ("restricted",)),
+    "26.04": Platform("ubuntu", "ubuntu2604", _ALL, ("595", "580"), ("restricted",)),
 }
 # [guide]: modularity on 8 and 9, none on 10. The sbsa directories of 8 and 10 are not verified.
 _RHEL = {

@@ -6,8 +6,9 @@
 
 `{branch}` is the branch ("580"), `{kernel}` a kernel's release. Sources: [guide] is NVIDIA's driver installation guide
 615 and 620 with its chapters on compute-only installation as several public projects run them; [renames] its table
-"Ubuntu 590 package renames"; [suse] the notes of SUSE's NVIDIA packager (G06, G07) and SUSE's own driver containers;
-[ubuntu] packages.ubuntu.com; [measured] Debian 12 and 13, November 2026; [azhpc] Azure/azhpc-images.
+"Ubuntu 590 package renames"; [suse] the notes of SUSE's NVIDIA packager (G06 of July 2025, G07 of February 2026) and
+SUSE's own driver containers (bci_build/package/nvidia.py), which agree; [ubuntu] packages.ubuntu.com; [measured] Debian
+12 and 13, November 2026; [azhpc] Azure/azhpc-images.
 """
 
 from __future__ import annotations
@@ -141,7 +142,8 @@ _NVIDIA_RHEL = Layout(
 
 
 def _suse(first: int, last: int, generation: str, open_dkms: str, closed_dkms: str) -> Layout:
-    """[suse]: the userspace is called by the driver's generation, the module by its own name."""
+    """[suse]: the userspace is called by the driver's generation, the module by its own name. The signed modules come
+    from SUSE's own update channel; their version has the kernel's in it (595.71.05_k6.4.0_150700.53.40)."""
     user = f"nvidia-compute-utils-{generation}"
     video = f"nvidia-video-{generation}"
     signed = f"nvidia-open-driver-{generation}-signed-cuda-kmp-default"
@@ -157,7 +159,7 @@ def _suse(first: int, last: int, generation: str, open_dkms: str, closed_dkms: s
             (_P, _O, _FULL): (signed, user, video),
         },
         persistenced="nvidia-persistenced",
-        nvlsm="nvlsm",  # not verified for SLES
+        nvlsm="nvlsm",  # seen for RHEL (gpu-driver-container); not verified for SLES
         own_version=("nvlsm",),
         signed=(_P,),
         missing={_P: "SUSE's signed modules exist in the open flavour alone"},
@@ -183,8 +185,9 @@ def _fabric(rows: t.Sequence[Layout], old: str, new: str, imex_old: str, imex: s
 
 
 _SUFFIXED = ("nvidia-fabricmanager-{branch}", "nvidia-fabricmanager", "nvidia-imex-{branch}", "nvidia-imex")
-# rpm: [azhpc] for the names of the fabric manager; imex without a suffix before 580 is not verified
-_HYPHENED = ("nvidia-fabric-manager", "nvidia-fabricmanager", "nvidia-imex", "nvidia-imex")
+# rpm: NVIDIA/gpu-driver-container, rhel8, rhel9 and rhel10/install.sh. For SLES by analogy (not verified): neither that
+# project nor SUSE's containers install a fabric manager there.
+_HYPHENED = ("nvidia-fabric-manager", "nvidia-fabricmanager", "nvidia-imex-{branch}", "nvidia-imex")
 
 # --- the distributions' own packages ---
 

@@ -55,7 +55,6 @@ class Change:
     again: Again
     transaction: Transaction = Transaction()
     flavour: t.Optional[str] = None
-    stream: t.Optional[str] = None
     earlier: t.Optional[Journal] = None
     remembers: bool = True
     state: t.Optional[t.Mapping[str, t.Any]] = None
@@ -153,7 +152,7 @@ def recorded_of(change: Change, ports: Ports) -> Recorded:
         packages={one.name: one.before for one in changes if one.before is not None},
         added=tuple(sorted(one.name for one in changes if one.before is None)),
         holds=tuple(sorted(node.holds & (named | {one.name for one in changes}))),
-        stream=change.stream,
+        stream=node.stream,
         files={path: ports.files.read_text(path) for path in paths},
         units={unit.name: (unit.enabled, unit.active) for unit in units},
         state=record.read_state(ports.files),

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import typing as t
 
 from .._errors import AccelError, ApplyError
@@ -44,9 +43,7 @@ def undo(journal: Journal, ports: Ports, manager: Manager) -> Aftermath:
     walker = Walker(ports, manager, journal)
     missing: t.List[str] = []
     try:
-        now = dataclasses.replace(
-            probe_now.look(journal.before, ports, manager), initramfs=journal.initramfs, half=True
-        )
+        now = probe_now.look(journal.before, ports, manager, journal.initramfs, half=True)
         steps = back.steps_back(journal.before, now)
     except AccelError as error:
         return Aftermath((f"what is there cannot be read ({error.message})",), 0)

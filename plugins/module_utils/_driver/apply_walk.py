@@ -107,6 +107,8 @@ class Walker:
     def _take(self, step: Step) -> None:
         if isinstance(step, WriteFile):
             self.ports.files.write(step.path, step.content.encode("utf-8"), mode=step.mode, backup=True)
+            if step.sort == "key":
+                self.manager.trust(step.path)
         elif isinstance(step, RemoveFile):
             self.ports.files.remove(step.path)
         elif isinstance(step, (RefreshIndex, ChangePackages, HoldPackages, UnholdPackages)):

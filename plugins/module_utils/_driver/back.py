@@ -10,6 +10,7 @@ import posixpath
 import typing as t
 from dataclasses import dataclass, field
 
+from .._data.driver_packages import STREAM_MODULE
 from .record import CACHE, Recorded
 from .steps import (
     ChangePackages,
@@ -33,8 +34,8 @@ _SOURCES = (".list", ".sources", ".repo")
 class Now:
     """What the node has. `files` are those of the record, `initramfs` kernels whose image may be of the failed change,
     `modules` what is loaded, outermost first with nvidia last, `loaded` nvidia's version. `from_cache` are packages
-    whose old version no repository has now, `stops` units that hold devices. `half`: packages may be there half, which
-    `packages` does not show."""
+    whose old version no repository has now, `stops` units that hold devices. `half`: the change was interrupted, so
+    what it was to bring may be there in a state that no manager calls installed."""
 
     packages: t.Mapping[str, str]
     holds: t.FrozenSet[str] = frozenset()
@@ -64,8 +65,8 @@ def steps_back(recorded: Recorded, now: Now) -> t.List[Step]:
 
 
 def packages_back(recorded: Recorded, now: Now) -> t.Optional[ChangePackages]:
-    """By name: what has another name since (590 renamed packages) goes, what had one before comes again. A manager
-    leaves out what is not there."""
+    """By name: what has another name since (590 renamed packages) goes, what had one before comes again. What may be
+    there half is named too; a manager leaves out what is not there."""
     install = tuple(
         _source(name, version, recorded, now)
         for name, version in sorted(recorded.packages.items())
@@ -75,7 +76,7 @@ def packages_back(recorded: Recorded, now: Now) -> t.Optional[ChangePackages]:
     remove = tuple(sorted(gone | set(recorded.added if now.half else ())))
     if not install and not remove:
         return None
-    stream = recorded.stream if recorded.stream != now.stream else None
+    stream = None if recorded.stream == now.stream else recorded.stream or STREAM_MODULE
     return ChangePackages(install, remove, downgrade=True, stream=stream)
 
 

@@ -173,6 +173,8 @@ class Node:
     library: t.Optional[str] = None  # version of libnvidia-ml on disk
     packages: t.Mapping[str, str] = field(default_factory=dict)  # name -> version, NVIDIA's alone
     holds: t.FrozenSet[str] = frozenset()
+    hold_tools: t.Tuple[str, ...] = ()  # packages that are missing and without which a hold has no effect
+    stream: t.Optional[str] = None  # the driver's dnf module stream that is enabled: "nvidia-driver:580-open"
     package_problems: t.Tuple[str, ...] = ()
     units: t.Mapping[str, Unit] = field(default_factory=dict)
     fabric_state: t.Optional[str] = None  # "completed", "in_progress", ...; None where there is no fabric
@@ -193,10 +195,12 @@ class Node:
 
 
 class Offers(t.NamedTuple):
-    """What the package manager could install now, by name, newest first; `streams` are dnf module streams."""
+    """What the package manager could install now, by name, newest first; `streams` are dnf module streams.
+    `components` are (component, file that names it) of apt's repositories, asked where a package is in none of them."""
 
     versions: t.Mapping[str, t.Tuple[str, ...]]
     streams: t.Tuple[str, ...] = ()
+    components: t.Tuple[t.Tuple[str, str], ...] = ()
 
 
 class Change(t.NamedTuple):

@@ -73,8 +73,10 @@ class Draft:
             verb = "remove_package" if version is None else "install_package" if there is None else "change_package"
             known = {} if version is None else {"version": version}
             self.tracker.change(f"package {name}", there, version, action=verb, object=name, reason=reason, **known)
-        if step.stream:
+        if step.stream and ":" in step.stream:
             self.tracker.act("enable_stream", step.stream, "its packages come from this dnf module stream")
+        elif step.stream:
+            self.tracker.act("reset_stream", step.stream, reason)
 
     def hold(self, names: t.Sequence[str], reason: str) -> None:
         if names:

@@ -26,17 +26,20 @@ _KERNEL = re.compile("|".join(f"(?:{pattern})" for pattern in KERNEL_PACKAGES))
 
 class Parts(t.NamedTuple):
     """`driver` carry the driver's version, `loose` have versions of their own. `kernels` lack headers: the name of
-    their package, what its version begins with (None: any), and the kernel's release."""
+    their package, what its version begins with (None: any), and the kernel's release. `tools` are the package
+    manager's, not the driver's: they come along and stay."""
 
     driver: t.Tuple[str, ...]
     loose: t.Tuple[str, ...] = ()
     pinning: t.Optional[str] = None
     kernels: t.Tuple[t.Tuple[str, t.Optional[str], str], ...] = ()
+    tools: t.Tuple[str, ...] = ()
 
     @property
     def all(self) -> t.Tuple[str, ...]:
         pinning = (self.pinning,) if self.pinning else ()
-        return tuple(dict.fromkeys((*pinning, *self.driver, *self.loose, *(name for name, _v, _k in self.kernels))))
+        headers = (name for name, _version, _kernel in self.kernels)
+        return tuple(dict.fromkeys((*pinning, *self.driver, *self.loose, *headers, *self.tools)))
 
 
 def names(wish: Wish, node: Node) -> t.Tuple[str, ...]:
@@ -83,7 +86,8 @@ def parts(wish: Wish, node: Node, target: Target) -> Parts:
     loose = tuple(name for name in filled if is_loose(name, layout))
     pinning = layout.pinning.format(pin=target.version or target.branch) if layout.pinning else None
     missing = _headers(node) if wish.modules == "dkms" else ()
-    return Parts(tuple(name for name in filled if name not in loose), loose, pinning, missing)
+    tools = node.hold_tools if wish.hold else ()
+    return Parts(tuple(name for name in filled if name not in loose), loose, pinning, missing, tools)
 
 
 def companions(wish: Wish, node: Node, target: Target) -> t.List[str]:

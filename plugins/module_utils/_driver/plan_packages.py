@@ -136,7 +136,10 @@ def record(
     ]
     held = _held(target, there, packages.wanted, version) if wish.hold and version else []
     ours = plan_guard.own_holds(node)
+    enabled = packages.change.stream if packages.change else None
+    stream = enabled or (target.stream if node.records.get("stream") == target.stream else None)
     return {
+        **({"stream": stream} if stream else {}),
         "packages": sorted(mine),
         "holds": sorted(name for name in held if name in ours or name not in node.holds),
         "files": sorted(files),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .._data.driver_packages import STREAM_MODULE
 from .._errors import BlockedError, WishError
 from . import versions
 from .model import Node, Offers, Wish
@@ -39,10 +40,11 @@ def request(wish: Wish, node: Node, offers: Offers) -> t.Optional[ChangePackages
 
 
 def removal(node: Node) -> t.Optional[ChangePackages]:
-    """Everything that earlier runs put there and that is still there."""
+    """Everything that earlier runs put there and that is still there, the enabled stream with it."""
     recorded = node.records.get("packages") or ()
     there = tuple(sorted(name for name in recorded if name in node.packages))
-    return ChangePackages((), remove=there) if there else None
+    stream = STREAM_MODULE if node.stream and node.records.get("stream") == node.stream else None
+    return ChangePackages((), remove=there, stream=stream) if there or stream else None
 
 
 def packages(wish: Wish, node: Node, target: Target, offers: Offers) -> Packages:
@@ -62,13 +64,15 @@ def packages(wish: Wish, node: Node, target: Target, offers: Offers) -> Packages
     for name in needed.loose:
         if name not in node.packages:
             install.append((name, _newest(name, offers)))
+    install += [(name, _newest(name, offers)) for name in needed.tools]
     wanted = (*needed.driver, *needed.loose, *((needed.pinning,) if needed.pinning else ()))
     other = of_other_source(node, target.platform, target) - set(wanted) - {name for name, _version_ in install}
     left = {name for name in other & set(node.packages) if carries(node.packages[name], name, target) != version}
     remove = tuple(sorted({*strays(node, target.platform, target, wanted), *left}))
     if not install and not remove and not first:
         return Packages(version, None, wanted)
-    stream = target.stream if any(name in needed.driver for name, _version_ in install) else None
+    moves = target.stream != node.stream and any(name in needed.driver for name, _version_ in install)
+    stream = target.stream if moves else None
     change = ChangePackages(
         tuple(install), remove, _goes_down(node, target, version), stream, first, download=wish.download_only
     )
@@ -95,6 +99,8 @@ def _version(wish: Wish, node: Node, target: Target, needed: Parts, offers: Offe
     if target.stream and offers.streams:
         _check_stream(wish, target, offers.streams)
     there = {name: _available(node, target, offers, name) for name in needed.driver}
+    if target.source == "distribution" and not all((*there.values(), *_loose(node, needed, offers))):
+        _check_components(wish, node, target, offers)
     common = set.intersection(*(set(found) for found in there.values())) if there else set()
     if target.version is not None:
         if target.version not in common:
@@ -113,6 +119,32 @@ def _available(node: Node, target: Target, offers: Offers, name: str) -> t.Tuple
     """NVIDIA's versions of a package, installed or offered."""
     seen = (node.packages.get(name), *offers.versions.get(name, ()))
     return tuple(dict.fromkeys(found for one in seen if one for found in [carries(one, name, target)] if found))
+
+
+def _loose(node: Node, needed: Parts, offers: Offers) -> t.Iterator[t.Sequence[str]]:
+    return (offers.versions.get(name, ()) for name in needed.loose if name not in node.packages)
+
+
+def _check_components(wish: Wish, node: Node, target: Target, offers: Offers) -> None:
+    """A package of the distribution's driver is nowhere: has the node the parts of the archive that have it?"""
+    named = dict(offers.components)
+    lacking = [name for name in target.platform.components if name not in named]
+    if not lacking:
+        return
+    files = sorted({path for name, path in offers.components if name == "main"})
+    where = ", ".join(files) or "/etc/apt/sources.list or a file of /etc/apt/sources.list.d"
+    raise BlockedError(
+        f"{wish.prefix}source: the driver of {node.distribution.name} is in {_all_of(target.platform.components)} of "
+        f"its archive, and the package sources of this node lack {_all_of(lacking)}; add "
+        f"{'it' if len(lacking) == 1 else 'them'} behind main in {where}, and run again",
+        address=f"{wish.prefix}source",
+        components=lacking,
+        files=files,
+    )
+
+
+def _all_of(words: t.Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def _missing(

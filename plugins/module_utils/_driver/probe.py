@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from .._data.driver_node import INITRAMFS_RECORD, PACKAGES
+from .._data.driver_packages import STREAM_MODULE
 from .._owners import managers
 from .._owners.probe_reload import containers_at_risk
 from .._ports import Ports
@@ -32,6 +33,8 @@ class Packages(t.Protocol):
     def installed(self, patterns: t.Sequence[str]) -> t.Sequence[Installed]: ...
     def holds(self) -> t.FrozenSet[str]: ...
     def problems(self) -> t.Tuple[str, ...]: ...
+    def needs_for_holds(self) -> t.Tuple[str, ...]: ...
+    def stream(self, module: str) -> t.Optional[str]: ...
 
 
 def probe(ports: Ports, packages: t.Optional[Packages] = None, users: bool = True, problem: str = "") -> Node:
@@ -65,6 +68,8 @@ def probe(ports: Ports, packages: t.Optional[Packages] = None, users: bool = Tru
         library=library,
         packages=_installed(packages, records) if packages else {},
         holds=packages.holds() if packages else frozenset(),
+        hold_tools=packages.needs_for_holds() if packages else (),
+        stream=_stream(packages.stream(STREAM_MODULE)) if packages else None,
         package_problems=packages.problems() if packages else tuple(filter(None, (problem,))),
         units=_stoppable(ports, answer),
         fabric_state=answer.fabric,
@@ -85,6 +90,10 @@ def _installed(packages: Packages, records: t.Mapping[str, t.Any]) -> t.Dict[str
     """The driver's packages and those that earlier runs installed for it, such as headers of a kernel."""
     recorded = [str(name) for name in records.get("packages") or ()]
     return {one.name: one.version for one in packages.installed((*PACKAGES, *recorded))}
+
+
+def _stream(name: t.Optional[str]) -> t.Optional[str]:
+    return f"{STREAM_MODULE}:{name}" if name else None
 
 
 def _os_release(ports: Ports) -> str:

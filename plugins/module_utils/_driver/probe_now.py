@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 import typing as t
 
+from .._data.driver_packages import STREAM_MODULE
 from . import probe_modules, probe_system
 from .back import Now
 from .record import Recorded
@@ -24,20 +25,27 @@ LOCKED = "is locked by"  # as the port to package managers says it
 _WITH_PEOPLE = ("display-manager.service", "nvidia-mps.service")
 
 
-def look(recorded: Recorded, ports: Ports, packages: Manager) -> Now:
+def look(
+    recorded: Recorded, ports: Ports, packages: Manager, initramfs: t.Tuple[str, ...] = (), half: bool = False
+) -> Now:
+    """`initramfs` are kernels whose image may be that of a failed change; `half` as in Now."""
     names = sorted({*recorded.packages, *recorded.added})
     installed = {package.name: package.version for package in packages.installed(names)}
     gone = [name for name, version in recorded.packages.items() if installed.get(name) != version]
     offers = packages.versions(gone)
+    stream = packages.stream(STREAM_MODULE)
     memory = probe_modules.probe(ports.files)
     loaded = probe_modules.loaded_module(memory, ())
     return Now(
         packages=installed,
         holds=packages.holds() & set(names),
+        stream=f"{STREAM_MODULE}:{stream}" if stream else None,
         files={path: ports.files.read_text(path) for path in recorded.files},
         units={name: unit_state(ports, name) for name in recorded.units},
         modules=(*loaded.dependents, "nvidia") if loaded else (),
         loaded=memory.version,
+        half=half,
+        initramfs=initramfs,
         from_cache=tuple(name for name in gone if recorded.packages[name] not in offers.get(name, ())),
         stops=tuple(
             name for name, unit in probe_system.units(ports).items() if unit.active and name not in _WITH_PEOPLE

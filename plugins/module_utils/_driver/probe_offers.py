@@ -16,6 +16,7 @@ import typing as t
 import urllib.error
 import urllib.request
 
+from .._data.driver_packages import STREAM_MODULE
 from .._errors import AccelError, RepositoryError
 from .._packages.objects import Source
 from .._packages.probe import Manager, manager
@@ -73,7 +74,10 @@ def _offered(wish: Wish, state: State, target: Target, packages: Manager, ports:
             else:
                 found = plan_files.repository(wish, node, target)
                 packages.refresh(wish.cache_valid_time, [found.url] if found else None)
-            offers = Offers(asked.versions(names))
+            streams = asked.streams(STREAM_MODULE) if target.stream else ()
+            offers = Offers(asked.versions(names), streams)
+            if target.source == "distribution" and len(offers.versions) < len(names):
+                offers = offers._replace(components=asked.components())
             change = plan_request.request(wish, node, offers)
             pins = None if change is None else plan_files.pins(change)
             if pins is not None:

@@ -37,8 +37,9 @@ class RefreshIndex(t.NamedTuple):
 
 class ChangePackages(t.NamedTuple):
     """One transaction. `install` has exact versions (None: whatever the distribution has); `stream` is a dnf module
-    stream to be enabled first, such as "nvidia-driver:580-open". `first` goes in a transaction of its own before: apt
-    reads the pins of a pinning package when it starts. `download` fetches the files and changes nothing else."""
+    stream to be enabled first, such as "nvidia-driver:580-open"; "nvidia-driver" alone leaves every stream. `first`
+    goes in a transaction of its own before: apt reads the pins of a pinning package when it starts. `download` fetches
+    the files and changes nothing else."""
 
     install: t.Tuple[t.Tuple[str, t.Optional[str]], ...]
     remove: t.Tuple[str, ...] = ()

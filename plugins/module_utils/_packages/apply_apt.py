@@ -79,6 +79,11 @@ class Apt(Base):
         """Versions that repositories offer, newest first; names without any are left out."""
         return parse_apt.versions(self._call("apt-cache", *self._configuration, "madison", *names)) if names else {}
 
+    def components(self) -> t.Tuple[t.Tuple[str, str], ...]:
+        """(component, file that names it) of the repositories whose index is there."""
+        words = ("apt-get", *self._configuration, "indextargets", "--format", parse_apt.TARGET, "Created-By: Packages")
+        return parse_apt.components(self._call(*words))
+
     def simulate(self, request: Request) -> Transaction:
         """What `run` would do. Raises what it would refuse; removals beyond the request are only told."""
         words = self._words(request)

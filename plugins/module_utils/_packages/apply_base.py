@@ -31,6 +31,18 @@ class Base:
         self._scratch = scratch
         self._lock_timeout = lock_timeout
 
+    def streams(self, _module: str) -> t.Tuple[str, ...]:
+        """Streams of a module that repositories offer; dnf alone has modules."""
+        return ()
+
+    def stream(self, _module: str) -> t.Optional[str]:
+        """The one that is enabled on the node."""
+        return None
+
+    def components(self) -> t.Tuple[t.Tuple[str, str], ...]:
+        """(component, file that names it) of the configured repositories; apt alone has components."""
+        return ()
+
     def close(self) -> None:
         if self._scratch is not None:
             self._scratch.close()

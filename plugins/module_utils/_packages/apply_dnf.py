@@ -28,6 +28,7 @@ _CACHE = "/var/cache/dnf"
 _REPOS = "/etc/yum.repos.d"
 _LOCK_FILES = (f"{_CACHE}/metadata_lock.pid", "/var/lib/dnf/rpmdb_lock.pid", f"{_CACHE}/download_lock.pid")
 _VERSIONLOCK = "/etc/dnf/plugins/versionlock"
+_MODULES = "/etc/dnf/modules.d"
 
 
 class Dnf(Rpm):
@@ -71,6 +72,14 @@ class Dnf(Rpm):
             return {}
         words = ("repoquery", "-q", "--showduplicates", "--disable-modular-filtering", "--qf", parse_dnf.QUERY)
         return parse_dnf.versions(self._dnf(("-y", *_NO_LOCKS), (*words, *names)))
+
+    def streams(self, module: str) -> t.Tuple[str, ...]:
+        """Those that repositories offer; none where no repository has that module."""
+        return parse_dnf.streams(self._dnf(("-q", "-y"), ("module", "list", module), simulated=True), module)
+
+    def stream(self, module: str) -> t.Optional[str]:
+        """The one that is enabled on the node."""
+        return parse_dnf.enabled(self._ports.files.read_text(f"{_MODULES}/{module}.module") or "")
 
     def simulate(self, request: Request) -> Transaction:
         """What `run` would do. Raises what it would refuse; removals beyond the request are only told."""

@@ -27,7 +27,8 @@ _SCRIPT = re.compile(
     r"Error in \w+ scriptlet in rpm package ([\w.+-]+)$|%\w+\(([\w.+-]+?)-(?:\d+:)?[^-()]+-[^-()]+\) scriptlet failed",
     re.MULTILINE,
 )
-_ERROR = re.compile(r"^Error: (?!Operation aborted).*$", re.MULTILINE)
+# The two are an answer to a question, not a failure.
+_ERROR = re.compile(r"^Error: (?!Operation aborted|No matching Modules to list).*$", re.MULTILINE)
 _NOISE = re.compile(
     r"^(?:Last metadata|Dependencies resolved|Operation aborted|New leaves|Installed|Failed|Complete|Nothing to do|"
     r"Error: Transaction failed| *\S+ *$|.* \d+/\d+ *$).*$",

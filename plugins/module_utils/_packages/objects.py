@@ -51,8 +51,8 @@ class Request(t.NamedTuple):
     `install` has (name, version), where None is the version that the manager prefers. `remove` names every package that
     may go, those that go because of others too; what is not installed is left out. `own_holds` names packages whose
     hold is the asker's own: they may change and are held afterwards as before. `module` is a dnf stream such as
-    nvidia-driver:580-open, which is reset and enabled first. `purge` takes configuration files of the removed along
-    (apt only; rpm keeps changed ones as .rpmsave).
+    nvidia-driver:580-open, which is enabled instead of another; without a stream the module is reset.
+    `purge` takes configuration files of the removed along (apt only; rpm keeps changed ones as .rpmsave).
     """
 
     install: t.Tuple[t.Tuple[str, t.Optional[str]], ...] = ()

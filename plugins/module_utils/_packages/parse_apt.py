@@ -12,6 +12,8 @@ import typing as t
 from .objects import Change, Package
 
 # What dpkg-query is asked for; Status-Abbrev is wish, state and error, a letter each.
+# for apt-get indextargets
+TARGET = "$(COMPONENT)\t$(SOURCESENTRY)"
 QUERY = "${db:Status-Abbrev}\\t${Package}\\t${Version}\\t${Architecture}\\n"
 
 # States of dpkg that wait for work that was not done. Triggers are done by whoever comes next and are in order.
@@ -51,6 +53,12 @@ class RepositoryProblem(t.NamedTuple):
     url: str
     reason: str
     detail: str
+
+
+def components(out: str) -> t.Tuple[t.Tuple[str, str], ...]:
+    """(component, file) from apt-get indextargets with TARGET; a flat repository has none."""
+    rows = (line.split("\t") for line in out.splitlines())
+    return tuple(dict.fromkeys((row[0], row[1].rpartition(":")[0]) for row in rows if len(row) == 2 and row[0]))
 
 
 def installed(out: str) -> t.Tuple[Package, ...]:

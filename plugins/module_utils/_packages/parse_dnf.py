@@ -34,6 +34,18 @@ def versions(out: str) -> t.Dict[str, t.Tuple[str, ...]]:
     return {name: newest_first(versions) for name, versions in found.items()}
 
 
+def streams(out: str, module: str) -> t.Tuple[str, ...]:
+    """From dnf module list: rows of name and stream, for each repository again."""
+    rows = (line.split() for line in out.splitlines())
+    return tuple(dict.fromkeys(row[1] for row in rows if len(row) > 1 and row[0] == module))
+
+
+def enabled(text: str) -> t.Optional[str]:
+    """The stream that a file of /etc/dnf/modules.d enables."""
+    pairs = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    return pairs.get("stream") or None if pairs.get("state") == "enabled" else None
+
+
 def changes(out: str, installed: t.Mapping[str, str]) -> t.Tuple[Change, ...]:
     """What dnf's table announces. A row may be broken into lines where a name is long."""
     found: t.List[Change] = []
@@ -83,7 +95,7 @@ def script(request: Request, there: t.Container[str]) -> str:
     lines = []
     if request.module is not None:
         # Another stream of the module is left for it: the option module_stream_switch is set.
-        lines.append(f"module enable {request.module}")
+        lines.append(f"module {'enable' if ':' in request.module else 'reset'} {request.module}")
     remove = [name for name in request.remove if name in there]
     if remove:
         lines.append(f"remove {' '.join(remove)}")

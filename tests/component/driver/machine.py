@@ -168,6 +168,12 @@ class Manager:
     def holds(self) -> t.FrozenSet[str]:
         return frozenset(self.machine.state["holds"])
 
+    def stream(self, _module: str) -> t.Optional[str]:
+        return None
+
+    def trust(self, _key_path: str) -> None:
+        """apt has no list of keys for all."""
+
     def versions(self, names: t.Sequence[str]) -> t.Dict[str, t.Tuple[str, ...]]:
         return {name: tuple(self.machine.state["offers"].get(name, ())) for name in names}
 

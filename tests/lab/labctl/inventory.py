@@ -23,8 +23,10 @@ STATES = ("present", "no_driver", "no_module", "no_gpu", "plain")
 VIRTUALIZATION = ("none", "passthrough", "vgpu")
 DEFAULT_DRIVER = "580.126.16"
 MAX_GPUS = 16
-# node: the driver is part of the image. driver…: it comes from packages of the lab's repositories.
-IMAGES = ("node", "driver", "driver13", "el", "suse")
+# Images whose driver comes from packages of the lab's repositories.
+PACKAGED = ("driver", "driver13", "el", "suse")
+# node: the driver is part of the image. real…: it comes from Debian's own packages.
+IMAGES = ("node", *PACKAGED, "real12", "real13")
 # the machine's mirror, or the lab's own archive and nothing from outside
 SOURCES = ("machine", "lab")
 # what a node says it is; empty: what it is
@@ -117,7 +119,7 @@ def _machine(host: str, variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """What matters where the driver comes from packages."""
     image = _choice(host, variables, "lab_image", IMAGES)
     system = _choice(host, variables, "lab_os", SYSTEMS)
-    if system and image != "node" and system.startswith("rocky") != (image == "el"):
+    if system and image in PACKAGED and system.startswith("rocky") != (image == "el"):
         raise LabError(f"{host}: lab_os {system!r} does not go with lab_image {image!r}")
     kernels = _words(host, variables, "lab_kernels") or ("running",)
     if any(one not in KERNELS for one in kernels):
@@ -141,8 +143,8 @@ def _machine(host: str, variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "secure_boot": _switch(host, variables, "lab_secure_boot") if "lab_secure_boot" in variables else None,
     }
     for name, plain in (("os", ""), ("sources", "machine"), ("kernels", ("running",)), ("secure_boot", None)):
-        if image == "node" and found[name] != plain:
-            raise LabError(f"{host}: lab_{name} needs a lab_image with packages: {', '.join(IMAGES[1:])}")
+        if image not in PACKAGED and found[name] != plain:
+            raise LabError(f"{host}: lab_{name} needs a lab_image with packages: {', '.join(PACKAGED)}")
     return found
 
 

@@ -33,7 +33,7 @@ ROLES = frozenset(
     (
         "meta", "transitional", "filler", "library", "utils", "module-dkms", "module-precompiled", "kernel-support",
         "firmware", "persistenced", "modprobe", "fabricmanager", "imex", "nvlsm", "pinning", "keyring", "kernel-image",
-        "kernel-headers", "stand-in",
+        "kernel-headers", "stand-in", "versionlock",
     )
 )  # fmt: skip
 FIELDS = frozenset(

@@ -249,6 +249,11 @@ def _stand_in(package: Package, _target: Target) -> Payload:
     return Payload([Entry(f"usr/{command}", 0o777, program.encode(), link=True) for command in package.commands])
 
 
+def _versionlock(_package: Package, _target: Target) -> Payload:
+    """dnf's plugin, which the image of the node has put aside."""
+    return Payload(configure=f"cp -a {STAND_INS}/versionlock/. /\n")
+
+
 _MAKERS: dict[str, t.Callable[[Package, Target], Payload]] = {
     "library": _library,
     "utils": _utils,
@@ -266,6 +271,7 @@ _MAKERS: dict[str, t.Callable[[Package, Target], Payload]] = {
     "kernel-image": _kernel_image,
     "kernel-headers": _kernel_headers,
     "stand-in": _stand_in,
+    "versionlock": _versionlock,
 }
 
 

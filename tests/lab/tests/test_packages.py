@@ -157,7 +157,11 @@ def test_order_of_versions_is_not_that_of_words() -> None:
 
 # id, host variables, message
 BAD = [
-    ("image", {"lab_image": "sles"}, "n: lab_image is 'sles'; it must be one of node, driver, driver13, el, suse"),
+    (
+        "image",
+        {"lab_image": "sles"},
+        "n: lab_image is 'sles'; it must be one of node, driver, driver13, el, suse, real12, real13",
+    ),
     (
         "kernels",
         {"lab_image": "driver", "lab_kernels": ["old"]},
@@ -172,6 +176,11 @@ BAD = [
         "os_of_another_family",
         {"lab_image": "driver", "lab_os": "rocky8"},
         "n: lab_os 'rocky8' does not go with lab_image 'driver'",
+    ),
+    (
+        "os_real",
+        {"lab_image": "real12", "lab_sources": "lab"},
+        "n: lab_sources needs a lab_image with packages: driver, driver13, el, suse",
     ),
     ("os", {"lab_os": "ubuntu2404"}, "n: lab_os needs a lab_image with packages: driver, driver13, el, suse"),
     (

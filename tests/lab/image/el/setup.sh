@@ -29,6 +29,13 @@ done
 rpm --install --quiet "$@" 2>&1 | grep -v '^rpm: ' || true
 rpm --query lab-base dkms mokutil kernel-core kernel-devel >/dev/null
 ldconfig
+# A package of its own on RHEL, and a part of this one here: it comes back with that package.
+mkdir /usr/lib/accel-lab/versionlock
+for path in /etc/dnf/plugins/versionlock.conf /etc/dnf/plugins/versionlock.list \
+    /usr/lib/python3/dist-packages/dnf-plugins/versionlock.py; do
+    mkdir -p "/usr/lib/accel-lab/versionlock${path%/*}"
+    mv "$path" "/usr/lib/accel-lab/versionlock$path"
+done
 # it writes lists into the node's cache and has words of its own in every transaction
 rm -f /usr/lib/python3/dist-packages/dnf-plugins/show_leaves.py
 systemctl --quiet enable accel-lab-repos.service

@@ -18,7 +18,6 @@ END
 
 # What rpm must know of the Debian underneath, and what such a node has before any driver comes.
 rpm --initdb
-rpm --import /srv/accel-lab/repos/keys/good.asc
 set -- /srv/accel-lab/repos/family/lab-base-*.rpm /srv/accel-lab/repos/family/dkms-*.rpm \
     /srv/accel-lab/repos/family/mokutil-*.rpm
 for file in /srv/accel-lab/repos/family/kernel-*.rpm; do

@@ -36,12 +36,15 @@ KERNELS = {
 }
 RHEL_KERNEL = "5.14.0-503.11.1.el9_5.x86_64"
 
+# What dnf needs before it minds a lock on a version.
+LOCKS = "python3-dnf-plugin-versionlock"
 HEADERS = {
     "kernel-devel": "5.14.0-503.11.1.el9_5",
     "kernel-64k-devel": "5.14.0-503.11.1.el9_5",
     "kernel-uek-devel": "5.15.0-300.163.18.el9uek",
     "kernel-default-devel": "6.4.0-150600.23.25.1",
     "kernel-azure-devel": "6.4.0-150600.8.8.2",
+    LOCKS: "4.0.21-25.el9",
 }
 
 # One device of each generation; ids from boards.yaml, except the two old ones (pci.ids).
@@ -192,6 +195,8 @@ def _remove(now: model.Node, step: t.Any, _seen: Seen) -> model.Node:
 def _packages(now: model.Node, step: t.Any, seen: Seen) -> model.Node:
     if step.download:
         return now
+    if step.stream:
+        now = dataclasses.replace(now, stream=step.stream if ":" in step.stream else None)
     there: t.Dict[str, t.Optional[str]] = dict(now.packages)
     for name, version in (*step.first, *step.install):
         there[name] = version
@@ -203,10 +208,10 @@ def _packages(now: model.Node, step: t.Any, seen: Seen) -> model.Node:
         name: one for name, one in there.items() if one is not None and not name.startswith(("linux-", "kernel-"))
     }
     packages = {
-        name: one for name, one in packages.items() if name not in ("dkms", "mokutil", "openssl", "shim-signed")
+        name: one for name, one in packages.items() if name not in ("dkms", "mokutil", "openssl", "shim-signed", LOCKS)
     }
     packages.update({name: one for name, one in there.items() if one and name.startswith("linux-modules-nvidia-")})
-    now = dataclasses.replace(now, packages=packages)
+    now = dataclasses.replace(now, packages=packages, hold_tools=())
     if not step.install:
         gone = dataclasses.replace if step.remove and not packages else None
         return now if gone is None else gone(now, running=now.running._replace(modules=()))

@@ -106,6 +106,17 @@ def test_once_all_is_back_a_restore_asks_for_nothing():
     assert any(isinstance(step, ChangePackages) for step in plan.steps)
 
 
+def test_nothing_is_left_to_do_where_all_is_back_although_names_had_changed():
+    assert steps_back(BEFORE, SAME) == []
+
+
+def test_what_an_interrupted_change_was_to_bring_is_removed_by_name():
+    (change,) = [
+        step for step in steps_back(BEFORE, dataclasses.replace(SAME, half=True)) if isinstance(step, ChangePackages)
+    ]
+    assert change == ChangePackages((), ("nvidia-dkms-open",), downgrade=True)
+
+
 def test_where_no_driver_was_its_modules_go():
     nothing = Recorded("2026-11-25T00:00:00Z", added=("libnvidia-ml1",))
     now = Now({"libnvidia-ml1": "580.95.05-1"}, modules=("nvidia_uvm", "nvidia"), loaded="580.95.05")
@@ -113,6 +124,21 @@ def test_where_no_driver_was_its_modules_go():
         ChangePackages((), ("libnvidia-ml1",), downgrade=True),
         ReloadModules(("nvidia_uvm", "nvidia"), ()),
     ]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "wanted"),
+    [
+        ("nvidia-driver:580-open", "nvidia-driver:590-open", "nvidia-driver:580-open"),
+        ("nvidia-driver:580-open", "nvidia-driver:580-open", None),
+        (None, "nvidia-driver:590-open", "nvidia-driver"),
+        (None, None, None),
+    ],
+)
+def test_the_stream_of_dnf_goes_back_with_the_packages(before, now, wanted):
+    recorded = dataclasses.replace(BEFORE, stream=before)
+    found = steps_back(recorded, dataclasses.replace(AFTER, stream=now))
+    assert [step.stream for step in found if isinstance(step, ChangePackages)] == [wanted]
 
 
 def test_a_version_that_no_repository_has_comes_from_the_kept_file():

@@ -355,6 +355,26 @@ NODES = [
         offers=model.Offers({}),
     ),
     unfit(
+        "components that apt does not read",
+        nodes.node("debian", "12", "ampere"),
+        nodes.wish(source="distribution"),
+        "gpu_driver_source: the driver of Debian GNU/Linux 12 is in contrib, non-free and non-free-firmware of its "
+        "archive, and the package sources of this node lack non-free and non-free-firmware; add them behind main in "
+        "/etc/apt/sources.list, and run again",
+        offers=model.Offers(
+            {}, components=(("main", "/etc/apt/sources.list"), ("contrib", "/etc/apt/sources.list.d/more.list"))
+        ),
+    ),
+    unfit(
+        "a component that apt does not read",
+        nodes.node("ubuntu", "24.04"),
+        nodes.wish(source="distribution"),
+        "gpu_driver_source: the driver of Ubuntu 24.04 is in restricted of its archive, and the package sources of "
+        "this node lack restricted; add it behind main in /etc/apt/sources.list or a file of /etc/apt/sources.list.d, "
+        "and run again",
+        offers=model.Offers({}),
+    ),
+    unfit(
         "stream not in the repository",
         nodes.node("rocky", "9.4"),
         nodes.mirror(branch="580"),

@@ -145,6 +145,57 @@ def test_streams_of_dnf_are_enabled_only_where_packages_come_from_them() -> None
     assert (second.steps, second.changed) == ((), False)
 
 
+def test_the_stream_of_another_branch_is_left_for_the_wished_one() -> None:
+    node = dataclasses.replace(nodes.node("rocky", "9.4"), stream="nvidia-driver:570-open")
+    _state, made = nodes.decided(node, nodes.mirror(), NEW)
+    assert only(made, steps.ChangePackages).stream == "nvidia-driver:580-open"
+    assert made.record is not None
+    assert made.record["stream"] == "nvidia-driver:580-open"
+
+
+def test_a_stream_that_somebody_else_enabled_is_none_of_ours() -> None:
+    node = dataclasses.replace(nodes.node("rocky", "9.4"), stream="nvidia-driver:580-open")
+    _state, made = nodes.decided(node, nodes.mirror(), NEW)
+    assert only(made, steps.ChangePackages).stream is None
+    assert made.record is not None
+    assert "stream" not in made.record
+
+
+@pytest.mark.parametrize(
+    ("enabled", "recorded", "wanted"),
+    [
+        ("nvidia-driver:580-open", "nvidia-driver:580-open", "nvidia-driver"),
+        ("nvidia-driver:580-open", None, None),
+        # somebody has enabled another one since
+        ("nvidia-driver:590-open", "nvidia-driver:580-open", None),
+        (None, "nvidia-driver:580-open", None),
+    ],
+)
+def test_absent_leaves_the_stream_that_it_enabled(
+    enabled: t.Optional[str], recorded: t.Optional[str], wanted: t.Optional[str]
+) -> None:
+    state, made = nodes.decided(nodes.node("rocky", "9.4"), nodes.mirror(), NEW)
+    node = dataclasses.replace(nodes.after(state, made), loaded=None, stream=enabled)
+    node = dataclasses.replace(node, records={**node.records, "stream": recorded})
+    gone = decide(nodes.mirror(state="absent"), model.State(node))
+    assert only(gone, steps.ChangePackages).stream == wanted
+    resets = [action["object"] for action in gone.actions if action["action"] == "reset_stream"]
+    assert resets == ([wanted] if wanted else [])
+
+
+def test_what_a_hold_needs_comes_along_and_is_not_held_itself() -> None:
+    node = dataclasses.replace(nodes.node("rocky", "9.4"), hold_tools=(nodes.LOCKS,))
+    state, made = nodes.decided(node, nodes.mirror(), NEW)
+    assert nodes.LOCKS in dict(only(made, steps.ChangePackages).install)
+    assert nodes.LOCKS not in only(made, steps.HoldPackages).names
+    assert made.record is not None
+    assert nodes.LOCKS not in made.record["packages"]
+    _state, second = nodes.decided(nodes.after(state, made), nodes.mirror(), NEW)
+    assert (second.steps, second.changed) == ((), False)
+    _state, free = nodes.decided(node, nodes.mirror(hold=False), NEW)
+    assert nodes.LOCKS not in dict(only(free, steps.ChangePackages).install)
+
+
 def test_an_arm_server_has_a_repository_of_its_own() -> None:
     _state, made = nodes.decided(nodes.node("ubuntu", "24.04", "grace-hopper", arch="aarch64"), nodes.mirror(), NEW)
     assert made.result()["repository"] == "https://mirror.example/nvidia/ubuntu2404/sbsa/"

@@ -345,6 +345,8 @@ PACKAGES = SimpleNamespace(
     installed=lambda patterns: [SimpleNamespace(name="nvidia-smi", version="535.309.01-0+deb12u1")] if patterns else [],
     holds=lambda: frozenset(("nvidia-smi", "vim")),
     problems=lambda: ("dpkg was interrupted",),
+    needs_for_holds=lambda: ("python3-dnf-plugin-versionlock",),
+    stream={"nvidia-driver": "580-open"}.get,
 )
 
 

@@ -122,6 +122,38 @@ def test_script_names_what_is_there():
         "module enable nvidia-driver:580-open\nremove old\ninstall nvidia-driver-3:580.1-1.el9 dkms\nrun\n"
     )
     assert parse_dnf.script(Request(remove=("gone",)), {"old"}) == "run\n"
+    assert parse_dnf.script(Request(module="nvidia-driver"), {}) == "module reset nvidia-driver\nrun\n"
+
+
+STREAMS = """NVIDIA driver
+Name          Stream       Profiles Summary
+nvidia-driver latest-dkms  default  stand-ins of the lab, stream latest-dkms
+nvidia-driver 580-open [e] default  stand-ins of the lab, stream 580-open
+
+another repository
+Name          Stream       Profiles Summary
+nvidia-driver 580-open [e] default  stand-ins of the lab, stream 580-open
+
+Hint: [d]efault, [e]nabled, [x]disabled, [i]nstalled
+"""
+
+
+def test_streams_that_are_offered():
+    assert parse_dnf.streams(STREAMS, "nvidia-driver") == ("latest-dkms", "580-open")
+    assert parse_dnf.streams("", "nvidia-driver") == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "stream"),
+    [
+        ("[nvidia-driver]\nname=nvidia-driver\nstream=580-open\nprofiles=\nstate=enabled\n", "580-open"),
+        ("[nvidia-driver]\nname=nvidia-driver\nstream=\nprofiles=\nstate=disabled\n", None),
+        ("[nvidia-driver]\nname=nvidia-driver\nstream=\nprofiles=\nstate=enabled\n", None),
+        ("", None),
+    ],
+)
+def test_the_stream_that_is_enabled(text, stream):
+    assert parse_dnf.enabled(text) == stream
 
 
 @pytest.mark.parametrize(
@@ -136,6 +168,7 @@ def test_script_names_what_is_there():
         (0, "\n Problem: conflicting requests\n  - nothing provides x needed by y\n", "", True, True),
         (0, "warning: %post(badpost-0:1-1.x86_64) scriptlet failed, exit status 3\n", "", False, True),
         (200, "", "metadata already locked by 2876\n", True, True),
+        (1, "", "Error: No matching Modules to list\n", True, False),
     ],
 )
 def test_what_dnf_did_not_do(code, out, err, simulated, refused):

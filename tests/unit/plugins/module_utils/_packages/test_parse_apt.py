@@ -227,3 +227,15 @@ BROKEN = [
 @pytest.mark.parametrize(("err", "problems"), [case[1:] for case in BROKEN], ids=[case[0] for case in BROKEN])
 def test_repositories_that_cannot_be_used(err, problems):
     assert parse_apt.repository_problems(err) == tuple(RepositoryProblem(*one) for one in problems)
+
+
+def test_components_and_the_files_that_name_them():
+    out = (
+        "main\t/etc/apt/sources.list:1\ncontrib\t/etc/apt/sources.list:1\nmain\t/etc/apt/sources.list:3\n"
+        "\t/etc/apt/sources.list.d/flat.sources:2\nmain\t/etc/apt/sources.list.d/debian.sources:1\n"
+    )
+    assert parse_apt.components(out) == (
+        ("main", "/etc/apt/sources.list"),
+        ("contrib", "/etc/apt/sources.list"),
+        ("main", "/etc/apt/sources.list.d/debian.sources"),
+    )
