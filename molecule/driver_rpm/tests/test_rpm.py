@@ -35,8 +35,7 @@ ALL = pytest.mark.parametrize("name", list(PACKAGES))
 
 @ALL
 def test_the_packages_of_the_wished_version_are_there_and_no_others(node, name):
-    listed = node(name).host.check_output("rpm -qa --qf '%%{NAME} %%{VERSION}\n' '*nvidia*'")
-    # the tool that keeps versions has nvidia's name in no place
+    listed = node(name).host.check_output("rpm -qa --qf '%{NAME} %{VERSION}\n' '*nvidia*'")
     assert sorted(listed.splitlines()) == [f"{package} {DRIVER}" for package in PACKAGES[name]]
 
 

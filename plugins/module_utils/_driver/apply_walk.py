@@ -14,6 +14,7 @@ from .._errors import AccelError, ApplyError
 from .._holders import apply as holders
 from .._packages.objects import Request, Transaction
 from . import apply_enrolment, apply_modules, record
+from .apply_build_log import explained
 from .plan_names import is_pinning
 from .record import Journal
 from .steps import (
@@ -82,7 +83,7 @@ class Walker:
             try:
                 self._take(step)
             except AccelError as error:
-                raise StepError(step, error) from error
+                raise StepError(step, explained(error, self.ports.files)) from error
             except OSError as error:
                 raise StepError(step, AccelError(f"{error.filename or 'a file'}: {error.strerror}")) from error
             finally:

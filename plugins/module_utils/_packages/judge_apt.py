@@ -31,7 +31,8 @@ _DEPENDS = re.compile(r"(?:Depends|PreDepends|Conflicts|Breaks): (\S+)")
 _PROCESSING = re.compile(r"^dpkg: error processing (?:package|archive) (\S+?)(?::\w+)? \(", re.MULTILINE)
 _NOISE = re.compile(
     r"^(?:debconf: delaying package|Reading |Building |\(Reading database|Get:\d|Fetched |Selecting previously|"
-    r"Preparing to|Unpacking |Errors were encountered|E: Sub-process /usr/bin/dpkg| \S+$).*$",
+    r"Preparing to|Unpacking |Errors were encountered|E: Sub-process /usr/bin/dpkg|"
+    r"update-alternatives: warning|adduser: |Created symlink|Could not execute systemctl| \S+$).*$",
     re.MULTILINE,
 )
 _UNITS = {"B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3}

@@ -11,6 +11,7 @@ import typing as t
 import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._driver import (
+    apply_build_log,
     apply_enrolment,
     apply_keep,
     apply_modules,
@@ -23,7 +24,7 @@ from ansible_collections.accel.gpu.plugins.module_utils._driver.steps import (
     ReloadModules,
     SetUnit,
 )
-from ansible_collections.accel.gpu.plugins.module_utils._errors import AccelError
+from ansible_collections.accel.gpu.plugins.module_utils._errors import AccelError, TransactionError
 from ansible_collections.accel.gpu.plugins.module_utils._files import Files
 from ansible_collections.accel.gpu.plugins.module_utils._packages.apply_apt_pins import pins
 from ansible_collections.accel.gpu.plugins.module_utils._packages.objects import Package, Request
@@ -201,3 +202,43 @@ def test_other_people_are_logged_in(tmp_path):
     }.items():
         files.write(f"/run/systemd/sessions/{name}", text.encode())
     assert probe_sessions.foreign(files) == ("alice is logged in (session 8)",)
+
+
+# Real ones: Debian 12 with headers of which a part was missing.
+DKMS = (
+    "Loading new nvidia-current-open-535.261.03 DKMS files... / Error! Bad return status for module build on kernel: "
+    "6.18.44 (x86_64) / Consult /var/lib/dkms/nvidia-current-open/535.261.03/build/make.log for more information."
+)
+LOG = """make[1]: Entering directory '/usr/src/linux-headers-6.1.0-56-amd64'
+ CONFTEST: dma_buf_export
+common/inc/nv_stdarg.h:33:14: fatal error: stdarg.h: No such file or directory
+   33 |     #include <stdarg.h>
+compilation terminated.
+make[2]: *** [scripts/Makefile.build:255: nvidia/nv.o] Error 1
+make[2]: *** Waiting for unfinished jobs....
+conftest/functions.h:75:2: error: #error dma_buf_export() conftest failed!
+"""
+
+
+@pytest.mark.parametrize(
+    ("message", "log", "more"),
+    [
+        (
+            DKMS,
+            LOG,
+            "; the build's log begins to fail with: common/inc/nv_stdarg.h:33:14: fatal error: stdarg.h: No such file "
+            "or directory / make[2]: *** [scripts/Makefile.build:255: nvidia/nv.o] Error 1 / make[2]: *** Waiting for "
+            "unfinished jobs....",
+        ),
+        (DKMS, "CC [M] nvidia/nv.o\n", ""),
+        (DKMS, None, ""),
+        ("the script of a package failed", LOG, ""),
+    ],
+)
+def test_a_failed_build_is_told_with_its_log_which_goes_with_the_way_back(tmp_path, message, log, more):
+    files = Files(str(tmp_path))
+    if log is not None:
+        files.write("/var/lib/dkms/nvidia-current-open/535.261.03/build/make.log", log.encode())
+    told = apply_build_log.explained(TransactionError(message, packages=["nvidia-open-kernel-dkms"]), files)
+    assert (told.kind, told.message) == ("transaction", f"{message}{more}")
+    assert told.facts == {"packages": ["nvidia-open-kernel-dkms"]}

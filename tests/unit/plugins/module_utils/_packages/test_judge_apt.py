@@ -107,6 +107,9 @@ CASES = [
         " installed nv-bad package post-installation script subprocess returned error exit status 7\n"
         "Errors were encountered while processing:\n nv-bad\n",
         "debconf: delaying package configuration, since apt-utils is not installed\n"
+        "update-alternatives: warning: skip creation of /usr/share/man/man1/lzcmp.1.gz because associated file "
+        "/usr/share/man/man1/xzcmp.1.gz (of link group lzma) doesn't exist\n"
+        "Created symlink /etc/systemd/system/multi-user.target.wants/nv.service -> /lib/systemd/system/nv.service.\n"
         "E: Sub-process /usr/bin/dpkg returned an error code (1)\n",
         "transaction",
         "the package transaction failed at nv-bad: Setting up nv-bad (1) ... / building module failed / see log / "
