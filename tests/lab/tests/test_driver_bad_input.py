@@ -59,8 +59,8 @@ CASES: dict[str, Case] = {
     "repository that cannot be reached": Case(
         {**VERSION, "mirror": {**GOOD, "url": "http://127.0.0.1:9/nvidia"}},
         f"{ASKED}repository http://127.0.0.1:9/nvidia/debian12/x86_64/InRelease cannot be reached (Could not connect "
-        "to 127.0.0.1:9 (127.0.0.1). - connect (111: Connection refused)); check the address, the network and the proxy "
-        f"of the node{WAY}",
+        "to 127.0.0.1:9 (127.0.0.1). - connect (111: Connection refused)); check the address, the network and the "
+        f"proxy of the node{WAY}",
         "blocked",
     ),
     "key that is not there": Case(
