@@ -9,7 +9,6 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
 
 from .._diff import Tracker
@@ -46,10 +45,7 @@ def decide(wish: Wish, state: State, recorded: t.Optional[Recorded], now: t.Opti
                 f"{wish.prefix}state: restored, but no change of packages is recorded on this node; give present, with "
                 "the version that is wished"
             )
-        # What may be there half is named for the way back out of a failure. Here the node is sound, and what is not
-        # there asks for nothing; else nothing would ever be restored in full.
-        there = tuple(name for name in recorded.added if name in now.packages)
-        steps = steps_back(dataclasses.replace(recorded, added=there), now)
+        steps = steps_back(recorded, now)
         if any(isinstance(step, ChangePackages) for step in steps):
             _check(wish, node)
         for step in steps:
