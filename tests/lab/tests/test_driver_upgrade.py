@@ -140,6 +140,7 @@ def idle(node: UpgradeNode) -> None:
     assert node.slurm() == "IDLE|"
 
 
+@pytest.mark.full
 def test_check_mode_foretells_and_touches_nothing(fleet: Fleet) -> None:
     idle(fleet.good)
     told = fleet.upgrade("good busy", "foretold", "--check")
@@ -150,6 +151,7 @@ def test_check_mode_foretells_and_touches_nothing(fleet: Fleet) -> None:
     assert told.report == {}
 
 
+@pytest.mark.full
 def test_each_node_comes_out_as_it_should(fleet: Fleet) -> None:
     for node in (fleet.good, fleet.sick, fleet.taken):
         idle(node)
@@ -181,6 +183,7 @@ def test_each_node_comes_out_as_it_should(fleet: Fleet) -> None:
     assert fleet.busy.out(f"ps -o pid= -p {work}").split() == [work]
 
 
+@pytest.mark.full
 def test_a_run_after_it_goes_on_where_it_stopped(fleet: Fleet) -> None:
     fleet.sick.wrong("")
     fleet.busy.out("gpusim release 0 --pid $(cat /tmp/work)")
@@ -192,6 +195,7 @@ def test_a_run_after_it_goes_on_where_it_stopped(fleet: Fleet) -> None:
     assert fleet.taken.slurm() == "IDLE+DRAIN|bad dimm"
 
 
+@pytest.mark.full
 def test_the_run_stops_at_its_limit(fleet: Fleet) -> None:
     fleet.sick.wrong("install")
     told = fleet.upgrade("sick good busy", "third", version=NEWER, serial=1)
@@ -202,6 +206,7 @@ def test_the_run_stops_at_its_limit(fleet: Fleet) -> None:
     assert (fleet.good.driver(), fleet.good.slurm()) == ((NEW, NEW), "IDLE|")
 
 
+@pytest.mark.full
 def test_a_way_back_that_fails_is_told(fleet: Fleet) -> None:
     fleet.sick.wrong("stuck")
     told = fleet.upgrade("sick", "fourth", version=NEWER)
