@@ -22,7 +22,7 @@ demo: $(STAMP) host ## simulated GPU nodes, site.yml on them, a table of what is
 	@tools/demo.sh
 
 .PHONY: test
-test: $(STAMP) host ## everything that proves the collection: at most 15 minutes on 2 cores
+test: $(STAMP) host ## everything that proves the collection: at most 22 minutes on 2 cores
 	@$(PYTHON_ENV) tools/stages.py
 
 .PHONY: test-full

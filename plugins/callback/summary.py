@@ -9,13 +9,13 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: summary
 type: aggregate
-short_description: A table of hosts, GPUs and MIG geometry, what changed and why
+short_description: A table of hosts, drivers, GPUs and MIG geometry, what changed and why
 version_added: 1.0.0
 author:
   - accel.gpu maintainers (@accel-gpu)
 description:
-  - Reads the results of M(accel.gpu.gpu_settings), M(accel.gpu.mig_geometry) and M(accel.gpu.node_agent) as they come
-    and prints one table at the end of the run, with what is still owed.
+  - Reads the results of M(accel.gpu.gpu_driver), M(accel.gpu.gpu_settings), M(accel.gpu.mig_geometry) and
+    M(accel.gpu.node_agent) as they come and prints one table at the end of the run, with what is still owed.
   - In check mode it shows the geometry as it is, and what would change.
 requirements:
   - Enabled by name, such as C(ANSIBLE_CALLBACKS_ENABLED=accel.gpu.summary), or in C(ansible.cfg) as
@@ -50,6 +50,7 @@ class CallbackModule(CallbackBase):
         super().__init__(*args, **kwargs)
         self._geometry: dict[str, Result] = {}
         self._agent: dict[str, Result] = {}
+        self._driver: dict[str, Result] = {}
         self._settings: dict[str, Result] = {}
         self._restarts: dict[str, list[Result]] = {}
         self._failed: dict[str, str] = {}
@@ -72,13 +73,13 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
         hosts = sorted(set(stats.processed) | set(self._geometry) | set(self._failed))
-        if not self._geometry and not self._agent and not self._settings:
+        if not self._geometry and not self._agent and not self._settings and not self._driver:
             return  # another playbook: nothing here to tell
         headings = _CHECK_HEADINGS if context.CLIARGS.get("check") else _HEADINGS
         for line in table([row for host in hosts for row in self._rows(host)], headings):
             self._display.display(line)
         for host in hosts:
-            owing = [told.get(host) or {} for told in (self._agent, self._settings, self._geometry)]
+            owing = [told.get(host) or {} for told in (self._driver, self._agent, self._settings, self._geometry)]
             for line in owed_states([*owing, *self._restarts.get(host, ())]):
                 self._display.display(f"owed to {host}: {line}", color="yellow")
 
@@ -88,6 +89,8 @@ class CallbackModule(CallbackBase):
             self._geometry[_part(result, "host").get_name()] = _part(result, "result")
         elif name == "systemd_service":
             self._restarts.setdefault(_part(result, "host").get_name(), []).append(_part(result, "result"))
+        elif name == "gpu_driver":
+            self._driver[_part(result, "host").get_name()] = _part(result, "result")
         elif name == "gpu_settings":
             self._settings[_part(result, "host").get_name()] = _part(result, "result")
         elif name == "node_agent":
@@ -96,12 +99,12 @@ class CallbackModule(CallbackBase):
     def _rows(self, host: str) -> list[tuple[str, ...]]:
         failed: list[tuple[str, ...]] = [(host, "-", "-", "failed", self._failed[host])] if host in self._failed else []
         geometry, agent = self._geometry.get(host), self._agent.get(host)
+        rows = driver_rows(host, self._driver.get(host) or {})
         if failed and (geometry is None or host in self._refused):
-            return failed
+            return rows + failed
         settings = self._settings.get(host) or {}
         if geometry is None and agent is None and not settings:
-            return [(host, "-", "-", "skipped", "declares no GPU")]
-        rows: list[tuple[str, ...]] = []
+            return rows or [(host, "-", "-", "skipped", "declares no GPU")]
         if geometry is not None or not settings:
             rows += [*gpu_rows(host, geometry or {}), *wish_rows(host, geometry or {})]
         rows += [*setting_rows(host, settings), *wish_rows(host, settings)]
@@ -127,6 +130,20 @@ def wish_rows(host: str, result: Result) -> list[tuple[str, ...]]:
     if not done or any(action.get("gpu") for action in done) or not result.get("gpus"):
         return []
     return [(host, "stored wish", "-", "yes", why(done))]
+
+
+def driver_rows(host: str, result: Result) -> list[tuple[str, ...]]:
+    """One row for the driver of a host that role gpu_driver has looked after; packages are counted, not listed."""
+    versions = result.get("driver") or {}
+    if result.get("failed") or not versions:
+        return []
+    done = [action for action in result.get("actions") or () if action["action"] not in _STILL]
+    wanted, pending = versions.get("wanted"), result.get("upgrade_pending")
+    flavour = f" ({result['flavour']})" if wanted and result.get("flavour") else ""
+    told = why(done) if done else "is as declared"
+    if pending and not done:
+        told = f"upgrade pending {pending['from']} → {pending['to']}"
+    return [(host, f"driver {wanted or 'removed'}{flavour}", "-", "yes" if result.get("changed") else "no", told)]
 
 
 def setting_rows(host: str, result: Result) -> list[tuple[str, ...]]:

@@ -43,6 +43,8 @@ MAY_KNOW: t.Dict[str, t.FrozenSet[str]] = {
     "_packages": GROUND,
     # A reset takes away what MIG changes and settings make.
     "_reset": GROUND | {"_nvml", "_owners", "_holders", "_settings", "_mig"},
+    # Taking a node out of a scheduler's service; Slurm's jobs are read as the owners read them.
+    "_drain": GROUND | {"_nvml", "_owners"},
     # What gpu_info tells.
     "_info": GROUND | {"_nvml", "_owners", "_mig"},
     "_driver": GROUND | {"_nvml", "_owners", "_packages", "_holders", "_settings"},
@@ -50,6 +52,8 @@ MAY_KNOW: t.Dict[str, t.FrozenSet[str]] = {
     "_agent": GROUND | {"_nvml", "_owners", "_mig", "_settings"},
     # Many hosts' wishes against each other, on the control node.
     "_fleet": GROUND | {"_nvml", "_mig", "_settings", "_driver"},
+    # Many hosts, batch by batch, on the control node.
+    "_rolling": GROUND | {"_nvml"},
     # The flows get a core handed in; they know none.
     "_module": GROUND | {"_nvml"},
 }

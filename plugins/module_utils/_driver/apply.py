@@ -83,7 +83,7 @@ def apply(change: Change, ports: Ports, manager: Manager) -> Done:
     try:
         if not all(step.download for step in change.of(ChangePackages)):
             _remember(change, ports, manager, walker)
-        if reloads:
+        if reloads and reloads[0].load:
             gpus.take(reloads[0].stop)
         walker.walk(with_owed(change.steps, walker.journal.initramfs))
         walker.start_left()
@@ -180,7 +180,8 @@ def _remember(change: Change, ports: Ports, manager: Manager, walker: Walker) ->
 
 def _verify(change: Change, walker: Walker, gpus: Gpus) -> Node:
     node, left = change.again()
-    fresh = bool(change.of(LoadModules, ReloadModules)) and not walker.reload and not _not_loaded(node)
+    loads = [step for step in change.of(LoadModules, ReloadModules) if not isinstance(step, ReloadModules) or step.load]
+    fresh = bool(loads) and not walker.reload and not _not_loaded(node)
     if fresh and any(isinstance(step, ReloadModules) for step in left):
         walker.told.append(
             "the kernel modules were loaded, yet one of their parameters does not have the wished value; the driver "
@@ -188,7 +189,6 @@ def _verify(change: Change, walker: Walker, gpus: Gpus) -> Node:
         )
     left = [step for step in left if not ((walker.reload or fresh) and isinstance(step, ReloadModules))]
     problem = _missing(left)
-    loads = any(step.load for step in change.of(ReloadModules)) or change.of(LoadModules)
     if not problem and loads and not walker.reload:
         problem = _not_loaded(node) or "; ".join(gpus.silent(node.gpus))
     if problem:

@@ -13,7 +13,6 @@ from .._errors import AccelError, ApplyError
 from . import back, probe_now, record
 from .apply_walk import StepError, Walker, words
 from .record import Journal
-from .steps import ReloadModules
 
 if t.TYPE_CHECKING:
     from .._packages.probe import Manager
@@ -41,7 +40,6 @@ def repair(ports: Ports, kind: str) -> None:
 
 def undo(journal: Journal, ports: Ports, manager: Manager) -> Aftermath:
     """Brings back what `journal` found. Every step is tried: what can be restored is, whatever else fails."""
-    stop: t.Tuple[str, ...] = journal.units
     walker = Walker(ports, manager, journal)
     missing: t.List[str] = []
     try:
@@ -51,7 +49,7 @@ def undo(journal: Journal, ports: Ports, manager: Manager) -> Aftermath:
         return Aftermath((f"what is there cannot be read ({error.message})",), 0)
     for step in steps:
         try:
-            walker.walk([step._replace(stop=stop) if isinstance(step, ReloadModules) else step])
+            walker.walk([step])
         except StepError as error:
             missing.append(f"{words(step)} failed ({error.cause.message})")
     missing += [f"the modules stay ({reason})" for reason in walker.reload]
@@ -92,5 +90,5 @@ def _worded(error: t.Union[StepError, AccelError], after: Aftermath, lost: t.Seq
         end = "what was there before is back" if after.walked else "nothing was changed"
     facts.update(restored=not after.missing, changed=bool(after.missing))
     # Errors that tell the user what to do keep their class.
-    kind = ApplyError if type(cause) is AccelError else type(cause)
+    kind = ApplyError if cause.kind == AccelError.kind else type(cause)
     return kind("; ".join([what, end, *lost]), **facts)

@@ -10,6 +10,7 @@ screen at the next boot asks for it again. It is good for that one time, and lie
 
 from __future__ import annotations
 
+import os
 import secrets
 import typing as t
 
@@ -49,9 +50,11 @@ def _make(ports: Ports, certificate: str) -> None:
     argv = MAKE_KEY.get(certificate)
     if argv is None or ports.files.exists(certificate):
         return
+    os.makedirs(ports.files.path(os.path.dirname(certificate)), mode=0o755, exist_ok=True)
     code, out, err = ports.run(list(argv), timeout=_SECONDS)
     if code != 0 or not ports.files.exists(certificate):
-        said = " ".join((err + " " + out).split()) or "no output"
+        # Lines before the last ones show only how far the key is.
+        said = " ".join(" ".join((err + out).splitlines()[-2:]).split()) or "no output"
         raise BlockedError(
             f"the key {certificate} that DKMS signs with cannot be made: {' '.join(argv)} ended with {code}: {said}; "
             "make it by hand and run again",

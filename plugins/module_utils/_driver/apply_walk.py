@@ -157,7 +157,9 @@ class Walker:
 def requests_of(step: ChangePackages, own_holds: t.Collection[str] = ()) -> t.Tuple[Request, ...]:
     """The transactions of a change, in their order. One pinning package replaces the other."""
     holds = tuple(sorted(own_holds))
-    change = Request(step.install, step.remove, step.downgrade, module=step.stream, own_holds=holds)
+    # Where packages only go, nothing of them stays; where others come in their place, edited files are theirs.
+    purge = bool(step.remove) and not step.install
+    change = Request(step.install, step.remove, step.downgrade, module=step.stream, own_holds=holds, purge=purge)
     if not step.first:
         return (change,)
     pins = tuple(name for name in step.remove if is_pinning(name))

@@ -34,8 +34,8 @@ _SOURCES = (".list", ".sources", ".repo")
 class Now:
     """What the node has. `files` are those of the record, `initramfs` kernels whose image may be of the failed change,
     `modules` what is loaded, outermost first with nvidia last, `loaded` nvidia's version. `from_cache` are packages
-    whose old version no repository has now. `half`: the change was interrupted, so what it was to bring may be there in
-    a state that no manager calls installed."""
+    whose old version no repository has now, `stops` units that hold devices. `half`: the change was interrupted, so
+    what it was to bring may be there in a state that no manager calls installed."""
 
     packages: t.Mapping[str, str]
     holds: t.FrozenSet[str] = frozenset()
@@ -46,6 +46,7 @@ class Now:
     modules: t.Tuple[str, ...] = ()
     loaded: t.Optional[str] = None
     from_cache: t.Tuple[str, ...] = ()
+    stops: t.Tuple[str, ...] = ()
     half: bool = False
 
 
@@ -118,6 +119,6 @@ def _units(recorded: Recorded, now: Now) -> t.Iterator[Step]:
 def _modules(recorded: Recorded, now: Now) -> t.Iterator[Step]:
     inward = tuple(reversed(recorded.modules))
     if now.modules and (not recorded.modules or now.loaded != recorded.version):
-        yield ReloadModules(now.modules, inward)
+        yield ReloadModules(now.modules, inward, now.stops)
     elif set(recorded.modules) - set(now.modules):
         yield LoadModules(inward)

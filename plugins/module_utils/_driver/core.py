@@ -65,6 +65,11 @@ def read(asked: Asked, ports: Ports) -> Seen:
         _settle(asked, journal, ports)
     seen = _look(asked, ports)
     plan_ = decide(asked, seen)
+    if plan_.refusal is not None and any(probe_now.LOCKED in one for one in seen.state.node.package_problems):
+        with manager(ports) as packages:
+            probe_now.wait_for_lock(packages, asked.wish.lock_timeout)
+        seen = _look(asked, ports)
+        plan_ = decide(asked, seen)
     if not may or not (plan_.acts or seen.journal) or plan_.refusal is not None:
         return seen
     if asked.lean and any(_loads(step) for step in plan_.steps):
@@ -141,6 +146,8 @@ def apply(plan: Planned, ports: Ports) -> Outcome:
             return looks[-1].seen.state.node, () if plan.wish.download_only else looks[-1].steps
 
         done = apply_change(_change(plan, again), ports, packages)
+    if plan.wish.state == "absent" and not looks[-1].steps and not record.read_state(ports.files):
+        record.forget(ports.files)
     return Outcome(looks[-1], done)
 
 

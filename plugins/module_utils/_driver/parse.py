@@ -14,9 +14,10 @@ from .._data.driver_branches import BRANCHES
 from .._data.driver_distributions import KEYS
 from .._data.driver_system import MODULES
 from .._errors import WishError
+from .._packages import openpgp
 from .._problems import Problems
 from .._shape import boolean, integer, keys, mapping, number, shown, text
-from . import openpgp, versions
+from . import versions
 from .model import Mirror, Parameters, Wish
 
 CHOICES: t.Dict[str, t.Tuple[str, ...]] = {
@@ -199,13 +200,9 @@ def _fingerprint(value: t.Any, address: str) -> str:
 
 def _check_key(key: str, fingerprint: str, address: str) -> None:
     try:
-        there = openpgp.fingerprints(key)
-    except ValueError as error:
-        raise WishError(
-            f"{address}.key: is no armored OpenPGP key ({error}); give the text that begins with "
-            "-----BEGIN PGP PUBLIC KEY BLOCK-----",
-            address=f"{address}.key",
-        ) from None
+        there = openpgp.fingerprints(key.encode("utf-8"))
+    except WishError as error:
+        raise WishError(f"{address}.key: {error.message}", address=f"{address}.key") from None
     if fingerprint not in there:
         raise WishError(
             f"{address}.key: has the fingerprint {', '.join(there)}, not {fingerprint}; give the key that belongs to "

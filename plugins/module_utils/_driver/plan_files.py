@@ -12,7 +12,8 @@ from .._data.driver_distributions import BASE, KEYS, SHA1_REFUSED, SIGNED_BY, SI
 from .._data.driver_packages import PINNED
 from .._data.driver_system import MODPROBE_FILE, REPOSITORY_NAME
 from .._errors import BlockedError, WishError
-from . import openpgp
+from .._packages.objects import deb822, yum_repo, zypp_repo
+from .._packages.openpgp import fingerprints
 from .model import Node, State, Wish
 from .plan_choice import Target, directory
 from .steps import ChangePackages, RemoveFile, WriteFile
@@ -118,9 +119,9 @@ def _key(wish: Wish, state: State, found: Repository, path: str) -> str:
             f"{wish.prefix}mirror with key and fingerprint",
             url=found.key_url,
         )
-    fingerprints = _fingerprints(state.key)
-    if found.fingerprint not in fingerprints:
-        has = f"the fingerprint {', '.join(fingerprints)}" if fingerprints else "no OpenPGP key in it"
+    there_now = _fingerprints(state.key)
+    if found.fingerprint not in there_now:
+        has = f"the fingerprint {', '.join(there_now)}" if there_now else "no OpenPGP key in it"
         raise BlockedError(
             f"{found.key_url}: the key there has {has}, not {found.fingerprint}; do not trust this repository, or "
             f"give the fingerprint of its new key in {wish.prefix}mirror",
@@ -139,25 +140,20 @@ def lacks_key(wish: Wish, node: Node, found: Repository) -> bool:
 
 def _fingerprints(text: str) -> t.Tuple[str, ...]:
     try:
-        return openpgp.fingerprints(text)
-    except ValueError:
+        return fingerprints(text.encode("utf-8"))
+    except WishError:
         return ()
 
 
 def _definition(node: Node, found: Repository, key_path: str) -> str:
-    """deb822 for apt, .repo for dnf and zypper. NVIDIA's repositories for apt are flat."""
-    if node.distribution.family == "debian":
-        return f"{_OURS}Types: deb\nURIs: {found.url}\nSuites: /\nSigned-By: {key_path}\n"
-    pairs = [
-        ("name", "NVIDIA driver"),
-        ("baseurl", found.url),
-        ("enabled", "1"),
-        ("gpgcheck", "1"),
-        ("gpgkey", f"file://{key_path}"),
-    ]
-    if node.distribution.family == "suse":
-        pairs[3:3] = [("autorefresh", "0"), ("type", "rpm-md")]
-    return _OURS + f"[{REPOSITORY_NAME}]\n" + "".join(f"{name}={value}\n" for name, value in pairs)
+    """In the form of the node's package manager. NVIDIA's repositories for apt are flat."""
+    family = node.distribution.family
+    if family == "debian":
+        text = deb822(REPOSITORY_NAME, found.url, "/", (), key_path)
+    else:
+        render = zypp_repo if family == "suse" else yum_repo
+        text = render(REPOSITORY_NAME, found.url, key_path, title="NVIDIA driver")
+    return _OURS + text.decode("utf-8")
 
 
 def pins(change: ChangePackages) -> t.Optional[WriteFile]:

@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 
 from .._data.driver_packages import STREAM_MODULE
-from . import probe_modules
+from . import probe_modules, probe_system
 from .back import Now
 from .record import Recorded
 
@@ -18,6 +19,10 @@ if t.TYPE_CHECKING:
     from .._ports import Ports
 
 _SECONDS = 30.0
+_PAUSE = 1.0  # seconds between two looks at a lock
+LOCKED = "is locked by"  # as the port to package managers says it
+# Never stopped without knowing who uses them; that the node was idle does not say it.
+_WITH_PEOPLE = ("display-manager.service", "nvidia-mps.service")
 
 
 def look(
@@ -37,12 +42,22 @@ def look(
         stream=f"{STREAM_MODULE}:{stream}" if stream else None,
         files={path: ports.files.read_text(path) for path in recorded.files},
         units={name: unit_state(ports, name) for name in recorded.units},
-        initramfs=initramfs,
         modules=(*loaded.dependents, "nvidia") if loaded else (),
         loaded=memory.version,
         half=half,
+        initramfs=initramfs,
         from_cache=tuple(name for name in gone if recorded.packages[name] not in offers.get(name, ())),
+        stops=tuple(
+            name for name, unit in probe_system.units(ports).items() if unit.active and name not in _WITH_PEOPLE
+        ),
     )
+
+
+def wait_for_lock(packages: Manager, seconds: float) -> None:
+    """Until nobody else works on packages any more, or the time is over."""
+    end = time.monotonic() + seconds
+    while any(LOCKED in problem for problem in packages.problems()) and time.monotonic() < end:
+        time.sleep(_PAUSE)
 
 
 def unit_state(ports: Ports, name: str) -> t.Tuple[bool, bool]:

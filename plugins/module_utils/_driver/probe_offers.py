@@ -127,10 +127,31 @@ def _with_key(wish: Wish, state: State, target: Target) -> State:
 def fetch(url: str) -> str:
     """The text at an address, with the proxy of the environment. Raises RepositoryError."""
     try:
-        with urllib.request.urlopen(url, timeout=_SECONDS) as answer:
+        with _opener().open(url, timeout=_SECONDS) as answer:
             return str(answer.read(_KEY_BYTES).decode("utf-8", "replace"))
     except urllib.error.HTTPError as error:
-        reason, detail = "missing" if error.code == 404 else "denied", f"HTTP status {error.code}"
+        raise _unread(url, "missing" if error.code == 404 else "denied", f"HTTP status {error.code}") from error
     except (urllib.error.URLError, ssl.SSLError, OSError, ValueError) as error:
-        reason, detail = "unreachable", str(getattr(error, "reason", error))
-    raise RepositoryError(f"{url} cannot be read: {detail}", url=url, reason=reason, detail=detail)
+        raise _unread(url, "unreachable", str(getattr(error, "reason", error))) from error
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    """What a repository may be read by, and nothing else that urllib knows. Cores know no Ansible, and so not its own
+    opener; addresses of files are those of mirrors that are mounted."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(),
+        urllib.request.UnknownHandler(),
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.HTTPRedirectHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        urllib.request.FileHandler(),
+    ):
+        opener.add_handler(handler)
+    return opener
+
+
+def _unread(url: str, reason: str, detail: str) -> RepositoryError:
+    return RepositoryError(f"{url} cannot be read: {detail}", url=url, reason=reason, detail=detail)

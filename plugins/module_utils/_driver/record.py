@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import posixpath
 import typing as t
 from dataclasses import dataclass, field
 
@@ -112,6 +113,16 @@ def united(before: t.Mapping[str, t.Any], after: t.Mapping[str, t.Any]) -> t.Dic
     """What holds while a change is under way: of lists all that was ours or will be. Pure."""
     lists = {key: value for key, value in before.items() if isinstance(value, list)}
     return {**before, **after, **{key: sorted({*value, *after.get(key, ())}) for key, value in lists.items()}}
+
+
+def forget(files: Files) -> None:
+    """All that earlier runs wrote down: nothing of ours is on the node any more."""
+    for name in files.names(CACHE):
+        files.remove(f"{CACHE}/{name}")
+    for name in files.names(FOLDER):
+        if name != posixpath.basename(CACHE):
+            files.remove(f"{FOLDER}/{name}")
+    files.prune(CACHE, top=posixpath.dirname(FOLDER))
 
 
 def _write(files: Files, path: str, document: t.Mapping[str, t.Any]) -> None:

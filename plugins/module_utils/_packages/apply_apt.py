@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import time
 import typing as t
 
 from .._errors import PackageStateError, TransactionError
@@ -28,6 +29,10 @@ _OPTIONS = (
     "-q", "-y", "-o", "APT::Get::Show-User-Simulation-Note=false", "-o", "APT::Get::AutomaticRemove=false",
     "-o", "APT::Color=false", "-o", "Dpkg::Use-Pty=false", "-o", "Dpkg::Options::=--force-confold",
 )  # fmt: skip
+# apt 2.6 was seen to wait for minutes where a port is closed, if it is to try again by itself.
+_ONCE = ("-o", "Acquire::Retries=0")
+_ATTEMPTS = 2
+_PAUSE = 2.0  # seconds between two attempts at a repository that cannot be reached
 _NO_LOCK = ("-o", "Debug::NoLocking=true")
 _LISTS = "/var/lib/apt/lists"
 _ARCHIVES = "/var/cache/apt/archives"
@@ -214,8 +219,13 @@ class Apt(Base):
 
     def _update(self, options: t.Sequence[str], waited: float, needed: t.Optional[t.Sequence[str]]) -> None:
         """apt-get update ends with 0 also where a repository could not be reached."""
-        code, out, err = self._ports.run([*_ENVIRONMENT, "apt-get", "-q", *options, "update"])
-        problems = parse_apt.repository_problems(err)
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                time.sleep(_PAUSE)
+            code, out, err = self._ports.run([*_ENVIRONMENT, "apt-get", "-q", *_ONCE, *options, "update"])
+            problems = parse_apt.repository_problems(err)
+            if not any(problem.reason == "unreachable" for problem in problems):
+                break
         for problem in problems:
             if needed is None or any(problem.url.startswith(address.rstrip("/")) for address in needed):
                 raise judge.repository_error(*problem)

@@ -24,9 +24,10 @@ _STEP = re.compile(r"^(Inst|Remv|Purg) ")
 _DOWNLOAD = re.compile(r"^'[^']+' \S+ (\d+) ", re.MULTILINE)
 _OWNER = re.compile(r"^([^\s:,]+)(?::\S+?)?(?:,.*)?: (/.*)$")
 _URL = r"([a-z0-9+.-]+:/\S*)"
-_SIGNATURE = re.compile(rf"^\w+: (?:GPG error|OpenPGP signature verification failed): {_URL} (\S+) \S+: (.*)$")
-_UNSIGNED = re.compile(rf"^\w+: The repository '{_URL} (\S+) \S+' is not signed")
-_NO_RELEASE = re.compile(rf"^\w+: The repository '{_URL} (\S+) \S+' (?:does not have|no longer has) a Release file")
+# A flat repository has no suite: two blanks stand behind its address.
+_SIGNATURE = re.compile(rf"^\w+: (?:GPG error|OpenPGP signature verification failed): {_URL} (\S*) \S+: (.*)$")
+_UNSIGNED = re.compile(rf"^\w+: The repository '{_URL} (\S*) \S+' is not signed")
+_NO_RELEASE = re.compile(rf"^\w+: The repository '{_URL} (\S*) \S+' (?:does not have|no longer has) a Release file")
 _FETCH = re.compile(rf"^\w+: Failed to fetch {_URL}\s+(.*)$")
 _CONFLICT = re.compile(rf"^\w+: (Conflicting values set for option \S+) regarding source {_URL} (\S+): (.*)$")
 _STALE = re.compile(rf"^\w+: Release file for {_URL} (is expired|is not valid yet)(.*)$")
@@ -164,10 +165,10 @@ def _joined(err: str) -> t.Iterator[str]:
 def _signature(line: str) -> t.Optional[RepositoryProblem]:
     said = _SIGNATURE.match(line)
     if said is not None:
-        return RepositoryProblem(f"{said[1]} {said[2]}", _reason(said[3], "bad_signature"), said[3].strip())
+        return RepositoryProblem(f"{said[1]} {said[2]}".strip(), _reason(said[3], "bad_signature"), said[3].strip())
     unsigned = _UNSIGNED.match(line)
     if unsigned is not None:
-        return RepositoryProblem(f"{unsigned[1]} {unsigned[2]}", "unsigned", "it has no signature")
+        return RepositoryProblem(f"{unsigned[1]} {unsigned[2]}".strip(), "unsigned", "it has no signature")
     conflict = _CONFLICT.match(line)
     if conflict is not None:
         return RepositoryProblem(f"{conflict[2]} {conflict[3]}", "conflict", f"{conflict[1]}: {conflict[4]}")
@@ -177,7 +178,7 @@ def _signature(line: str) -> t.Optional[RepositoryProblem]:
 def _fetch(line: str) -> t.Optional[RepositoryProblem]:
     missing = _NO_RELEASE.match(line)
     if missing is not None:
-        return RepositoryProblem(f"{missing[1]} {missing[2]}", "missing", "it has no Release file")
+        return RepositoryProblem(f"{missing[1]} {missing[2]}".strip(), "missing", "it has no Release file")
     stale = _STALE.match(line)
     if stale is not None:
         return RepositoryProblem(stale[1], "stale", f"its Release file {stale[2]}{stale[3].split('.')[0]}")

@@ -86,7 +86,7 @@ class Machine:
 
     def ports(self) -> Ports:
         files = CountedFiles(str(self.root), self)
-        nvml = t.cast("t.Callable[[], NvmlSession]", lambda: Session(self))
+        nvml = t.cast(t.Callable[[], NvmlSession], lambda: Session(self))
         return Ports(run=self.run, files=files, open_nvml=nvml, root=str(self.root))
 
     def deed(self, what: str, effect: t.Callable[[], t.Any], failing: t.Callable[[], t.Any]) -> t.Any:

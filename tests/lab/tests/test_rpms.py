@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 import re
 import struct
-import xml.etree.ElementTree as ElementTree
+from xml.etree import ElementTree
 
 import pytest
 import yaml

@@ -20,10 +20,13 @@ END
 # What rpm must know of the Debian underneath, and what such a node has before any driver comes.
 rpm --initdb
 rpm --import /srv/accel-lab/repos/keys/good.asc
-running=$(ls -d /srv/accel-lab/repos/family/kernel-*.rpm | grep -v -- '-lab_amd64')
-# shellcheck disable=SC2086  # a list of words
-rpm --install --quiet /srv/accel-lab/repos/family/lab-base-*.rpm /srv/accel-lab/repos/family/dkms-*.rpm \
-    /srv/accel-lab/repos/family/mokutil-*.rpm $running 2>&1 | grep -v '^rpm: ' || true
+set -- /srv/accel-lab/repos/family/lab-base-*.rpm /srv/accel-lab/repos/family/dkms-*.rpm \
+    /srv/accel-lab/repos/family/mokutil-*.rpm
+for file in /srv/accel-lab/repos/family/kernel-*.rpm; do
+    case $file in *-lab_amd64.*) ;; *) set -- "$@" "$file" ;; esac
+done
+# Debian's rpm says each time that it is not the way there
+rpm --install --quiet "$@" 2>&1 | grep -v '^rpm: ' || true
 rpm --query lab-base dkms mokutil kernel-core kernel-devel >/dev/null
 ldconfig
 # A package of its own on RHEL, and a part of this one here: it comes back with that package.

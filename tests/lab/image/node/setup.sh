@@ -13,6 +13,10 @@ for tool in modprobe rmmod lsmod modinfo; do
 done
 
 systemctl --quiet enable gpusim-boot.service
+# A node without these in its lab_units has no Slurm; slurmd.service is the stand-in.
+systemctl --quiet disable munge.service slurmctld.service slurmd.service
+install -d -o slurm -g slurm /var/lib/slurm /var/lib/slurm/slurmctld
+install -d /var/lib/slurm/slurmd
 # A container has no console to log in to, and timers that update packages would hold apt's lock during a test.
 systemctl --quiet mask getty.target console-getty.service apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer \
     e2scrub_all.timer fstrim.timer systemd-udevd.service

@@ -12,6 +12,7 @@ import pytest
 
 from ansible_collections.accel.gpu.plugins.callback.summary import (
     CallbackModule,
+    driver_rows,
     geometry,
     gpu_rows,
     message,
@@ -45,6 +46,40 @@ def test_words_for_no_instances():
     assert geometry({**GPU, "mig": False}) == "MIG off"
     assert geometry({**GPU, "mig": None}) == "no MIG"
     assert geometry({**GPU, "instances": []}) == "MIG on, no instances"
+
+
+def driver(changed=False, pending=None, wanted="580.126.16", actions=()):
+    return {
+        "changed": changed,
+        "driver": {"wanted": wanted, "installed": wanted, "loaded": wanted, "library": wanted},
+        "flavour": "open",
+        "upgrade_pending": pending,
+        "actions": [{"action": action, "object": "x", "reason": "wished by version"} for action in actions],
+    }
+
+
+@pytest.mark.parametrize(
+    ("result", "row"),
+    [
+        (driver(), ("driver 580.126.16 (open)", "-", "no", "is as declared")),
+        (
+            driver(changed=True, actions=["install_package", "install_package", "load_modules"]),
+            ("driver 580.126.16 (open)", "-", "yes", "2 install_package, load_modules: wished by version"),
+        ),
+        (
+            driver(pending={"from": "580.95.05", "to": "580.126.16"}),
+            ("driver 580.126.16 (open)", "-", "no", "upgrade pending 580.95.05 → 580.126.16"),
+        ),
+        (driver(wanted=None), ("driver removed", "-", "no", "is as declared")),
+    ],
+)
+def test_the_row_of_a_driver(result, row):
+    assert driver_rows("node-1", result) == [("node-1", *row)]
+
+
+def test_a_driver_that_failed_or_was_not_asked_for_has_no_row():
+    assert driver_rows("node-1", {}) == []
+    assert driver_rows("node-1", {**driver(), "failed": True}) == []
 
 
 def test_a_change_is_told_with_the_reason_of_the_instances():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import pytest
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.accel.gpu.plugins.filter import rolling
 from ansible_collections.accel.gpu.plugins.filter.fleet import FilterModule
 
 FILTERS = FilterModule().filters()
@@ -49,4 +50,4 @@ def test_a_restart_is_owed_until_a_task_has_done_it():
 
 def test_every_filter_is_documented(request):
     folder = request.path.parents[4] / "plugins" / "filter"
-    assert {path.stem for path in folder.glob("*.yml")} == set(FILTERS)
+    assert {path.stem for path in folder.glob("*.yml")} == {*FILTERS, *rolling.FilterModule().filters()}

@@ -10,7 +10,7 @@ import dataclasses
 
 import pytest
 
-from ansible_collections.accel.gpu.plugins.module_utils._driver import record
+from ansible_collections.accel.gpu.plugins.module_utils._driver import back_plan, model, record
 from ansible_collections.accel.gpu.plugins.module_utils._driver.apply import merged, with_owed
 from ansible_collections.accel.gpu.plugins.module_utils._driver.back import Now, steps_back
 from ansible_collections.accel.gpu.plugins.module_utils._driver.record import Journal, Recorded
@@ -28,6 +28,7 @@ from ansible_collections.accel.gpu.plugins.module_utils._driver.steps import (
 )
 from ansible_collections.accel.gpu.plugins.module_utils._errors import AccelError
 from ansible_collections.accel.gpu.plugins.module_utils._files import Files
+from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver import nodes
 
 BEFORE = Recorded(
     since="2026-11-25T00:00:00Z",
@@ -94,6 +95,15 @@ def test_only_what_differs_is_taken_back(case):
     left = (UnholdPackages, ChangePackages, HoldPackages)
     found = steps_back(BEFORE, dataclasses.replace(SAME, **changes))
     assert [step for step in found if not isinstance(step, left)] == wanted
+
+
+def test_once_all_is_back_a_restore_asks_for_nothing():
+    node = nodes.node("debian", "12", loaded=nodes.loaded("580.95.05"), library="580.95.05")
+    state = model.State(node, model.Offers({}))
+    plan = back_plan.decide(nodes.wish(state="restored", change_loaded=True), state, BEFORE, SAME)
+    assert (plan.refusal, plan.steps, plan.changed) == (None, (), False)
+    plan = back_plan.decide(nodes.wish(state="restored", change_loaded=True), state, BEFORE, AFTER)
+    assert any(isinstance(step, ChangePackages) for step in plan.steps)
 
 
 def test_nothing_is_left_to_do_where_all_is_back_although_names_had_changed():

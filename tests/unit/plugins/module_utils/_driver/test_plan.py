@@ -102,7 +102,8 @@ def test_the_files_of_a_repository_for_apt() -> None:
         "/etc/apt/keyrings/accel-gpu-driver.asc": nodes.KEY,
         "/etc/apt/sources.list.d/accel-gpu-driver.sources": (
             "# Managed by accel.gpu (gpu_driver); changes by hand are taken back.\n"
-            "Types: deb\nURIs: https://mirror.example/nvidia/ubuntu2404/x86_64/\nSuites: /\n"
+            "X-Repolib-Name: accel-gpu-driver\nTypes: deb\n"
+            "URIs: https://mirror.example/nvidia/ubuntu2404/x86_64/\nSuites: /\n"
             "Signed-By: /etc/apt/keyrings/accel-gpu-driver.asc\n"
         ),
         MODPROBE_FILE: (

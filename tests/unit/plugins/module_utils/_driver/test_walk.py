@@ -115,7 +115,7 @@ def test_nouveau_in_the_way_is_told(tmp_path):
 
 def test_enrolment_gives_mokutil_a_password_twice_and_keeps_it_for_root_alone(tmp_path):
     node = Node(tmp_path)
-    node.files.write("/var/lib/dkms/mok.pub", b"certificate")
+    node.files.write("/var/lib/dkms/mok.pub", b"DER")
     sentence = apply_enrolment.prepare(node.ports, "/var/lib/dkms/mok.pub")
     password = (node.files.read_text(apply_enrolment.PASSWORD) or "").strip()
     assert node.said == ["mokutil --import /var/lib/dkms/mok.pub"]

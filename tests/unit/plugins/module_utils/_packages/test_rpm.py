@@ -61,7 +61,7 @@ def test_what_an_interrupted_transaction_left():
 )
 def test_order_of_versions(one, other, order):
     assert parse_rpm.compare(one, other) == order
-    assert parse_rpm.compare(other, one) == -order
+    assert [parse_rpm.compare(left, right) for left, right in ((other, one), (one, one))] == [-order, 0]
 
 
 def test_newest_first_once():

@@ -1,0 +1,72 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Filters for rolling changes: batches before, records during, a report after, and how Kubernetes sees a node."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from ..module_utils._drain.kubernetes import judge
+from ..module_utils._rolling import report
+from ..module_utils._rolling.batches import batches
+from ..module_utils._rolling.parse import declares_gpus, parse_hosts
+
+
+def upgrade_batches(names: t.Sequence[str], variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    own = {name: variables[name] for name in names}
+    with_gpus = [name for name in names if declares_gpus(own[name])]
+    hosts, errors = parse_hosts(with_gpus, own)
+    left_out = [name for name in names if name not in with_gpus]
+    if errors or not hosts:
+        return {"errors": errors, "left_out": left_out, "hosts": [], "sizes": [], "batch": {}, "max_failures": 0}
+    rolling = hosts[0].rolling
+    found = batches(hosts, rolling.serial, rolling.max_per_domain)
+    return {
+        "errors": [],
+        "left_out": left_out,
+        "hosts": [name for batch in found for name in batch],
+        "sizes": [len(batch) for batch in found],
+        "batch": {name: number for number, batch in enumerate(found, start=1) for name in batch},
+        "max_failures": rolling.max_failures,
+    }
+
+
+def upgrade_mark(record: t.Mapping[str, t.Any], phase: str, **facts: t.Any) -> dict[str, t.Any]:
+    return report.mark(record, phase, round(time.time(), 3), facts)
+
+
+def upgrade_report(
+    names: t.Sequence[str],
+    variables: t.Mapping[str, t.Any],
+    run: str,
+    max_failures: int,
+    batch: int | None = None,
+) -> dict[str, t.Any]:
+    records = {name: variables[name].get("__upgrade") or {} for name in names}
+    return {
+        "document": report.document(run, records),
+        "table": report.table(records),
+        "failures": report.failures(records),
+        "stop": report.stop(records, max_failures, batch),
+    }
+
+
+def kubernetes_drain(
+    node: t.Mapping[str, t.Any], pods: t.Sequence[t.Mapping[str, t.Any]], run: str, adopt: bool = False
+) -> dict[str, t.Any]:
+    return judge(node, pods, run, adopt)
+
+
+class FilterModule:
+    """Looked up by ansible-core."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {
+            "kubernetes_drain": kubernetes_drain,
+            "upgrade_batches": upgrade_batches,
+            "upgrade_mark": upgrade_mark,
+            "upgrade_report": upgrade_report,
+        }

@@ -1,0 +1,83 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Drain, wait, lift. PRIVATE to the collection.
+
+Before anything is lifted the scheduler is asked again: a reason that somebody wrote in the meantime stays.
+"""
+
+from __future__ import annotations
+
+import time
+import typing as t
+from dataclasses import dataclass
+
+from .._ports import Ports
+from . import slurm
+from .model import Situation, Wish
+from .plan import DRAIN, LIFT, Plan, answer, foreign
+from .probe import ask, read
+
+
+@dataclass(frozen=True)
+class Outcome:
+    wish: Wish
+    before: Situation
+    now: Situation
+    waited: float = 0.0
+    timed_out: bool = False
+
+    def result(self) -> t.Dict[str, t.Any]:
+        other = foreign(self.wish, self.now)
+        told = answer(self.wish, self.now, other, self.waited, self.timed_out)
+        # A drain that was taken back leaves nothing changed.
+        changed = (self.before.closed, self.before.reason) != (self.now.closed, self.now.reason)
+        return {**told, "changed": changed or (self.before.drained != self.now.drained)}
+
+
+def apply(plan: Plan, ports: Ports) -> Outcome:
+    """Raises BlockedError where the scheduler refuses."""
+    wish = plan.wish
+    if plan.step == LIFT:
+        return Outcome(wish, plan.before, _lift(wish, ports))
+    if plan.step == DRAIN:
+        _drain(wish, ports)
+    began = time.monotonic()
+    now = _wait(wish, ports, began + wish.timeout)
+    waited = time.monotonic() - began
+    timed_out = not now.drained and foreign(wish, now) is None
+    if timed_out and not wish.keep:
+        now = _lift(wish, ports)
+    return Outcome(wish, plan.before, now, waited, timed_out)
+
+
+def _wait(wish: Wish, ports: Ports, deadline: float) -> Situation:
+    """Until nobody works any more, somebody else took the node, or the time is over."""
+    while True:
+        now = read(wish, ports)
+        if now.drained or foreign(wish, now) is not None:
+            return now
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return now
+        ports.log(f"{wish.node}: {len(now.working)} at work: {', '.join(now.working)}")
+        time.sleep(min(wish.poll, left))
+
+
+def _drain(wish: Wish, ports: Ports) -> None:
+    if wish.provider == "slurm":
+        ask(ports, slurm.drain(wish.node, wish.reason))
+    else:
+        ask(ports, [*wish.command, "drain", wish.node, wish.reason])
+
+
+def _lift(wish: Wish, ports: Ports) -> Situation:
+    now = read(wish, ports)
+    if foreign(wish, now) is not None or not (now.closed or now.unusable):
+        return now
+    if wish.provider == "slurm":
+        ask(ports, slurm.resume(wish.node))
+    else:
+        ask(ports, [*wish.command, "undrain", wish.node])
+    return read(wish, ports)

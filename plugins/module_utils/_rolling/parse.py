@@ -1,0 +1,124 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The variables of a rolling change, of all hosts, before the first is touched. Pure. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from .._errors import WishError
+from .._problems import Problems
+from .._shape import integer, keys, mapping, number, sequence, shown
+from .model import REBOOTS, SCHEDULERS, Host, Rolling, Size
+
+VARIABLE = "gpu_driver_upgrade"
+DOMAIN = "accel_gpu_failure_domain"
+# These mean the run as a whole.
+_SHARED = ("serial", "max_failures", "max_per_domain")
+_KEYS = (*_SHARED, "drain_timeout", "drain_poll", "verify_timeout")
+_PERCENT = re.compile(r"(\d+)%")
+_WANTED = 'a number of hosts, a share such as "20%", or a list of these'
+
+Variables = t.Mapping[str, t.Any]
+
+
+def parse_rolling(value: t.Any, address: str = VARIABLE) -> Rolling:
+    """Raises WishError that names every wrong key. None is the default."""
+    if value is None:
+        return Rolling()
+    given = mapping(value, address, "a mapping such as {serial: [1, 5%, 20%], max_failures: 2, max_per_domain: 1}")
+    problems = Problems()
+    with problems.caught():
+        keys(given, address, _KEYS)
+    read: t.Dict[str, t.Any] = {}
+    for key, reader in (
+        ("serial", _serial),
+        ("max_failures", lambda one, where: integer(one, where, 0)),
+        ("max_per_domain", lambda one, where: integer(one, where, 1)),
+        ("drain_timeout", _seconds),
+        ("drain_poll", _seconds),
+        ("verify_timeout", _seconds),
+    ):
+        if key in given:
+            with problems.caught():
+                read[key] = reader(given[key], f"{address}.{key}")
+    problems.raise_any()
+    return Rolling(**read)
+
+
+def _seconds(value: t.Any, address: str) -> float:
+    return number(value, address, "a number of seconds above 0")
+
+
+def _serial(value: t.Any, address: str) -> t.Tuple[Size, ...]:
+    if not isinstance(value, (list, tuple)):
+        return (_size(value, address),)
+    given = sequence(value, address)
+    if not given:
+        raise WishError(f"{address}: the list is empty; give {_WANTED}", address=address)
+    return tuple(_size(one, f"{address}[{place}]") for place, one in enumerate(given))
+
+
+def _size(value: t.Any, address: str) -> Size:
+    text = str(value).strip() if isinstance(value, (int, str)) and not isinstance(value, bool) else ""
+    percent = _PERCENT.fullmatch(text)
+    if percent and 1 <= int(percent.group(1)) <= 100:
+        return Size(int(percent.group(1)), percent=True)
+    if text.isdigit() and int(text) >= 1:
+        return Size(int(text))
+    raise WishError(f"{address}: {shown(value)} is no size of a batch; give {_WANTED}", address=address)
+
+
+def declares_gpus(own: Variables) -> bool:
+    """Only a host that says that it has none is left out, as in every other playbook."""
+    expected = own.get("accel_gpu_expected")
+    none = isinstance(expected, dict) and str(expected.get("count", "")) == "0"
+    return own.get("accel_gpu_use", "compute") != "none" and bool(expected) and not none
+
+
+def parse_hosts(names: t.Sequence[str], variables: t.Mapping[str, Variables]) -> t.Tuple[t.List[Host], t.List[str]]:
+    """The hosts in the given order, and every problem as a sentence that names host and variable."""
+    hosts: t.List[Host] = []
+    problems: t.List[str] = []
+    for name in names:
+        own = variables[name]
+        try:
+            rolling = parse_rolling(own.get(VARIABLE))
+        except WishError as error:
+            problems += [f"{name}: {line}" for line in error.message.splitlines()]
+            continue
+        domain, wrong = _domain(own.get(DOMAIN))
+        hosts.append(Host(name, rolling, domain))
+        problems += [f"{name}: {line}" for line in (*wrong, *_choices(own))]
+    return hosts, [*problems, *_differing(hosts)]
+
+
+def _domain(value: t.Any) -> t.Tuple[t.Optional[str], t.List[str]]:
+    if value is None or value == "":
+        return None, []
+    if isinstance(value, (str, int)) and not isinstance(value, bool):
+        return str(value), []
+    return None, [f"{DOMAIN}: {shown(value)} is not the name of a failure domain; give a word such as the rack's"]
+
+
+def _choices(own: Variables) -> t.Iterator[str]:
+    for name, allowed in (("accel_gpu_scheduler", SCHEDULERS), ("gpu_driver_reboot", REBOOTS)):
+        value = own.get(name)
+        if value is not None and value not in allowed:
+            yield f"{name}: {shown(value)} is unknown; allowed are {', '.join(allowed)}"
+    if own.get("accel_gpu_scheduler") == "command" and not own.get("accel_gpu_drain_command"):
+        yield "accel_gpu_drain_command is missing; accel_gpu_scheduler: command needs the program that drains"
+
+
+def _differing(hosts: t.Sequence[Host]) -> t.Iterator[str]:
+    """One run has one size of batches and one limit."""
+    for host in hosts[1:]:
+        for key in _SHARED:
+            if getattr(host.rolling, key) != getattr(hosts[0].rolling, key):
+                yield (
+                    f"{host.name}: {VARIABLE}.{key} differs from that of {hosts[0].name}; "
+                    "give all hosts of a run the same, or upgrade them in runs of their own"
+                )

@@ -1,0 +1,49 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The filters of rolling changes as a template sees them."""
+
+from __future__ import annotations
+
+from ansible_collections.accel.gpu.plugins.filter.rolling import FilterModule
+
+FILTERS = FilterModule().filters()
+GPUS = {"accel_gpu_expected": {"count": 8}}
+
+
+def test_batches_are_what_a_play_needs():
+    variables = {
+        f"n{number}": {
+            "accel_gpu_expected": {"count": 8},
+            "accel_gpu_failure_domain": f"r{number % 2}",
+            "gpu_driver_upgrade": {"serial": [1, 3]},
+        }
+        for number in range(4)
+    }
+    variables.update(c0={}, c1={"accel_gpu_expected": {"count": 0}}, c2={**variables["n0"], "accel_gpu_use": "none"})
+    assert FILTERS["upgrade_batches"](["c0", "n0", "c1", "n1", "n2", "n3", "c2"], variables) == {
+        "errors": [],
+        "left_out": ["c0", "c1", "c2"],
+        "hosts": ["n0", "n1", "n2", "n3"],
+        "sizes": [1, 2, 1],
+        "batch": {"n0": 1, "n1": 2, "n2": 2, "n3": 3},
+        "max_failures": 0,
+    }
+
+
+def test_one_wrong_host_leaves_no_batch():
+    told = FILTERS["upgrade_batches"](["n0", "n1"], {"n0": GPUS, "n1": {**GPUS, "accel_gpu_scheduler": "pbs"}})
+    assert told["errors"] == ['n1: accel_gpu_scheduler: "pbs" is unknown; allowed are none, slurm, kubernetes, command']
+    assert (told["hosts"], told["sizes"]) == ([], [])
+
+
+def test_a_record_goes_from_mark_to_report():
+    record = FILTERS["upgrade_mark"]({}, "begin", result="going", batch=1)
+    record = FILTERS["upgrade_mark"](record, "drain", result="failed", why="broken")
+    told = FILTERS["upgrade_report"](["n0", "n1"], {"n0": {"__upgrade": record}, "n1": {}}, "run7", 0)
+    assert told["failures"] == ["n0"]
+    assert told["stop"] == "1 failed (n0), and max_failures is 0"
+    assert [row["result"] for row in told["document"]["hosts"]] == ["failed", "waiting"]
+    assert len(told["table"]) == 4
+    assert 0 <= told["document"]["hosts"][0]["seconds"]["drain"] < 60

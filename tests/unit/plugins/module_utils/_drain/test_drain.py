@@ -1,0 +1,296 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.accel.gpu.plugins.module_utils._drain import apply as applying
+from ansible_collections.accel.gpu.plugins.module_utils._drain import core
+from ansible_collections.accel.gpu.plugins.module_utils._errors import BlockedError, WishError
+from ansible_collections.accel.gpu.plugins.module_utils._files import Files
+from ansible_collections.accel.gpu.plugins.module_utils._module.declare import declare
+from ansible_collections.accel.gpu.plugins.module_utils._ports import Ports
+from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._drain.scontrol import Slurm
+
+OURS = "accel.gpu run7: new driver"
+EARLIER = "accel.gpu run6: failed, the old driver is back"
+OPTIONS = {
+    "state": "drained",
+    "provider": "slurm",
+    "node": "s1",
+    "run": "run7",
+    "note": "new driver",
+    "adopt": False,
+    "timeout": 60.0,
+    "poll": 10.0,
+    "on_timeout": "lift",
+    "command": None,
+}
+
+
+class Clock:
+    """Time that passes by sleeping alone."""
+
+    def __init__(self):
+        self.now = 1000.0
+        self.slept = []
+
+    def monotonic(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(applying, "time", clock)
+    return clock
+
+
+def no_nvml():
+    raise AssertionError("draining needs no NVML")
+
+
+def run(scheduler, check=False, **options):
+    result = {}
+    ports = Ports(run=scheduler, files=Files("/nonexistent"), open_nvml=no_nvml, check=check)
+    declare(core, {**OPTIONS, **options}, ports, result)
+    return result
+
+
+def told(result):
+    return {key: result[key] for key in ("changed", "drained", "drained_by_us", "foreign", "timed_out", "waited")}
+
+
+def test_an_idle_node_is_drained_at_once(clock):
+    slurm = Slurm()
+    result = run(slurm)
+    assert told(result) == {
+        "changed": True,
+        "drained": True,
+        "drained_by_us": True,
+        "foreign": None,
+        "timed_out": False,
+        "waited": 0.0,
+    }
+    assert slurm.told == [f"State=DRAIN Reason={OURS}"]
+    assert result["reason"] == OURS
+    assert result["diff"] == {
+        "before": {"reason": "", "state": "in service"},
+        "after": {"reason": OURS, "state": "drained"},
+    }
+    assert clock.slept == []
+
+
+def test_running_work_is_waited_for(clock):
+    slurm = Slurm(looks=3)
+    result = run(slurm)
+    assert (result["drained"], result["waited"], result["working"]) == (True, 20.0, [])
+    assert clock.slept == [10.0, 10.0]
+    assert result["actions"][0]["reason"] == "it is in service, 1 at work"
+
+
+def test_work_that_does_not_end_lifts_the_drain_again(clock):
+    slurm = Slurm(looks=99)
+    result = run(slurm, timeout=25.0)
+    assert told(result) == {
+        "changed": False,
+        "drained": False,
+        "drained_by_us": False,
+        "foreign": None,
+        "timed_out": True,
+        "waited": 25.0,
+    }
+    assert result["working"] == ["Slurm job 1 of ada(1001)"]
+    assert clock.slept == [10.0, 10.0, 5.0]
+    assert slurm.told == [f"State=DRAIN Reason={OURS}", "State=RESUME"]
+
+
+def test_a_drain_that_is_kept_stays_with_its_work(clock):
+    slurm = Slurm(looks=99)
+    result = run(slurm, timeout=0.0, on_timeout="keep")
+    assert (result["changed"], result["drained"], result["drained_by_us"], result["timed_out"]) == (
+        True,
+        False,
+        True,
+        True,
+    )
+    assert slurm.told == [f"State=DRAIN Reason={OURS}"]
+    assert clock.slept == []
+
+
+@pytest.mark.parametrize("state", ["drained", "undrained"])
+@pytest.mark.parametrize(
+    ("slurm", "why"),
+    [
+        (Slurm("IDLE+DRAIN", "bad dimm"), "drained: bad dimm"),
+        (Slurm("MIXED+DRAIN", "bad dimm", looks=9), "drained: bad dimm"),
+        (Slurm("DOWN+NOT_RESPONDING", "Not responding"), "DOWN: Not responding"),
+        (Slurm("UNKNOWN"), "UNKNOWN, without a reason"),
+        (Slurm("IDLE+DRAIN", EARLIER), f"drained: {EARLIER}"),
+        (Slurm("IDLE+DRAIN", "accel.gpu run77: new driver"), "drained: accel.gpu run77: new driver"),
+        (Slurm("IDLE+DRAIN", "accel.gpurun7: new driver"), "drained: accel.gpurun7: new driver"),
+    ],
+)
+def test_what_somebody_else_took_out_is_left_alone(slurm, why, state):
+    result = run(slurm, state=state)
+    assert (result["changed"], result["drained_by_us"], result["foreign"]) == (False, False, why)
+    assert result["actions"] == [
+        {"action": "left_alone", "object": "s1", "reason": f"somebody else took it out of service ({why})"}
+    ]
+    assert slurm.told == []
+
+
+def test_somebody_takes_the_node_while_we_wait(clock):
+    slurm = Slurm(looks=5)
+
+    def taken():
+        if slurm.looks == 3:
+            slurm.reason = "bad dimm"
+
+    slurm.then = taken
+    result = run(slurm)
+    assert (result["drained_by_us"], result["foreign"], result["timed_out"]) == (False, "drained: bad dimm", False)
+    assert slurm.told == [f"State=DRAIN Reason={OURS}"]
+
+
+def test_an_earlier_run_is_adopted_where_that_is_wished():
+    slurm = Slurm("IDLE+DRAIN", EARLIER)
+    result = run(slurm, adopt=True)
+    assert (result["changed"], result["drained_by_us"]) == (True, True)
+    assert result["actions"][0]["reason"] == "run run6 drained it"
+    assert slurm.told == [f"State=DRAIN Reason={OURS}"]
+
+
+def test_a_second_run_changes_nothing():
+    slurm = Slurm()
+    run(slurm)
+    assert run(slurm)["changed"] is False
+    assert len(slurm.told) == 1
+
+
+def test_a_node_that_we_drain_already_is_only_waited_for():
+    slurm = Slurm("IDLE+DRAIN", OURS, looks=3)
+    result = run(slurm)
+    assert (result["changed"], result["drained"], result["waited"]) == (True, True, 20.0)
+    assert slurm.told == []
+
+
+def test_another_note_replaces_the_reason():
+    slurm = Slurm("IDLE+DRAIN", OURS)
+    result = run(slurm, note="failed")
+    assert result["changed"] is True
+    assert slurm.told == ["State=DRAIN Reason=accel.gpu run7: failed"]
+
+
+@pytest.mark.parametrize("state", ["IDLE+DRAIN", "DOWN+DRAIN", "DOWN"])
+def test_our_own_drain_is_lifted(state):
+    slurm = Slurm(state, OURS)
+    result = run(slurm, state="undrained")
+    assert (result["changed"], result["drained"], result["foreign"]) == (True, False, None)
+    assert slurm.told == ["State=RESUME"]
+    assert run(slurm, state="undrained")["changed"] is False
+
+
+def test_check_mode_foretells_and_tells_the_scheduler_nothing():
+    for options, scheduler in (({}, Slurm(looks=2)), ({"state": "undrained"}, Slurm("IDLE+DRAIN", OURS))):
+        result = run(scheduler, check=True, **options)
+        assert result["changed"] is True
+        assert scheduler.told == []
+
+
+def test_a_node_that_slurm_does_not_know():
+    with pytest.raises(BlockedError) as error:
+        run(Slurm(), node="s2")
+    assert error.value.message == (
+        "scontrol --oneliner show node s2: Node s2 not found; "
+        "the scheduler must answer before a node is drained or put back"
+    )
+
+
+def test_no_scontrol():
+    with pytest.raises(BlockedError) as error:
+        run(lambda argv, timeout=None, stdin=None: (127, "", "scontrol: No such file or directory"))
+    assert error.value.message == (
+        "provider: scontrol: No such file or directory; run this on a host that has the scheduler's commands"
+    )
+
+
+class Program:
+    """A site's own program for draining."""
+
+    def __init__(self, status):
+        self.status = status
+        self.called = []
+
+    def __call__(self, argv, timeout=None, stdin=None):
+        assert argv[:2] == ["/opt/drain", "--site"]
+        self.called.append(argv[2:])
+        if argv[2] == "drain":
+            self.status = [f"drained\n{argv[4]}\n"]
+        if argv[2] == "undrain":
+            self.status = ["in_service\n"]
+        return 0, self.status.pop(0) if len(self.status) > 1 else self.status[0], ""
+
+
+def test_a_program_of_the_site():
+    program = Program(["in_service\n\n\n"])
+    options = {"provider": "command", "command": ["/opt/drain", "--site"]}
+    assert run(program, **options)["drained_by_us"] is True
+    assert run(program, state="undrained", **options)["changed"] is True
+    assert program.called == [
+        ["status", "s1"],
+        ["drain", "s1", OURS],
+        ["status", "s1"],
+        ["status", "s1"],
+        ["status", "s1"],
+        ["undrain", "s1"],
+        ["status", "s1"],
+    ]
+
+
+def test_a_program_names_who_works():
+    program = Program([f"draining\n{OURS}\njob 1\njob 2\n", f"draining\n{OURS}\n", f"drained\n{OURS}\n"])
+    result = run(program, provider="command", command=["/opt/drain", "--site"])
+    assert result["actions"][0]["reason"] == "it is draining, 2 at work"
+    assert result["waited"] == 10.0
+
+
+def test_a_program_that_says_something_else():
+    with pytest.raises(BlockedError) as error:
+        run(Program(["ok\n"]), provider="command", command=["/opt/drain", "--site"])
+    assert error.value.message == (
+        'command: /opt/drain status s1 printed "ok"; its first line must be in_service, draining or drained'
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"run": "a b"},
+            'run: "a b" cannot be the id of a run; give 1 to 64 letters, digits, dots, underscores and hyphens',
+        ),
+        ({"node": "a b"}, 'node: "a b" is not the name of a node; give the one that the scheduler knows'),
+        ({"note": "a\nb"}, 'note: "a\\nb" is not one line of text; give the reason for the drain in a few words'),
+        (
+            {"provider": "command"},
+            "command is missing; give the program, and its first arguments, that provider command starts",
+        ),
+        (
+            {"command": ["x"]},
+            "command is for provider command only, and provider is slurm; remove one of them",
+        ),
+        ({"timeout": -1.0}, "timeout: -1 is out of range; give 0 to 2592000 seconds"),
+        ({"poll": 0.0}, "poll: 0 is out of range; give 0.1 to 2592000 seconds"),
+    ],
+)
+def test_wrong_options(options, message):
+    with pytest.raises(WishError) as error:
+        run(Slurm(), **options)
+    assert error.value.message == message
