@@ -90,12 +90,22 @@ def _hindrance(wish: Wish, node: Node) -> str:
     """Why the modules cannot be reloaded now; empty: they can."""
     if wish.reload == "never":
         return f"{wish.prefix}reload is never"
+    why = in_use(node)
+    return why if node.busy or not why else f"{why}; end it and run again"
+
+
+def in_use(node: Node) -> str:
+    """Why nothing may change under those who have the GPUs; empty: nobody has. A process that keeps devices open
+    without being work that the driver knows may be a job between two steps, or one of a driver that gives no answer."""
     if node.busy:
         return f"the node is busy: {busy(node)}"
-    unknown = [f"{name} (PID {pid})" for name, unit, pid in node.holders if unit is None]
-    if unknown:
-        return f"{', '.join(unknown)} holds GPUs open and is not known to be safe to stop; end it and run again"
-    return ""
+    found = strangers(node)
+    return f"{', '.join(found)} holds GPUs open and is not known to be safe to stop" if found else ""
+
+
+def strangers(node: Node) -> t.List[str]:
+    """Processes with devices open that belong to no unit which may be stopped."""
+    return [f"{name} (PID {pid})" for name, unit, pid in node.holders if unit is None]
 
 
 def busy(node: Node) -> str:

@@ -106,6 +106,20 @@ def test_once_all_is_back_a_restore_asks_for_nothing():
     assert any(isinstance(step, ChangePackages) for step in plan.steps)
 
 
+@pytest.mark.parametrize(
+    "there", [AFTER, dataclasses.replace(SAME, loaded="590.48.01")], ids=["packages and modules", "modules alone"]
+)
+def test_the_way_back_waits_for_those_who_have_the_gpus_open(there):
+    node = nodes.node("debian", "12", loaded=nodes.loaded("590.48.01"), holders=(("python3", None, 4242),))
+    state = model.State(node, model.Offers({}))
+    plan = back_plan.decide(nodes.wish(state="restored", change_loaded=True), state, BEFORE, there)
+    assert plan.refusal is not None
+    assert plan.refusal.message == (
+        "gpu_driver_state: the driver cannot be restored, python3 (PID 4242) holds GPUs open and is not known to be "
+        "safe to stop; end it and run again"
+    )
+
+
 def test_nothing_is_left_to_do_where_all_is_back_although_names_had_changed():
     assert steps_back(BEFORE, SAME) == []
 

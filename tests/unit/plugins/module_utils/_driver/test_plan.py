@@ -492,6 +492,23 @@ def test_another_flavour_replaces_the_packages_of_the_first() -> None:
     assert (change.remove, change.install) == (("nvidia-dkms-580-open",), (("nvidia-dkms-580", f"{OLD}-1"),))
 
 
+WAITING: t.List[t.Tuple[t.Dict[str, t.Any], str]] = [
+    ({"busy": BUSY}, "the node is busy: GPU 0000:17:00.0 is used by Slurm job 4711"),
+    (
+        {"holders": (("python3", None, 4242), ("nv-hostengine", "nvidia-dcgm.service", 811))},
+        "python3 (PID 4242) holds GPUs open and is not known to be safe to stop",
+    ),
+]
+
+
+@pytest.mark.parametrize(("facts", "why"), WAITING)
+def test_a_loaded_driver_is_not_changed_under_those_who_have_it_open(facts: t.Dict[str, t.Any], why: str) -> None:
+    made = again(dataclasses.replace(settled(), **facts), nodes.mirror(version=NEW, change_loaded=True))
+    assert (made.steps, made.owed.upgrade, made.owed.reload) == ((), (OLD, NEW), ())
+    kept = {"action": "keep", "object": "driver packages", "reason": f"upgrade pending {OLD} → {NEW}: {why}"}
+    assert kept in made.actions
+
+
 def test_another_flavour_waits_for_the_loaded_one() -> None:
     made = again(settled(), nodes.mirror(version=OLD, flavour="proprietary"))
     assert (made.steps, made.owed.upgrade) == ((), (f"{OLD} (open)", f"{OLD} (proprietary)"))
