@@ -101,9 +101,8 @@ def _look(asked: Asked, ports: Ports) -> Seen:
 def _seen(asked: Asked, ports: Ports, packages: Manager) -> Seen:
     wish, journal = asked.wish, record.read_journal(ports.files)
     node = probe(ports, packages)
-    if journal is not None and journal.phase == record.PACKAGES and ports.check:
-        # A run lets dpkg finish what our own run left half-way.
-        node = dataclasses.replace(node, package_problems=())
+    if journal is not None and journal.phase == record.PACKAGES:
+        node = dataclasses.replace(node, package_problems=_foreign(node.package_problems, journal, ports.check))
     recorded = record.read_record(ports.files) if wish.state == "restored" else None
     now = probe_now.look(recorded, ports, packages) if recorded else None
     try:
@@ -111,6 +110,15 @@ def _seen(asked: Asked, ports: Ports, packages: Manager) -> Seen:
     except AccelError as error:
         return Seen(planned.bare(node), journal, recorded, now, error)
     return Seen(state, journal, recorded, now, sessions=probe_sessions.foreign(ports.files))
+
+
+def _foreign(problems: t.Sequence[str], journal: record.Journal, check: bool) -> t.Tuple[str, ...]:
+    """Without what our own run left half-way: the steps that follow replace or remove what dpkg cannot configure. In
+    check mode dpkg was not asked to finish yet, so nothing of its state counts. Pure."""
+    ours = [f"package {name} is " for name in (*journal.before.packages, *journal.before.added)]
+    return tuple(
+        one for one in problems if probe_now.LOCKED in one or not (check or any(name in one for name in ours))
+    )
 
 
 def _offers(
