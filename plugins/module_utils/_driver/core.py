@@ -20,7 +20,7 @@ from .._packages.objects import Change as PackageChange
 from .._packages.objects import Transaction
 from .._packages.probe import manager
 from . import parse as parsing
-from . import planned, probe_now, probe_offers, probe_sessions, probe_system, record
+from . import plan_modules, planned, probe_now, probe_offers, probe_sessions, probe_system, record
 from .apply import Change, Done
 from .apply import apply as apply_change
 from .apply_back import repair, undo
@@ -116,9 +116,7 @@ def _foreign(problems: t.Sequence[str], journal: record.Journal, check: bool) ->
     """Without what our own run left half-way: the steps that follow replace or remove what dpkg cannot configure. In
     check mode dpkg was not asked to finish yet, so nothing of its state counts. Pure."""
     ours = [f"package {name} is " for name in (*journal.before.packages, *journal.before.added)]
-    return tuple(
-        one for one in problems if probe_now.LOCKED in one or not (check or any(name in one for name in ours))
-    )
+    return tuple(one for one in problems if probe_now.LOCKED in one or not (check or any(name in one for name in ours)))
 
 
 def _offers(
@@ -133,9 +131,10 @@ def plan(asked: Asked, seen: Seen) -> Planned:
 
 
 def before_refusal(plan: Planned, ports: Ports) -> bool:
-    """Undoes an interrupted run although this wish is refused; whether that changed something."""
-    journal = plan.seen.journal
-    if journal is None or not plan.seen.state.node.root:
+    """Undoes an interrupted run although this wish is refused; whether that changed something. Not under work that has
+    come since: packages and fabric manager stay as they are until it is gone."""
+    journal, node = plan.seen.journal, plan.seen.state.node
+    if journal is None or not node.root or (node.loaded is not None and plan_modules.in_use(node)):
         return False
     Lock(ports.files).acquire(plan.wish.lock_timeout)
     with manager(ports, lock_timeout=plan.wish.lock_timeout) as packages:
@@ -171,4 +170,5 @@ def _change(plan: Planned, again: t.Any) -> Change:
         remembers=plan.wish.state != "restored",
         state=plan.state_after,
         own_holds=planned.own_holds(plan.seen.state.node),
+        parameters=plan.wish.parameters,
     )

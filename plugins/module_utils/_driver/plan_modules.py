@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from .._data.driver_system import FABRIC_MANAGER, FABRIC_UNITS, IMEX, LOADED, PERSISTENCED, STOPPABLE
+from . import parameters
 from .model import Node, Wish
 from .plan_choice import driven
 from .steps import LoadModules, ReloadModules, SetUnit
@@ -72,18 +73,10 @@ def _differs(wish: Wish, node: Node, version: str, flavour: str) -> t.List[str]:
     elif loaded.open is not None and loaded.open != (flavour == "open"):
         has = "open" if loaded.open else "proprietary"
         reasons.append(f"the {has} module is loaded, the {flavour} one is installed")
-    for module, entries in sorted(wish.parameters.items()):
-        live = node.live_parameters.get(module, {})
-        for name, value in sorted(entries.items()):
-            if name in live and not _same(live[name], value):
-                reasons.append(f"{module} runs with {name}={live[name]}, wished is {value}")
+    differences = parameters.differing(wish.parameters, node.live_parameters)
+    for module, entries in parameters.unknown(differences, node.records.get("adjusted")).items():
+        reasons += [f"{module} runs with {name}={live}, wished is {value}" for name, (value, live) in entries.items()]
     return reasons
-
-
-def _same(live: str, wished: str) -> bool:
-    """The kernel shows booleans as Y and N."""
-    words = {"Y": "1", "N": "0"}
-    return words.get(live, live) == words.get(wished, wished)
 
 
 def _hindrance(wish: Wish, node: Node) -> str:

@@ -158,6 +158,7 @@ def test_trouble_is_told_in_one_sentence_and_changes_nothing(node: Node, name: s
     assert node.out(STATE) == before
 
 
+@pytest.mark.full
 def test_a_package_script_that_fails_both_ways_is_finished_by_a_later_run(node: Node) -> None:
     """The new version cannot be configured, nor the old one again: no run claims that all is well before it is."""
     before = node.out(STATE)

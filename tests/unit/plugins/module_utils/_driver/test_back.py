@@ -10,7 +10,7 @@ import dataclasses
 
 import pytest
 
-from ansible_collections.accel.gpu.plugins.module_utils._driver import back_plan, model, record
+from ansible_collections.accel.gpu.plugins.module_utils._driver import back_plan, core, model, planned, record
 from ansible_collections.accel.gpu.plugins.module_utils._driver.apply import merged, with_owed
 from ansible_collections.accel.gpu.plugins.module_utils._driver.back import Now, steps_back
 from ansible_collections.accel.gpu.plugins.module_utils._driver.record import Journal, Recorded
@@ -28,6 +28,7 @@ from ansible_collections.accel.gpu.plugins.module_utils._driver.steps import (
 )
 from ansible_collections.accel.gpu.plugins.module_utils._errors import AccelError
 from ansible_collections.accel.gpu.plugins.module_utils._files import Files
+from ansible_collections.accel.gpu.plugins.module_utils._ports import Ports
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver import nodes
 
 BEFORE = Recorded(
@@ -219,3 +220,29 @@ def test_what_is_ours_is_the_union_while_a_change_is_under_way():
         "holds": ["a"],
         "version": "2",
     }
+
+
+# What the package manager says is wrong -> what of it stops a run that goes on after one that died among packages.
+HALF = "dpkg was interrupted: package libnvidia-ml1 is half configured; run dpkg --configure -a"
+NEW_HALF = "dpkg was interrupted: package nvidia-dkms-open is unpacked, not configured; run dpkg --configure -a"
+OTHER = "dpkg was interrupted: package postfix is half configured; run dpkg --configure -a"
+LOCK = "the package database is locked by PID 7 (apt) (/var/lib/dpkg/lock)"
+
+
+@pytest.mark.parametrize(("check", "left"), [(False, (OTHER, LOCK)), (True, (LOCK,))])
+def test_what_our_own_run_left_half_way_does_not_stop_the_next_one(check, left):
+    journal = Journal("boot", record.PACKAGES, BEFORE)
+    assert core._foreign((HALF, NEW_HALF, OTHER, LOCK), journal, check) == left
+
+
+def test_an_interrupted_run_is_not_undone_under_work_that_came_since(tmp_path):
+    node = nodes.node("debian", "12", loaded=nodes.loaded("590.48.01"), holders=(("python3", None, 4242),))
+    seen = planned.Seen(model.State(node), Journal("boot", record.AFTER, BEFORE))
+    plan = planned.decide(planned.Asked(nodes.wish(branch="580")), seen)
+    files = Files(str(tmp_path))
+    # No command is run: there is none to be had.
+    ports = Ports(
+        run=lambda *_args, **_more: pytest.fail("a command"), files=files, open_nvml=lambda: pytest.fail("NVML")
+    )
+    assert core.before_refusal(plan, ports) is False
+    assert not files.exists(record.FOLDER)

@@ -699,6 +699,29 @@ def test_a_parameter_of_the_loaded_module_is_a_reason_to_reload() -> None:
     )
 
 
+# What an earlier run recorded that the driver makes of a wish for 0 -> why it is reloaded, what is told.
+ADJUSTED = "nvidia was loaded with NVreg_EnableMSI=0 and runs with 1; the driver may have adjusted it: wish what it makes of it"
+REMEMBERED: t.List[t.Tuple[t.Any, t.Optional[str], t.Tuple[str, ...]]] = [
+    (None, "nvidia runs with NVreg_EnableMSI=1, wished is 0", ()),
+    ({"nvidia": {"NVreg_EnableMSI": ["0", "1"]}}, None, (ADJUSTED,)),
+    ({"nvidia": {"NVreg_EnableMSI": ["0", "2"]}}, "nvidia runs with NVreg_EnableMSI=1, wished is 0", ()),
+    ({"nvidia": {"NVreg_EnableMSI": ["3", "1"]}}, "nvidia runs with NVreg_EnableMSI=1, wished is 0", ()),
+    ({"nvidia_uvm": {"NVreg_EnableMSI": ["0", "1"]}}, "nvidia runs with NVreg_EnableMSI=1, wished is 0", ()),
+]
+
+
+@pytest.mark.parametrize(("recorded", "why", "told"), REMEMBERED)
+def test_what_the_driver_makes_of_a_parameter_is_reloaded_once(
+    recorded: t.Any, why: t.Optional[str], told: t.Tuple[str, ...]
+) -> None:
+    wish = nodes.mirror(version=OLD, parameters={"nvidia": {"NVreg_EnableMSI": 0}})
+    node = settled(wish)
+    records = {**node.records, **({"adjusted": recorded} if recorded else {})}
+    made = again(dataclasses.replace(node, records=records, live_parameters={"nvidia": {"NVreg_EnableMSI": "1"}}), wish)
+    assert [one["reason"] for one in made.actions if one["action"] == "reload_modules"] == ([why] if why else [])
+    assert made.warnings == told
+
+
 def test_a_boolean_parameter_reads_as_the_kernel_shows_it() -> None:
     wish = nodes.mirror(version=OLD, parameters={"nvidia_drm": {"modeset": True}})
     node = dataclasses.replace(settled(wish), live_parameters={"nvidia_drm": {"modeset": "Y"}})
