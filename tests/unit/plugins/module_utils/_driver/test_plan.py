@@ -700,7 +700,10 @@ def test_a_parameter_of_the_loaded_module_is_a_reason_to_reload() -> None:
 
 
 # What an earlier run recorded that the driver makes of a wish for 0 -> why it is reloaded, what is told.
-ADJUSTED = "nvidia was loaded with NVreg_EnableMSI=0 and runs with 1; the driver may have adjusted it: wish what it makes of it"
+ADJUSTED = (
+    "nvidia was loaded with NVreg_EnableMSI=0 and runs with 1; "
+    "the driver may have adjusted it: wish what it makes of it"
+)
 REMEMBERED: t.List[t.Tuple[t.Any, t.Optional[str], t.Tuple[str, ...]]] = [
     (None, "nvidia runs with NVreg_EnableMSI=1, wished is 0", ()),
     ({"nvidia": {"NVreg_EnableMSI": ["0", "1"]}}, None, (ADJUSTED,)),
