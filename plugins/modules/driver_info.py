@@ -262,6 +262,12 @@ reboot_pending:
   type: list
   elements: str
   sample: ["kernel 6.1.0-56-amd64 boots next, 6.1.0-32-amd64 is running"]
+reboot_hindered:
+  description: Whom a reboot now would hurt, work on GPUs and logins of others.
+  returned: always
+  type: list
+  elements: str
+  sample: ["ada is logged in (session 7)"]
 daemon_reload_risk:
   description: Running containers that C(systemctl daemon-reload) would take the GPU from.
   returned: always

@@ -15,7 +15,7 @@ import typing as t
 from .._errors import AccelError, BindingWantedError, PackageStateError
 from .._packages.probe import manager
 from .._ports import Ports
-from . import core
+from . import core, probe_sessions
 from .answer import answer_node, answer_plan
 from .model import Node
 from .parse import parse as parse_wish
@@ -27,11 +27,13 @@ PREFIX = "wish."
 
 
 class Look(t.NamedTuple):
-    """`plan` is what gpu_driver would do, `refusal` why there is none; both None where nothing is wished."""
+    """`plan` is what gpu_driver would do, `refusal` why there is none; both None where nothing is wished.
+    `sessions` are other people's logins."""
 
     node: Node
     plan: t.Optional[Planned] = None
     refusal: t.Optional[AccelError] = None
+    sessions: t.Tuple[str, ...] = ()
 
 
 def parse(params: t.Mapping[str, t.Any]) -> t.Optional[Asked]:
@@ -44,6 +46,10 @@ def parse(params: t.Mapping[str, t.Any]) -> t.Optional[Asked]:
 
 def read(asked: t.Optional[Asked], ports: Ports) -> Look:
     """One look. Raises BindingWantedError only."""
+    return _look(asked, ports)._replace(sessions=probe_sessions.foreign(ports.files))
+
+
+def _look(asked: t.Optional[Asked], ports: Ports) -> Look:
     if asked is None:
         return Look(_facts(ports))
     try:
@@ -68,6 +74,6 @@ def _facts(ports: Ports) -> Node:
 
 def answer(asked: t.Optional[Asked], look: Look, result: t.Dict[str, t.Any]) -> None:
     """Fills the result; shape in RETURN of driver_info."""
-    result.update(answer_node(look.node))
+    result.update(answer_node(look.node, look.sessions))
     if asked is not None:
         result["plan"] = answer_plan(look.plan, look.refusal)

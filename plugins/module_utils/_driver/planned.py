@@ -110,7 +110,8 @@ class Planned:
         found = {
             key: value for key, value in self.decided.result().items() if key not in ("changed", "diff", "actions")
         }
-        found["reboot_hindered"] = hindrances(self.seen) if found["reboot_required"] else []
+        owed = found["reboot_required"]
+        found["reboot_hindered"] = hindrances(self.seen.state.node, self.seen.sessions) if owed else []
         if self.wish.download_only:
             changes = self.seen.state.changes or ()
             found["downloaded"] = {one.name: one.after for one in changes if one.after is not None}
@@ -123,9 +124,9 @@ def decide(asked: Asked, seen: Seen) -> Planned:
     return Planned(asked, seen, decide_wish(asked.wish, seen.state))
 
 
-def hindrances(seen: Seen) -> t.List[str]:
+def hindrances(node: Node, sessions: t.Sequence[str]) -> t.List[str]:
     """Why a reboot now would hurt somebody (rule 8)."""
-    return [f"{one.gpu} is used by {one.who}" for one in seen.state.node.busy] + list(seen.sessions)
+    return [f"{one.gpu} is used by {one.who}" for one in node.busy] + list(sessions)
 
 
 def bare(node: Node) -> State:

@@ -182,7 +182,7 @@ def test_the_answer_in_full():
         "modules": [{"path": FILE.path, "version": "580.1", "license": "Dual MIT/GPL", "signer": None}],
         "initramfs": {"path": "/boot/initrd.img-6.1", "versions": [], "nouveau": False, "unread": None},
     }
-    assert answered(FULL) == {
+    assert answered(FULL, sessions=("ada is logged in (session 7)",)) == {
         "driver": {
             "state": "loaded",
             "message": None,
@@ -238,6 +238,7 @@ def test_the_answer_in_full():
         "busy": [{"gpu": "GPU 0000:3b:00.0", "who": "process 4242", "process": True}],
         "holders": [{"name": "nvidia-persiste", "unit": "nvidia-persistenced.service", "pid": 7}],
         "reboot_pending": ["/run/reboot-required is there", "kernel 6.2 boots next, 6.1 is running"],
+        "reboot_hindered": ["GPU 0000:3b:00.0 is used by process 4242", "ada is logged in (session 7)"],
         "daemon_reload_risk": ["0123"],
         "our_files": ["/etc/modprobe.d/accel-gpu.conf"],
     }
