@@ -19,7 +19,7 @@ from . import core, probe_sessions
 from .answer import answer_node, answer_plan
 from .model import Node
 from .parse import parse as parse_wish
-from .planned import Asked, Planned, hindrances
+from .planned import Asked, Planned
 from .probe import probe
 
 # In front of the names of options in messages, as the user writes them.
@@ -71,6 +71,6 @@ def _facts(ports: Ports) -> Node:
 
 def answer(asked: t.Optional[Asked], look: Look, result: t.Dict[str, t.Any]) -> None:
     """Fills the result; shape in RETURN of driver_info."""
-    result.update(answer_node(look.node), reboot_hindered=hindrances(look.node, look.sessions))
+    result.update(answer_node(look.node, look.sessions))
     if asked is not None:
         result["plan"] = answer_plan(look.plan, look.refusal)

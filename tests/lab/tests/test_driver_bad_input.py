@@ -27,7 +27,7 @@ STATE = "dpkg-query -W; apt-mark showhold; find /etc -name '*accel-gpu*'; find /
 def node() -> t.Iterator[Node]:
     try:
         nodes.up(BAD, [SPEC], image.ensure("driver"))
-        made = Node("bad", BAD)
+        made = Node("bad", scenario=BAD)
         put(made)
         yield made
     finally:
