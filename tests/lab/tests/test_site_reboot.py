@@ -76,7 +76,7 @@ def test_an_idle_node_is_rebooted_once_and_gets_no_driver(node: Node, tmp_path: 
     assert [one["profile"] for one in node.show()["gpus"][0]["instances"]] == ["1g.10gb"] * 7
     assert "Report what is still owed" not in told or "is applied at boot" not in told
     # A driver that nobody declares is not installed on the way.
-    assert node.run("test -e /etc/apt/sources.list.d/accel-gpu.sources").returncode == 1
+    assert node.run("test -e /etc/apt/sources.list.d/accel-gpu-driver.sources").returncode == 1
     after = boot(node)
     site(node, tmp_path)
     assert boot(node) == after
