@@ -246,3 +246,12 @@ def test_an_interrupted_run_is_not_undone_under_work_that_came_since(tmp_path):
     )
     assert core.before_refusal(plan, ports) is False
     assert not files.exists(record.FOLDER)
+
+
+def test_nothing_that_earlier_runs_wrote_down_is_left(tmp_path):
+    files = Files(str(tmp_path))
+    for path in (record.RECORD, record.STATE, f"{record.CACHE}/nv_1_amd64.deb", "/var/lib/accel-gpu/package-index"):
+        files.write(path, b"{}")
+    record.forget(files)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert files.names("/var/lib/accel-gpu") == []
