@@ -263,11 +263,11 @@ reboot_pending:
   elements: str
   sample: ["kernel 6.1.0-56-amd64 boots next, 6.1.0-32-amd64 is running"]
 reboot_hindered:
-  description: Whom a reboot now would hurt, work on GPUs and logins of others.
+  description: Why a reboot would hurt somebody now, running work, processes that have GPUs open and logins of others.
   returned: always
   type: list
   elements: str
-  sample: ["ada is logged in (session 7)"]
+  sample: ["GPU 0000:17:00.0 is used by process 4242 (python3)"]
 daemon_reload_risk:
   description: Running containers that C(systemctl daemon-reload) would take the GPU from.
   returned: always

@@ -27,13 +27,13 @@ PREFIX = "wish."
 
 
 class Look(t.NamedTuple):
-    """`plan` is what gpu_driver would do, `refusal` why there is none; both None where nothing is wished.
-    `sessions` are other people's logins."""
+    """`sessions` are other people's logins. `plan` is what gpu_driver would do, `refusal` why there is none; both None
+    where nothing is wished."""
 
     node: Node
+    sessions: t.Tuple[str, ...] = ()
     plan: t.Optional[Planned] = None
     refusal: t.Optional[AccelError] = None
-    sessions: t.Tuple[str, ...] = ()
 
 
 def parse(params: t.Mapping[str, t.Any]) -> t.Optional[Asked]:
@@ -46,21 +46,18 @@ def parse(params: t.Mapping[str, t.Any]) -> t.Optional[Asked]:
 
 def read(asked: t.Optional[Asked], ports: Ports) -> Look:
     """One look. Raises BindingWantedError only."""
-    return _look(asked, ports)._replace(sessions=probe_sessions.foreign(ports.files))
-
-
-def _look(asked: t.Optional[Asked], ports: Ports) -> Look:
+    sessions = probe_sessions.foreign(ports.files)
     if asked is None:
-        return Look(_facts(ports))
+        return Look(_facts(ports), sessions)
     try:
         # As in check mode: nothing on the node changes, not even a lock is taken.
         seen = core.read(asked, ports._replace(check=True))
     except BindingWantedError:
         raise
     except AccelError as error:
-        return Look(_facts(ports), refusal=error)
+        return Look(_facts(ports), sessions, refusal=error)
     plan = core.plan(asked, seen)
-    return Look(seen.state.node, plan, plan.refusal)
+    return Look(seen.state.node, sessions, plan, plan.refusal)
 
 
 def _facts(ports: Ports) -> Node:

@@ -36,13 +36,25 @@ def data(files: Files, path: str) -> t.Optional[bytes]:
 
 def resolve(files: Files, path: str) -> t.Optional[str]:
     """Where a path leads on the node, links followed inside its root; None where it leads nowhere."""
-    for _link in range(_LINKS):
-        try:
-            target = os.readlink(files.path(path))
-        except OSError:
-            return path if os.path.exists(files.path(path)) else None
-        path = os.path.normpath(os.path.join(os.path.dirname(path), target))
-    return None
+    there, left, links = "/", path.split("/"), 0
+    while left:
+        part = left.pop(0)
+        if part == "..":
+            there = os.path.dirname(there)
+        elif part not in ("", "."):
+            here = os.path.join(there, part)
+            try:
+                target = os.readlink(files.path(here))
+            except OSError:
+                there = here
+                continue
+            links += 1
+            if links > _LINKS:
+                return None
+            # Folders may be links too: where /lib is usr/lib, ../ in a link below it leads elsewhere than it reads.
+            there = "/" if target.startswith("/") else there
+            left = [*target.split("/"), *left]
+    return there if os.path.exists(files.path(there)) else None
 
 
 def is_folder(files: Files, path: str) -> bool:

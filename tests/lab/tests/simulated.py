@@ -33,7 +33,7 @@ class Node:
     """One running node and how to run commands in it."""
 
     host: str
-    scenario: str = SCENARIO
+    scenario: str = dataclasses.field(default=SCENARIO, kw_only=True)
 
     @property
     def name(self) -> str:

@@ -78,7 +78,16 @@ FAMILIES = {
         "suse",
         "/etc/zypp/repos.d",
         "sles15",
-        ("nvidia-compute-G06", "nvidia-compute-utils-G06", "nvidia-open-driver-G06"),
+        # all that depend on each other by version: zypper goes back only to what is named
+        (
+            "nvidia-compute-G06",
+            "nvidia-compute-utils-G06",
+            "nvidia-open-driver-G06",
+            "libnvidia-ml",
+            "nvidia-common-G06",
+            "nvidia-modprobe",
+            "nvidia-persistenced",
+        ),
         "{}-1",
     ),
 }

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[3]
 @pytest.fixture(scope="module")
 def node() -> t.Iterator[Node]:
     nodes.up(SCENARIO, (SPEC,), image.ensure())
-    one = Node(SPEC.host, SCENARIO)
+    one = Node(SPEC.host, scenario=SCENARIO)
     # A machine comes up again by itself; a container is started by Docker.
     subprocess.run(["docker", "update", "--restart", "always", one.name], check=True, capture_output=True, timeout=60)
     yield one

@@ -24,6 +24,7 @@ from ansible_collections.accel.gpu.plugins.module_utils._driver.model import (
     SecureBoot,
     Unit,
 )
+from ansible_collections.accel.gpu.plugins.module_utils._driver.probe_files import resolve
 from ansible_collections.accel.gpu.plugins.module_utils._errors import (
     BindingWantedError,
     DriverMissingError,
@@ -104,6 +105,22 @@ def debian(tree):
     tree.put(f"/lib/modules/{OLDER}/updates/dkms/nvidia-current.ko", module("535.309.01", "NVIDIA"))
     tree.put(f"/lib/modules/{OLDER}/updates/dkms/nvidia-current-uvm.ko", module("535.309.01", "NVIDIA"))
     tree.put(f"/boot/initrd.img-{OLDER}", cpio(("usr/lib/modules/x/nvidia-current.ko", module("525.1"))))
+
+
+def test_headers_of_a_merged_usr_are_found_through_relative_links(tree):
+    """As Debian 13 has them."""
+    tree.put("/proc/sys/kernel/osrelease", f"{KERNEL}\n")
+    tree.link("/lib", "usr/lib")
+    tree.folder(f"/usr/lib/modules/{KERNEL}")
+    tree.folder(f"/usr/src/linux-headers-{KERNEL}")
+    tree.link(f"/usr/lib/modules/{KERNEL}/build", f"../../../src/linux-headers-{KERNEL}")
+    assert probe_kernels.probe(tree.ports(), None).running.headers is True
+
+
+def test_links_in_a_ring_lead_nowhere(tree):
+    tree.link("/a", "b")
+    tree.link("/b", "/a")
+    assert resolve(tree.files, "/a/x") is None
 
 
 def test_debian(tree):
