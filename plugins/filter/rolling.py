@@ -52,7 +52,8 @@ def upgrade_report(
         "table": report.table(records),
         "failures": report.failures(records),
         "owed": report.owing(strict),
-        "stop": report.stop(records, max_failures, batch),
+        # A text in any case: on ansible-core 2.18 a fact of None is "", and "" is not None.
+        "stop": report.stop(records, max_failures, batch) or "",
     }
 
 

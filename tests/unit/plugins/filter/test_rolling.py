@@ -62,4 +62,5 @@ def test_who_was_passed_over_owes_only_where_that_is_declared():
         "n3": {"__upgrade": {"result": "foreign_drain"}, **owed},
     }
     told = FILTERS["upgrade_report"](list(variables), variables, "run7", 0)
+    assert told["stop"] == ""
     assert (told["owed"], told["failures"]) == (["n0 (busy)", "n3 (foreign_drain)"], [])
