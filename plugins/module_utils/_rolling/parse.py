@@ -127,6 +127,9 @@ def parse_hosts(names: t.Sequence[str], variables: t.Mapping[str, Variables]) ->
 def _domain(value: t.Any) -> t.Tuple[t.Optional[str], t.List[str]]:
     if value is None or value == "":
         return None, []
+    if isinstance(value, str) and "{{" in value:
+        # ansible-core 2.18 hands a template on as it is where a variable in it is undefined; newer ones refuse it.
+        return None, [f"{DOMAIN}: {shown(value)} names a variable that is undefined here; define it for the host"]
     if isinstance(value, (str, int)) and not isinstance(value, bool):
         return str(value), []
     return None, [f"{DOMAIN}: {shown(value)} is not the name of a failure domain; give a word such as the rack's"]

@@ -132,6 +132,14 @@ def test_a_wrong_variable(value, messages):
     assert problems == [f"n1: {message}" for message in messages]
 
 
+def test_a_template_that_was_not_resolved_is_no_domain():
+    found, problems = parse_hosts(["n1"], {"n1": {"accel_gpu_failure_domain": "{{ rack }}"}})
+    assert found[0].domain is None
+    assert problems == [
+        'n1: accel_gpu_failure_domain: "{{ rack }}" names a variable that is undefined here; define it for the host'
+    ]
+
+
 def test_what_hosts_say_beside_it():
     variables = {
         "n1": {"gpu_driver_upgrade": {"max_failures": 2}, "accel_gpu_failure_domain": "r1"},
