@@ -12,21 +12,21 @@ import typing as t
 from ..module_utils._drain.kubernetes import judge
 from ..module_utils._rolling import report
 from ..module_utils._rolling.batches import batches
-from ..module_utils._rolling.parse import declares_gpus, parse_hosts
+from ..module_utils._rolling.parse import left_out, parse_hosts
 
 
 def upgrade_batches(names: t.Sequence[str], variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     own = {name: variables[name] for name in names}
-    with_gpus = [name for name in names if declares_gpus(own[name])]
-    hosts, errors = parse_hosts(with_gpus, own)
-    left_out = [name for name in names if name not in with_gpus]
+    why = {name: left_out(own[name]) for name in names}
+    hosts, errors = parse_hosts([name for name in names if why[name] is None], own)
+    without = [f"{name}: {reason}" for name, reason in why.items() if reason is not None]
     if errors or not hosts:
-        return {"errors": errors, "left_out": left_out, "hosts": [], "sizes": [], "batch": {}, "max_failures": 0}
+        return {"errors": errors, "left_out": without, "hosts": [], "sizes": [], "batch": {}, "max_failures": 0}
     rolling = hosts[0].rolling
     found = batches(hosts, rolling.serial, rolling.max_per_domain)
     return {
         "errors": [],
-        "left_out": left_out,
+        "left_out": without,
         "hosts": [name for batch in found for name in batch],
         "sizes": [len(batch) for batch in found],
         "batch": {name: number for number, batch in enumerate(found, start=1) for name in batch},
@@ -46,11 +46,14 @@ def upgrade_report(
     batch: int | None = None,
 ) -> dict[str, t.Any]:
     records = {name: variables[name].get("__upgrade") or {} for name in names}
+    strict = {name: record for name, record in records.items() if variables[name].get("accel_gpu_pending") == "fail"}
     return {
         "document": report.document(run, records),
         "table": report.table(records),
         "failures": report.failures(records),
-        "stop": report.stop(records, max_failures, batch),
+        "owed": report.owing(strict),
+        # A text in any case: on ansible-core 2.18 a fact of None is "", and "" is not None.
+        "stop": report.stop(records, max_failures, batch) or "",
     }
 
 

@@ -7,8 +7,8 @@
     gpus: all | {uuid: …} | {pci: …} | {index: …} | {mig: {profile: …, placement: …, gpu: {…}}} | {model: …}
           | {device_id: …}          with `except: [{uuid: …}, …]` beside it or inside the mapping
 
-Every list of wishes exists in three layers (X, X_group, X_host). The most specific selector wins (uuid = pci = index,
-then mig, then model = device_id, then all), then the later layer; a tie inside one layer is an error.
+Every list of wishes exists in three layers (X, X_group, X_host). The most specific selector wins (uuid = pci,
+then index, then mig, then model = device_id, then all), then the later layer; a tie inside one layer is an error.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ KINDS = ("uuid", "pci", "index", "mig", "model", "device_id")
 
 # These name one GPU, so matching nothing is a mistake; the others describe GPUs, of which a host may have none.
 _EXACT = ("uuid", "pci", "index")
-_RANK = {"uuid": 4, "pci": 4, "index": 4, "mig": 3, "model": 2, "device_id": 2, "all": 1}
+_RANK = {"uuid": 5, "pci": 5, "index": 4, "mig": 3, "model": 2, "device_id": 2, "all": 1}
 
 _UUID = re.compile(r"^GPU-[0-9a-f][0-9a-f-]*$", re.IGNORECASE)
 _PCI = re.compile(r"^(?:([0-9a-f]{1,8}):)?([0-9a-f]{1,2}):([0-9a-f]{1,2})(?:\.([0-7]))?$", re.IGNORECASE)

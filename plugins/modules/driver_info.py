@@ -262,6 +262,12 @@ reboot_pending:
   type: list
   elements: str
   sample: ["kernel 6.1.0-56-amd64 boots next, 6.1.0-32-amd64 is running"]
+reboot_hindered:
+  description: Why a reboot would hurt somebody now, running work, processes that have GPUs open and logins of others.
+  returned: always
+  type: list
+  elements: str
+  sample: ["GPU 0000:17:00.0 is used by process 4242 (python3)"]
 daemon_reload_risk:
   description: Running containers that C(systemctl daemon-reload) would take the GPU from.
   returned: always

@@ -322,7 +322,9 @@ seconds:
   type: dict
   sample: {install: 61.3, reload: 4.2}
 reboot_hindered:
-  description: Why a reboot that is owed would hurt somebody now, running work and logins of others.
+  description:
+    - Why a reboot that is owed would hurt somebody now, running work, processes that have GPUs open and logins of
+      others.
   returned: always
   type: list
   elements: str

@@ -7,9 +7,9 @@
     judge.py DIRECTORY…
 
 A scenario fails if a step touched no host or failed, if the first check did not predict exactly what converge did, or
-if one of the later steps still changes something. Changes are compared as (host, role, task, object), unless the role
-deferred something; actions and diffs are compared as well where nothing was deferred on the host, because check mode
-cannot see behind a step it did not take.
+if one of the later steps still changes something. Changes are compared as (host, role, task, object); actions and diffs
+are compared as well. Check mode cannot see behind a step that it did not take, so a role that deferred something may do
+more than it foretold, and on its host a task that changes nothing may tell of more that it left alone.
 """
 
 from __future__ import annotations
@@ -70,18 +70,21 @@ def untouched_or_failed(step: t.Sequence[Line]) -> t.Iterator[str]:
 
 def prediction(check: t.Sequence[Line], run: t.Sequence[Line]) -> t.Iterator[str]:
     foretold, done = changes(check), changes(run)
-    deferred = deferring(check)
+    tasks = deferring(check)
+    roles, hosts = {task[:2] for task in tasks}, {task[0] for task in tasks}
     for change in sorted(foretold - done, key=str):
-        if change[:2] not in deferred:
+        if change[:3] not in tasks:
             yield f"first check: predicted what converge did not do: {show(change)}"
     for change in sorted(done - foretold, key=str):
-        if change[:2] not in deferred:
+        if change[:2] not in roles:  # a handler of the role belongs to the task that deferred
             yield f"first check: did not predict {show(change)}"
-    hosts = {host for host, _role in deferred}
     before, after = by_task(check), by_task(run)
     for key in sorted(set(before) & set(after), key=str):
+        still = not (before[key]["changed"] or after[key]["changed"])
+        if key[:2] in roles or (still and key[0] in hosts):
+            continue
         for part in ("actions", "diff"):
-            if key[0] not in hosts and before[key][part] != after[key][part]:
+            if before[key][part] != after[key][part]:
                 both = f"  {before[key][part]}\n  {after[key][part]}"
                 yield f"first check: {part} of {show(key)} differ from converge's:\n{both}"
 
@@ -105,9 +108,9 @@ def objects(line: Line) -> list[str | None]:
 
 
 def deferring(step: t.Sequence[Line]) -> set[tuple[t.Any, ...]]:
-    """(host, role); a handler of the role belongs to the task that deferred."""
+    """(host, role, task)"""
     return {
-        (line["host"], line["role"])
+        (line["host"], line["role"], line["task"])
         for line in step
         if any(isinstance(a, dict) and a.get("action") == "deferred" for a in line["actions"] or [])
     }

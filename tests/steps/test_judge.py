@@ -138,14 +138,49 @@ def test_missing_or_misplaced_steps_are_found(tmp_path, names):
     assert problem.endswith("wanted check → run → run → check")
 
 
-def test_what_was_deferred_may_turn_out_otherwise(tmp_path):
+DEFERRED = [{"action": "deferred", "object": "needs gpu_driver", "reason": "no driver"}]
+PACKAGE = [{"action": "install_package", "object": "nvidia-driver", "reason": "wished"}]
+
+
+def deferring():
+    """Role gpu_driver installs, mig waits for it, gpu_settings has nothing to do; then mig's handler runs too."""
     steps = honest()
-    steps[0][1] = line(
-        changed=True,
-        actions=[{"action": "deferred", "object": "needs gpu_driver", "reason": "no driver"}],
-    )
-    record(tmp_path, steps)
+    steps[0][1] = line(changed=True, actions=DEFERRED)
+    for step in steps[:2]:
+        step.append(line(role="gpu_driver", task="Install", changed=True, actions=PACKAGE, diff={"after": "580"}))
+    steps[0].append(line(role="gpu_settings", task="Set"))
+    left = [{"action": "left_alone", "object": "GPU", "reason": "no item means it"}]
+    steps[1] += [line(role="gpu_settings", task="Set", actions=left), line(task="Restart", changed=True)]
+    return steps
+
+
+def test_what_was_deferred_may_turn_out_otherwise(tmp_path):
+    record(tmp_path, deferring())
     assert judge.judge(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("step", "lie", "words"),
+    [
+        # Only the task that deferred may have foretold what did not come.
+        (0, line(task="Enable", changed=True), "predicted what converge did not do: a100 / mig / Enable"),
+        # Another role of the host has its predecessors in place.
+        (1, line(role="gpu_settings", task="Clocks", changed=True), "did not predict a100 / gpu_settings / Clocks"),
+        (
+            0,
+            line(role="gpu_driver", task="Install", changed=True, actions=PACKAGE, diff={"after": "590"}),
+            "diff of a100 / gpu_driver / Install differ from converge's",
+        ),
+        # Another host waits for nothing.
+        (1, line(host="h100", changed=True, actions=[CREATE]), "did not predict h100 / mig"),
+    ],
+)
+def test_a_deferral_covers_nothing_else(tmp_path, step, lie, words):
+    steps = deferring()
+    steps[step].append(lie)
+    record(tmp_path, steps)
+    (problem,) = judge.judge(tmp_path)
+    assert f"first check: {words}" in problem
 
 
 def test_nothing_to_judge_is_a_failure(tmp_path, capsys):

@@ -23,14 +23,19 @@ IMEX = "nvidia-imex.service"
 # B200 boards nvlsm is started by the fabric manager's unit; a unit of its own is not verified.
 FABRIC_UNITS: t.Tuple[str, ...] = (FABRIC_MANAGER, IMEX, "nvlsm.service", "nvidia-nvlsm.service")
 
+# The alias that every display manager has, and the link that says whose it is (systemd.special(7)).
+DISPLAY = "display-manager.service"
+DISPLAY_ALIAS = f"/etc/systemd/system/{DISPLAY}"
+MPS = "nvidia-mps.service"  # no package ships a unit; the name is the one most write by hand
+
 # What may be stopped for a reload of the modules and is started again, in the order of stopping: the holders that a
 # reset knows, then exporters of other projects. A display manager is in this list only where nobody is logged in, MPS
 # only without clients: who reads the node leaves out their unit otherwise.
 STOPPABLE: t.Tuple[str, ...] = (
     *(unit for unit, _why in _HOLDERS if unit != PERSISTENCED),
     "nvidia_gpu_exporter.service",  # utkuozdemir/nvidia_gpu_exporter, its own systemd unit
-    "display-manager.service",
-    "nvidia-mps.service",  # no package ships a unit; the name is the one most write by hand
+    DISPLAY,
+    MPS,
     *FABRIC_UNITS,
     PERSISTENCED,
 )

@@ -21,6 +21,8 @@ from . import apply_keep, initramfs, record
 from .apply_back import give_up
 from .apply_gpus import Gpus
 from .apply_walk import Walker, words
+from .model import Parameters
+from .parameters import adjusted, differing
 from .record import Journal, Recorded
 from .steps import (
     ChangePackages,
@@ -48,7 +50,8 @@ Again = t.Callable[[], t.Tuple["Node", t.Sequence[Step]]]
 class Change:
     """What `apply` needs. `transaction` is what the change of packages does, `earlier` the journal of an interrupted
     run. Without `remembers` the record of the way back stays as it is (a run that goes that way). `state` is what is
-    ours on the node afterwards; None: as before. `own_holds` may be broken by the change."""
+    ours on the node afterwards; None: as before. `own_holds` may be broken by the change. `parameters` are those of
+    the kernel modules that are wished."""
 
     steps: t.Tuple[Step, ...]
     node: Node
@@ -59,6 +62,7 @@ class Change:
     remembers: bool = True
     state: t.Optional[t.Mapping[str, t.Any]] = None
     own_holds: t.AbstractSet[str] = frozenset()
+    parameters: Parameters = field(default_factory=dict)
 
     def of(self, *kinds: t.Type[t.Any]) -> t.List[t.Any]:
         return [step for step in self.steps if isinstance(step, kinds)]
@@ -88,13 +92,20 @@ def apply(change: Change, ports: Ports, manager: Manager) -> Done:
         walker.walk(with_owed(change.steps, walker.journal.initramfs))
         walker.start_left()
         gpus.back()
-        node = _verify(change, walker, gpus)
+        node, fresh = _verify(change, walker, gpus)
     except BaseException as error:
         raise give_up(error, walker, gpus) from error
-    state = record.read_state(ports.files) if change.state is None else change.state
+    known = record.read_state(ports.files)
+    state = known if change.state is None else change.state
     if state:
         # A later look at the same image then needs not unpack it.
         state = {**state, "initramfs": initramfs.remember((node.running, node.next))}
+        # What the driver makes of a parameter is no reason to reload it again at each run.
+        made = differing(change.parameters, node.live_parameters) if fresh else known.get("adjusted")
+        state = {
+            **{key: value for key, value in state.items() if key != "adjusted"},
+            **({"adjusted": made} if made else {}),
+        }
     record.write_state(ports.files, state)
     record.remove_journal(ports.files)
     return Done(node, (*walker.told, *gpus.lost), tuple(walker.reload), tuple(gpus.told), walker.seconds)
@@ -178,15 +189,13 @@ def _remember(change: Change, ports: Ports, manager: Manager, walker: Walker) ->
         )
 
 
-def _verify(change: Change, walker: Walker, gpus: Gpus) -> Node:
+def _verify(change: Change, walker: Walker, gpus: Gpus) -> t.Tuple[Node, bool]:
+    """The node, and whether its modules were loaded by this change."""
     node, left = change.again()
     loads = [step for step in change.of(LoadModules, ReloadModules) if not isinstance(step, ReloadModules) or step.load]
     fresh = bool(loads) and not walker.reload and not _not_loaded(node)
-    if fresh and any(isinstance(step, ReloadModules) for step in left):
-        walker.told.append(
-            "the kernel modules were loaded, yet one of their parameters does not have the wished value; the driver "
-            "may have adjusted it: see /proc/driver/nvidia/params, and wish what it makes of it"
-        )
+    if fresh:
+        walker.told += adjusted(differing(change.parameters, node.live_parameters))
     left = [step for step in left if not ((walker.reload or fresh) and isinstance(step, ReloadModules))]
     problem = _missing(left)
     if not problem and loads and not walker.reload:
@@ -198,7 +207,7 @@ def _verify(change: Change, walker: Walker, gpus: Gpus) -> Node:
             wanted=change.node.library,
             found=node.library,
         )
-    return node
+    return node, fresh
 
 
 def _missing(left: t.Sequence[Step]) -> str:

@@ -46,7 +46,7 @@ def decide(wish: Wish, state: State, recorded: t.Optional[Recorded], now: t.Opti
                 "the version that is wished"
             )
         steps = steps_back(recorded, now)
-        if any(isinstance(step, ChangePackages) for step in steps):
+        if any(isinstance(step, (ChangePackages, ReloadModules)) for step in steps):
             _check(wish, node)
         for step in steps:
             _add(draft, node, step)
@@ -72,10 +72,11 @@ def _check(wish: Wish, node: Node) -> None:
             f"{wish.prefix}state: restored changes the packages of driver {node.loaded.version}, whose module is "
             f"loaded; drain the node and set {wish.prefix}change_loaded: true"
         )
-    if node.loaded is not None and node.busy:
+    why = plan_modules.in_use(node)
+    if node.loaded is not None and why:
         raise BusyError(
-            f"{wish.prefix}state: the driver cannot be restored, the node is busy: {plan_modules.busy(node)}; drain "
-            "the node and run again",
+            f"{wish.prefix}state: the driver cannot be restored, {why}; {'drain the node' if node.busy else 'end it'} "
+            "and run again",
             busy=[one._asdict() for one in node.busy],
         )
     if node.daemon_reload_risk and wish.daemon_reload == "auto":

@@ -20,7 +20,7 @@ from .._packages.objects import Change as PackageChange
 from .._packages.objects import Transaction
 from .._packages.probe import manager
 from . import parse as parsing
-from . import planned, probe_now, probe_offers, probe_sessions, probe_system, record
+from . import plan_modules, planned, probe_now, probe_offers, probe_sessions, probe_system, record
 from .apply import Change, Done
 from .apply import apply as apply_change
 from .apply_back import repair, undo
@@ -101,9 +101,8 @@ def _look(asked: Asked, ports: Ports) -> Seen:
 def _seen(asked: Asked, ports: Ports, packages: Manager) -> Seen:
     wish, journal = asked.wish, record.read_journal(ports.files)
     node = probe(ports, packages)
-    if journal is not None and journal.phase == record.PACKAGES and ports.check:
-        # A run lets dpkg finish what our own run left half-way.
-        node = dataclasses.replace(node, package_problems=())
+    if journal is not None and journal.phase == record.PACKAGES:
+        node = dataclasses.replace(node, package_problems=_foreign(node.package_problems, journal, ports.check))
     recorded = record.read_record(ports.files) if wish.state == "restored" else None
     now = probe_now.look(recorded, ports, packages) if recorded else None
     try:
@@ -111,6 +110,13 @@ def _seen(asked: Asked, ports: Ports, packages: Manager) -> Seen:
     except AccelError as error:
         return Seen(planned.bare(node), journal, recorded, now, error)
     return Seen(state, journal, recorded, now, sessions=probe_sessions.foreign(ports.files))
+
+
+def _foreign(problems: t.Sequence[str], journal: record.Journal, check: bool) -> t.Tuple[str, ...]:
+    """Without what our own run left half-way: the steps that follow replace or remove what dpkg cannot configure. In
+    check mode dpkg was not asked to finish yet, so nothing of its state counts. Pure."""
+    ours = [f"package {name} is " for name in (*journal.before.packages, *journal.before.added)]
+    return tuple(one for one in problems if probe_now.LOCKED in one or not (check or any(name in one for name in ours)))
 
 
 def _offers(
@@ -125,9 +131,10 @@ def plan(asked: Asked, seen: Seen) -> Planned:
 
 
 def before_refusal(plan: Planned, ports: Ports) -> bool:
-    """Undoes an interrupted run although this wish is refused; whether that changed something."""
-    journal = plan.seen.journal
-    if journal is None or not plan.seen.state.node.root:
+    """Undoes an interrupted run although this wish is refused; whether that changed something. Not under work that has
+    come since: packages and fabric manager stay as they are until it is gone."""
+    journal, node = plan.seen.journal, plan.seen.state.node
+    if journal is None or not node.root or (node.loaded is not None and plan_modules.in_use(node)):
         return False
     Lock(ports.files).acquire(plan.wish.lock_timeout)
     with manager(ports, lock_timeout=plan.wish.lock_timeout) as packages:
@@ -163,4 +170,5 @@ def _change(plan: Planned, again: t.Any) -> Change:
         remembers=plan.wish.state != "restored",
         state=plan.state_after,
         own_holds=planned.own_holds(plan.seen.state.node),
+        parameters=plan.wish.parameters,
     )

@@ -53,17 +53,13 @@ def _hindrance(wish: Wish, node: Node) -> str:
     """Why the module cannot go now; empty: it can, or is not there."""
     if node.loaded is None:
         return ""
-    if node.busy:
-        who = plan_modules.busy(node)
-        if wish.when_busy == "refuse":
-            raise BusyError(
-                f"{wish.prefix}when_busy=refuse: the driver cannot be removed, the node is busy: {who}; drain the "
-                "node and run again",
-                busy=[one._asdict() for one in node.busy],
-            )
-        return f"the node is busy: {who}"
-    unknown = [f"{name} (PID {pid})" for name, unit, pid in node.holders if unit is None]
-    return f"{', '.join(unknown)} holds GPUs open and is not known to be safe to stop" if unknown else ""
+    why = plan_modules.in_use(node)
+    if node.busy and wish.when_busy == "refuse":
+        raise BusyError(
+            f"{wish.prefix}when_busy=refuse: the driver cannot be removed, {why}; drain the node and run again",
+            busy=[one._asdict() for one in node.busy],
+        )
+    return why
 
 
 def _unload(draft: Draft, node: Node) -> None:

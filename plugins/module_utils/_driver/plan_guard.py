@@ -11,7 +11,7 @@ import typing as t
 from .._errors import BlockedError, BusyError, ForeignManagerError, NotRootError
 from .model import Change, Node, State, Wish
 from .plan_choice import Target
-from .plan_modules import busy
+from .plan_modules import in_use
 from .plan_names import carries, installed_version, is_kernel, is_pinning
 from .steps import ChangePackages
 
@@ -100,17 +100,17 @@ def upgrade(node: Node, target: Target, version: t.Optional[str]) -> t.Tuple[str
     return f"{there} (as installed)", f"{wanted} (packages of {target.source})"
 
 
-def hold_back(wish: Wish, node: Node, target: Target, version: t.Optional[str]) -> bool:
-    """A change of the loaded driver: does it have to wait? Raises BusyError where a wait is not wished."""
+def hold_back(wish: Wish, node: Node, target: Target, version: t.Optional[str]) -> str:
+    """Why a change of the loaded driver has to wait; empty: it has not. Raises BusyError where a wait is not wished."""
     if not wish.change_loaded:
-        return True
-    if not node.busy:
-        return False
-    if wish.when_busy == "refuse":
+        return "a module is loaded"
+    why = in_use(node)
+    if why and wish.when_busy == "refuse":
         before, after = upgrade(node, target, version)
+        remedy = "drain the node" if node.busy else "end it"
         raise BusyError(
-            f"{wish.prefix}when_busy=refuse: the driver cannot change from {before} to {after}, the node is busy: "
-            f"{busy(node)}; drain the node and run again",
+            f"{wish.prefix}when_busy=refuse: the driver cannot change from {before} to {after}, {why}; {remedy} and "
+            "run again",
             busy=[one._asdict() for one in node.busy],
         )
-    return True
+    return why

@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from .._data.driver_system import FABRIC_MANAGER, FABRIC_UNITS, IMEX, LOADED, PERSISTENCED, STOPPABLE
+from . import parameters
 from .model import Node, Wish
 from .plan_choice import driven
 from .steps import LoadModules, ReloadModules, SetUnit
@@ -72,30 +73,32 @@ def _differs(wish: Wish, node: Node, version: str, flavour: str) -> t.List[str]:
     elif loaded.open is not None and loaded.open != (flavour == "open"):
         has = "open" if loaded.open else "proprietary"
         reasons.append(f"the {has} module is loaded, the {flavour} one is installed")
-    for module, entries in sorted(wish.parameters.items()):
-        live = node.live_parameters.get(module, {})
-        for name, value in sorted(entries.items()):
-            if name in live and not _same(live[name], value):
-                reasons.append(f"{module} runs with {name}={live[name]}, wished is {value}")
+    differences = parameters.differing(wish.parameters, node.live_parameters)
+    for module, entries in parameters.unknown(differences, node.records.get("adjusted")).items():
+        reasons += [f"{module} runs with {name}={live}, wished is {value}" for name, (value, live) in entries.items()]
     return reasons
-
-
-def _same(live: str, wished: str) -> bool:
-    """The kernel shows booleans as Y and N."""
-    words = {"Y": "1", "N": "0"}
-    return words.get(live, live) == words.get(wished, wished)
 
 
 def _hindrance(wish: Wish, node: Node) -> str:
     """Why the modules cannot be reloaded now; empty: they can."""
     if wish.reload == "never":
         return f"{wish.prefix}reload is never"
+    why = in_use(node)
+    return why if node.busy or not why else f"{why}; end it and run again"
+
+
+def in_use(node: Node) -> str:
+    """Why nothing may change under those who have the GPUs; empty: nobody has. A process that keeps devices open
+    without being work that the driver knows may be a job between two steps, or one of a driver that gives no answer."""
     if node.busy:
         return f"the node is busy: {busy(node)}"
-    unknown = [f"{name} (PID {pid})" for name, unit, pid in node.holders if unit is None]
-    if unknown:
-        return f"{', '.join(unknown)} holds GPUs open and is not known to be safe to stop; end it and run again"
-    return ""
+    found = strangers(node)
+    return f"{', '.join(found)} holds GPUs open and is not known to be safe to stop" if found else ""
+
+
+def strangers(node: Node) -> t.List[str]:
+    """Processes with devices open that belong to no unit which may be stopped."""
+    return [f"{name} (PID {pid})" for name, unit, pid in node.holders if unit is None]
 
 
 def busy(node: Node) -> str:

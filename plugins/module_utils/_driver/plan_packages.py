@@ -25,12 +25,12 @@ def allowed(draft: Draft, wish: Wish, state: State, target: Target, packages: Pa
     node, change = state.node, packages.change
     if change is None or wish.download_only:
         return change
-    if plan_guard.changes_version(node, target, change, state.changes or ()) and plan_guard.hold_back(
-        wish, node, target, packages.version
-    ):
+    changes = plan_guard.changes_version(node, target, change, state.changes or ())
+    waits = plan_guard.hold_back(wish, node, target, packages.version) if changes else ""
+    if waits:
         draft.upgrade = plan_guard.upgrade(node, target, packages.version)
         before, after = draft.upgrade
-        draft.tracker.keep("driver packages", f"upgrade pending {before} → {after}: a module is loaded")
+        draft.tracker.keep("driver packages", f"upgrade pending {before} → {after}: {waits}")
         return None
     change = _without_fabric(draft, wish, node, change)
     if change is not None and node.daemon_reload_risk and wish.daemon_reload == "auto":
@@ -46,16 +46,17 @@ def risk(node: Node) -> str:
 
 def _without_fabric(draft: Draft, wish: Wish, node: Node, change: ChangePackages) -> t.Optional[ChangePackages]:
     fabric = [name for name, _version in change.install if is_fabric(name)]
-    if not node.busy or not fabric:
+    why = plan_modules.in_use(node)
+    if not why or not fabric:
         return change
-    names, who = ", ".join(fabric), plan_modules.busy(node)
+    names = ", ".join(fabric)
     if wish.when_busy == "refuse":
         raise BusyError(
-            f"{wish.prefix}when_busy=refuse: {names} cannot be installed, the node is busy: {who}; drain it and run "
-            "again",
+            f"{wish.prefix}when_busy=refuse: {names} cannot be installed, {why}; "
+            f"{'drain the node' if node.busy else 'end it'} and run again",
             busy=[one._asdict() for one in node.busy],
         )
-    draft.tracker.act("deferred", names, f"the node is busy: {who}")
+    draft.tracker.act("deferred", names, why)
     rest = tuple(pair for pair in change.install if pair[0] not in fabric)
     return change._replace(install=rest) if rest or change.remove or change.first else None
 

@@ -10,7 +10,7 @@ import typing as t
 
 from .._data.driver_branches import BRANCHES
 from .._data.driver_gpus import DEVICES
-from . import versions
+from . import parameters, versions
 from .model import Node, Wish
 from .plan_choice import Target, driven, generation_of, named
 from .plan_names import kernels
@@ -21,7 +21,14 @@ def warnings(
 ) -> t.Tuple[str, ...]:
     """`version` is the one that the node will have, which may have to wait for the `wished` one. `built`: the modules
     come anew for every kernel with headers."""
-    return (*life(wish, target.branch), *_gpus(node, wished), *_kernels(node, version, built), *_unread(node))
+    differences = parameters.differing(wish.parameters, node.live_parameters)
+    return (
+        *life(wish, target.branch),
+        *_gpus(node, wished),
+        *_kernels(node, version, built),
+        *_unread(node),
+        *parameters.adjusted(parameters.known(differences, node.records.get("adjusted"))),
+    )
 
 
 def life(wish: Wish, branch: str) -> t.Tuple[str, ...]:

@@ -10,7 +10,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._errors import AccelError, BindingWantedError
-from . import back_plan, plan_guard
+from . import back_plan, plan_guard, plan_modules
 from .back import Now
 from .model import Change, Node, State, Wish
 from .plan import Plan
@@ -110,7 +110,8 @@ class Planned:
         found = {
             key: value for key, value in self.decided.result().items() if key not in ("changed", "diff", "actions")
         }
-        found["reboot_hindered"] = hindrances(self.seen) if found["reboot_required"] else []
+        seen = self.seen
+        found["reboot_hindered"] = hindrances(seen.state.node, seen.sessions) if found["reboot_required"] else []
         if self.wish.download_only:
             changes = self.seen.state.changes or ()
             found["downloaded"] = {one.name: one.after for one in changes if one.after is not None}
@@ -123,9 +124,13 @@ def decide(asked: Asked, seen: Seen) -> Planned:
     return Planned(asked, seen, decide_wish(asked.wish, seen.state))
 
 
-def hindrances(seen: Seen) -> t.List[str]:
+def hindrances(node: Node, sessions: t.Sequence[str]) -> t.List[str]:
     """Why a reboot now would hurt somebody (rule 8)."""
-    return [f"{one.gpu} is used by {one.who}" for one in seen.state.node.busy] + list(seen.sessions)
+    return [
+        *(f"{one.gpu} is used by {one.who}" for one in node.busy),
+        *(f"{one} holds GPUs open" for one in plan_modules.strangers(node)),
+        *sessions,
+    ]
 
 
 def bare(node: Node) -> State:

@@ -10,6 +10,7 @@ import time
 import typing as t
 
 from .._data.driver_packages import STREAM_MODULE
+from .._data.driver_system import DISPLAY, MPS
 from . import probe_modules, probe_system
 from .back import Now
 from .record import Recorded
@@ -22,7 +23,7 @@ _SECONDS = 30.0
 _PAUSE = 1.0  # seconds between two looks at a lock
 LOCKED = "is locked by"  # as the port to package managers says it
 # Never stopped without knowing who uses them; that the node was idle does not say it.
-_WITH_PEOPLE = ("display-manager.service", "nvidia-mps.service")
+_WITH_PEOPLE = (DISPLAY, MPS)
 
 
 def look(

@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
-from .._data.driver_system import STOPPABLE
+from .._data.driver_system import DISPLAY, DISPLAY_ALIAS, STOPPABLE
 from .._errors import (
     AccelError,
     BindingWantedError,
@@ -25,6 +26,7 @@ from .._owners.probe import probe as probe_owners
 from .._owners.usage import busy
 from .._ports import Ports
 from .model import Busy
+from .probe_files import resolve
 
 SUBSETS = ("identity", "mig", "processes")
 
@@ -109,10 +111,17 @@ def _of_owners(owners: Owners) -> t.Iterator[Busy]:
         yield Busy("all GPUs" if one.device == "all" else one.device, one.owner, one.pid is not None)
 
 
-def open_devices(ports: Ports, snapshot: t.Optional[Snapshot]) -> t.Tuple[t.Tuple[str, t.Optional[str], int], ...]:
-    """Processes that keep device nodes open, the work that NVML names left out: (name, stoppable unit, PID)."""
+def open_devices(
+    ports: Ports, snapshot: t.Optional[Snapshot], never: t.AbstractSet[str] = frozenset()
+) -> t.Tuple[t.Tuple[str, t.Optional[str], int], ...]:
+    """Processes that keep device nodes open, the work that NVML names left out: (name, stoppable unit, PID). `never`
+    are units that may not be stopped now."""
     seen = openers(ports.root, set(_workers(snapshot)) if snapshot else frozenset())
-    return tuple((one.name, one.unit if one.unit in STOPPABLE else None, one.pid) for one in seen)
+    # A process stands in the unit's own name, such as lightdm.service.
+    alias = resolve(ports.files, DISPLAY_ALIAS)
+    own = {os.path.basename(alias): DISPLAY} if alias else {}
+    may = {unit: unit for unit in STOPPABLE if unit not in never}
+    return tuple((one.name, may.get(own.get(one.unit or "", one.unit or "")), one.pid) for one in seen)
 
 
 def _workers(snapshot: Snapshot) -> t.Iterator[int]:

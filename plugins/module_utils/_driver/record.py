@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 
 from .._errors import AccelError, NotRootError
 from .._files import Files
+from .._packages.apply_base import STAMP
 
 FOLDER = "/var/lib/accel-gpu/driver"
 RECORD = f"{FOLDER}/record.json"
@@ -116,7 +117,9 @@ def united(before: t.Mapping[str, t.Any], after: t.Mapping[str, t.Any]) -> t.Dic
 
 
 def forget(files: Files) -> None:
-    """All that earlier runs wrote down: nothing of ours is on the node any more."""
+    """All that earlier runs wrote down: nothing of ours is on the node any more. Without our repository it is of no use
+    to know when its index was fetched."""
+    files.remove(STAMP)
     for name in files.names(CACHE):
         files.remove(f"{CACHE}/{name}")
     for name in files.names(FOLDER):

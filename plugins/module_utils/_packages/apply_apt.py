@@ -121,7 +121,7 @@ class Apt(Base):
         """Raises before anything is touched where a package would go that was not named, or the disk is too full."""
         self._may_change("run")
         transaction = self._checked(request)
-        if not transaction.changes:
+        if not transaction.changes and not self._half(request):
             return transaction
         self._check_space(transaction)
         holds = self.holds() & set(request.own_holds)
@@ -232,6 +232,11 @@ class Apt(Base):
             self._ports.log(judge.repository_error(*problem).message)
         if code != 0 and not problems:
             raise judge_apt.failure(out, err, waited)
+
+    def _half(self, request: Request) -> bool:
+        """Is a wanted package there, but not configured? apt tells of no change, and has work to do."""
+        names = [name for name, _version in request.install if "/" not in name]
+        return bool(names) and bool(parse_apt.undone(self._query(names)))
 
     def _check_space(self, transaction: Transaction) -> None:
         """dpkg would stop in the middle. New and old files of one package lie side by side for a while."""

@@ -29,6 +29,7 @@ _DOWNGRADED = re.compile(r"^The following packages will be DOWNGRADED:\n((?:  .*
 _UNMET = re.compile(r"^The following packages have unmet dependencies:\n((?: .*\n)+)", re.MULTILINE)
 _DEPENDS = re.compile(r"(?:Depends|PreDepends|Conflicts|Breaks): (\S+)")
 _PROCESSING = re.compile(r"^dpkg: error processing (?:package|archive) (\S+?)(?::\w+)? \(", re.MULTILINE)
+_SETTING = re.compile(r"^Setting up (\S+?)(?::\w+)? \(.*$", re.MULTILINE)
 _NOISE = re.compile(
     r"^(?:debconf: delaying package|Reading |Building |\(Reading database|Get:\d|Fetched |Selecting previously|"
     r"Preparing to|Unpacking |Errors were encountered|E: Sub-process /usr/bin/dpkg|"
@@ -55,7 +56,10 @@ def failure(out: str, err: str, waited: float, asked: Asked = NOTHING) -> errors
         found = look(both, err, waited, asked)
         if found is not None:
             return found
-    return judge.failed(sorted(set(_PROCESSING.findall(both))), _NOISE.sub("", both))
+    names = set(_PROCESSING.findall(both))
+    # Of packages that went well nobody wants to read.
+    text = _SETTING.sub(lambda line: line[0] if line[1] in names else "", _NOISE.sub("", both))
+    return judge.failed(sorted(names), text)
 
 
 def _locked(both: str, _err: str, waited: float, _asked: Asked) -> t.Optional[errors.AccelError]:

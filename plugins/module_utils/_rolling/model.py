@@ -19,6 +19,8 @@ RESTORED, FAILED, LOST = "failed_restored", "failed", "unreachable"
 GOING, WAITING = "going", "waiting"
 # These count against max_failures. A host that the run lost in the middle of its work is one of them.
 FAILURES = frozenset((RESTORED, FAILED, LOST, GOING))
+# These were passed over and still owe their upgrade.
+OWING = frozenset((FOREIGN, TIMED_OUT, BUSY, NOT_STARTED))
 
 
 class Size(t.NamedTuple):

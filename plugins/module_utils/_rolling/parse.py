@@ -19,6 +19,9 @@ DOMAIN = "accel_gpu_failure_domain"
 # These mean the run as a whole.
 _SHARED = ("serial", "max_failures", "max_per_domain")
 _KEYS = (*_SHARED, "drain_timeout", "drain_poll", "verify_timeout")
+# As module gpu_drain takes them: least and most seconds.
+_TIMES = {"drain_timeout": (1, 30 * 86400), "drain_poll": (0.1, 86400), "verify_timeout": (1, 86400)}
+_YES = ("true", "yes", "on", "1")
 _PERCENT = re.compile(r"(\d+)%")
 _WANTED = 'a number of hosts, a share such as "20%", or a list of these'
 
@@ -38,9 +41,7 @@ def parse_rolling(value: t.Any, address: str = VARIABLE) -> Rolling:
         ("serial", _serial),
         ("max_failures", lambda one, where: integer(one, where, 0)),
         ("max_per_domain", lambda one, where: integer(one, where, 1)),
-        ("drain_timeout", _seconds),
-        ("drain_poll", _seconds),
-        ("verify_timeout", _seconds),
+        *((name, _seconds(*limits)) for name, limits in _TIMES.items()),
     ):
         if key in given:
             with problems.caught():
@@ -49,8 +50,16 @@ def parse_rolling(value: t.Any, address: str = VARIABLE) -> Rolling:
     return Rolling(**read)
 
 
-def _seconds(value: t.Any, address: str) -> float:
-    return number(value, address, "a number of seconds above 0")
+def _seconds(least: float, most: float) -> t.Callable[[t.Any, str], float]:
+    wanted = f"a number of seconds, {least} to {most}"
+
+    def read(value: t.Any, address: str) -> float:
+        given = number(value, address, wanted)
+        if not least <= given <= most:
+            raise WishError(f"{address}: {shown(value)} is out of range; give {wanted}", address=address)
+        return given
+
+    return read
 
 
 def _serial(value: t.Any, address: str) -> t.Tuple[Size, ...]:
@@ -79,6 +88,25 @@ def declares_gpus(own: Variables) -> bool:
     return own.get("accel_gpu_use", "compute") != "none" and bool(expected) and not none
 
 
+def declares_driver(own: Variables) -> bool:
+    """As role gpu_driver sees it by its default of gpu_driver_enabled."""
+    enabled = own.get("gpu_driver_enabled")
+    if enabled is not None:
+        return str(enabled).lower() in _YES
+    wished = any(str(own.get(f"gpu_driver_{name}") or "") for name in ("branch", "version"))
+    other = own.get("gpu_driver_state") not in (None, "present")
+    return wished or other or own.get("gpu_driver_source") == "distribution"
+
+
+def left_out(own: Variables) -> t.Optional[str]:
+    """Why the run has nothing to do with a host, None where it has."""
+    if not declares_gpus(own):
+        return "declares no GPU, see accel_gpu_expected"
+    if not declares_driver(own):
+        return "declares no driver, see gpu_driver_version and gpu_driver_branch"
+    return None
+
+
 def parse_hosts(names: t.Sequence[str], variables: t.Mapping[str, Variables]) -> t.Tuple[t.List[Host], t.List[str]]:
     """The hosts in the given order, and every problem as a sentence that names host and variable."""
     hosts: t.List[Host] = []
@@ -99,6 +127,9 @@ def parse_hosts(names: t.Sequence[str], variables: t.Mapping[str, Variables]) ->
 def _domain(value: t.Any) -> t.Tuple[t.Optional[str], t.List[str]]:
     if value is None or value == "":
         return None, []
+    if isinstance(value, str) and "{{" in value:
+        # ansible-core 2.18 hands a template on as it is where a variable in it is undefined; newer ones refuse it.
+        return None, [f"{DOMAIN}: {shown(value)} names a variable that is undefined here; define it for the host"]
     if isinstance(value, (str, int)) and not isinstance(value, bool):
         return str(value), []
     return None, [f"{DOMAIN}: {shown(value)} is not the name of a failure domain; give a word such as the rack's"]
@@ -109,6 +140,9 @@ def _choices(own: Variables) -> t.Iterator[str]:
         value = own.get(name)
         if value is not None and value not in allowed:
             yield f"{name}: {shown(value)} is unknown; allowed are {', '.join(allowed)}"
+    state = own.get("gpu_driver_state")
+    if state not in (None, "present"):
+        yield f"gpu_driver_state: {shown(state)} is no upgrade; set present, or leave it to accel.gpu.site"
     if own.get("accel_gpu_scheduler") == "command" and not own.get("accel_gpu_drain_command"):
         yield "accel_gpu_drain_command is missing; accel_gpu_scheduler: command needs the program that drains"
 

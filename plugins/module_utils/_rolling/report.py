@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .model import FAILURES, GOING, WAITING
+from .model import FAILURES, GOING, OWING, WAITING
 
 # The columns of the table, in the order of the work.
 PHASES = ("download", "drain", "install", "build", "reload", "reboot", "reapply", "fabric", "verify", "restore")
@@ -55,6 +55,13 @@ def failures(records: t.Mapping[str, Record], batch: t.Optional[int] = None) -> 
         for host, record in records.items()
         if record.get("result", WAITING) in FAILURES
         and not (record["result"] == GOING and record.get("batch") == batch and batch is not None)
+    ]
+
+
+def owing(records: t.Mapping[str, Record]) -> t.List[str]:
+    """The hosts that were passed over, each with why."""
+    return [
+        f"{host} ({record['result']})" for host, record in records.items() if record.get("result", WAITING) in OWING
     ]
 
 

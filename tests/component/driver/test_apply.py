@@ -9,6 +9,7 @@ The node must end with what it had or with what was wished, and the next run mus
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import typing as t
 
@@ -262,3 +263,23 @@ def test_success_is_not_told_for_what_is_not_there(tmp_path):
         "manager's log and journalctl -k, run again, report it if it stays; what was there before is back"
     )
     assert machine.seen() == before
+
+
+@pytest.mark.parametrize("loads", [True, False])
+def test_what_the_driver_made_of_a_parameter_is_remembered_from_a_load_alone(tmp_path, loads):
+    machine = make(tmp_path)
+    seen = dataclasses.replace(look(machine), live_parameters={"nvidia": {"a": "1", "b": "Y"}})
+    steps = (ReloadModules(("nvidia_uvm", "nvidia"), ("nvidia", "nvidia_uvm")),) if loads else ()
+    record.write_state(machine.files, {"packages": ["x"], "adjusted": {"nvidia": {"a": ["7", "8"]}}})
+    change = Change(
+        steps,
+        seen,
+        lambda: (dataclasses.replace(look(machine), live_parameters=seen.live_parameters), ()),
+        state={"packages": ["x"]},
+        parameters={"nvidia": {"a": "0", "b": "1", "c": "2"}},
+    )
+    done = apply(change, machine.ports(), t.cast(t.Any, Manager(machine)))
+    wanted = {"nvidia": {"a": ["0", "1"]}} if loads else {"nvidia": {"a": ["7", "8"]}}
+    assert record.read_state(machine.files)["adjusted"] == wanted
+    told = "nvidia was loaded with a=0 and runs with 1; the driver may have adjusted it: wish what it makes of it"
+    assert list(done.warnings) == ([told] if loads else [])

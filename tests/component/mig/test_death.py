@@ -31,7 +31,8 @@ WRITES = ("Create", "Destroy", "SetMigMode")
 # What a driver can answer although the plan was right, and what is not in its header.
 CODES = ("INSUFFICIENT_RESOURCES", "IN_USE", "UNKNOWN", "NOT_FOUND", "GPU_IS_LOST")
 READ_CODES = ("UNKNOWN", "GPU_IS_LOST", "hang")
-HANG_DEADLINE = 0.3
+# Seconds. On a machine that is busy with other tests a call that does not hang takes some tenths.
+HANG_DEADLINE = 0.8
 
 
 class Fault(t.NamedTuple):

@@ -390,7 +390,7 @@ def test_the_mode_of_the_stored_wish_comes_with_one_reset(node, board, stands, w
 
 def test_a_gpu_that_hangs_needs_a_reboot(node):
     made = made_of(node, f"{H100},{H100}")
-    made.deadline = 0.3
+    made.deadline = 0.8
     made.sim.control("set 1 hung 1")
     result = reset(made, {"index": 1})
     assert (result["error"]["kind"], resets(made)) == ("blocked", [0, 0])

@@ -27,7 +27,7 @@ STATE = "dpkg-query -W; apt-mark showhold; find /etc -name '*accel-gpu*'; find /
 def node() -> t.Iterator[Node]:
     try:
         nodes.up(BAD, [SPEC], image.ensure("driver"))
-        made = Node("bad", BAD)
+        made = Node("bad", scenario=BAD)
         put(made)
         yield made
     finally:
@@ -155,6 +155,30 @@ def test_trouble_is_told_in_one_sentence_and_changes_nothing(node: Node, name: s
     )
     assert answer["error"]["kind"] == case.kind
     assert answer["changed"] is False
+    assert node.out(STATE) == before
+
+
+@pytest.mark.full
+def test_a_package_script_that_fails_both_ways_is_finished_by_a_later_run(node: Node) -> None:
+    """The new version cannot be configured, nor the old one again: no run claims that all is well before it is."""
+    before = node.out(STATE)
+    answer = call(node, version="580.95.05")
+    assert "msg" not in answer, answer["msg"]
+    node.out("accel-lab fail nvidia-persistenced")
+    for _run in range(2):
+        answer = call(node, change_loaded=True, **VERSION)
+        assert answer["error"]["kind"] == "transaction", answer
+        assert answer["error"]["restored"] is False
+        assert "failed at nvidia-persistenced: " in answer["msg"]
+        assert answer["msg"].endswith("; the next run tries again")
+        assert "F" in node.out("dpkg-query -W -f '${db:Status-Abbrev}' nvidia-persistenced")
+    node.out("accel-lab fail")
+    answer = call(node, change_loaded=True, **VERSION)
+    assert "msg" not in answer, answer["msg"]
+    assert (answer["actions"][0]["action"], answer["driver"]["loaded"]) == ("finish_interrupted", VERSION["version"])
+    assert node.run("dpkg --audit").stdout == ""
+    answer = call(node, state="absent")
+    assert "msg" not in answer, answer["msg"]
     assert node.out(STATE) == before
 
 

@@ -24,7 +24,7 @@ PASSWORD = "/var/lib/accel-gpu/driver/enrolment-password"
 def node() -> t.Iterator[Node]:
     try:
         nodes.up(SECURE, [SPEC], image.ensure("driver"))
-        made = Node("secure", SECURE)
+        made = Node("secure", scenario=SECURE)
         put(made)
         yield made
     finally:

@@ -68,12 +68,12 @@ def packaged() -> t.Iterator[None]:
 
 @pytest.fixture
 def plain(packaged: None) -> PackagedNode:
-    return PackagedNode("plain", PACKAGED)
+    return PackagedNode("plain", scenario=PACKAGED)
 
 
 @pytest.fixture
 def secure(packaged: None) -> PackagedNode:
-    return PackagedNode("secure", PACKAGED)
+    return PackagedNode("secure", scenario=PACKAGED)
 
 
 def test_what_a_fresh_node_has(plain: PackagedNode) -> None:
@@ -209,7 +209,7 @@ def test_secure_boot_takes_enrolled_keys_only(secure: PackagedNode) -> None:
 
 
 def test_ubuntus_names(packaged: None) -> None:
-    node = PackagedNode("ubuntu", PACKAGED)
+    node = PackagedNode("ubuntu", scenario=PACKAGED)
     assert 'VERSION_CODENAME="noble"' in node.out("cat /etc/os-release")
     node.out("apt-get update -q")
     kernel = node.out("uname -r")
@@ -235,7 +235,7 @@ def test_ubuntus_names(packaged: None) -> None:
 
 
 def test_debians_names(packaged: None) -> None:
-    node = PackagedNode("debian", PACKAGED)
+    node = PackagedNode("debian", scenario=PACKAGED)
     node.out("apt-get update -q")
     node.install("nvidia-driver nvidia-smi")
     assert node.out("modinfo -F version nvidia-current") == "535.309.01"

@@ -29,7 +29,7 @@ SPECS = (
     NodeSpec("busy", ("a30-24gb",)),
 )
 ROOT = Path(__file__).resolve().parents[3]
-OLD, NEW, NEWER = DEFAULT_DRIVER, "590.48.01", "595.71.05"
+OLD, NEW, NEWER, NEWEST = DEFAULT_DRIVER, "590.48.01", "595.71.05", "610.43.02"
 # What role gpu_driver is: one call of its module, with these of its variables.
 STANDIN = {
     "name": "Stand in for the driver's packages",
@@ -42,6 +42,16 @@ STANDIN = {
     "become": True,
     "register": "__gpu_driver_result",
 }
+# A site's own scheduler on the control node, in a file. With "vanish" beside it a drained node is "gone", with "leave"
+# one that serves again.
+PROGRAM = """#!/bin/sh
+cd "$1" || exit 1
+case $2 in
+status) if [ -s reason ]; then echo drained; cat reason; else echo in_service; fi ;;
+drain) echo "$4" > reason; [ ! -e vanish ] || touch gone ;;
+undrain) rm reason; [ ! -e leave ] || touch gone ;;
+esac
+"""
 MIG = {"mig_geometry": [{"gpus": "all", "instances": {"1g.10gb": 7}}]}
 
 
@@ -85,6 +95,7 @@ class Fleet:
         tasks = folder / "roles" / "standin_driver" / "tasks"
         tasks.mkdir(parents=True)
         (tasks / "main.yml").write_text(json.dumps([STANDIN]))
+        self.own: dict[str, t.Any] = {}
         self.good, self.sick, self.taken, self.busy = (UpgradeNode(spec.host) for spec in SPECS)
 
     def variables(self, host: str) -> dict[str, t.Any]:
@@ -98,6 +109,7 @@ class Fleet:
             "accel_gpu_scheduler": scheduler,
             "__upgrade_role": "standin_driver",
             **(MIG if host == "good" else {}),
+            **self.own,
         }
 
     def upgrade(self, hosts: str, run: str, *flags: str, version: str = NEW, **rolling: t.Any) -> Told:
@@ -213,6 +225,45 @@ def test_a_way_back_that_fails_is_told(fleet: Fleet) -> None:
     assert told.results() == {"sick": "failed"}, told.text
     assert "; and the way back failed: gpu_driver: the old packages cannot be had" in told.report["sick"]["why"]
     assert fleet.sick.slurm() == "IDLE+DRAIN|accel.gpu fourth: upgrade failed"
+
+
+@pytest.mark.full
+def test_a_node_that_vanishes_is_told_and_its_drain_stays(fleet: Fleet, tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_text(PROGRAM)
+    program.chmod(0o755)
+    gone = tmp_path / "gone"
+    fleet.own = {
+        "accel_gpu_scheduler": "command",
+        "accel_gpu_drain_command": [str(program), str(tmp_path)],
+        "accel_gpu_drain_host": "localhost",
+        "accel_gpu_drain_become": False,
+        # Where it is gone nobody listens.
+        "ansible_connection": f"{{{{ 'ssh' if '{gone}' is exists else 'community.docker.docker' }}}}",
+        "ansible_host": f"{{{{ '127.0.0.1' if '{gone}' is exists else '{fleet.busy.name}' }}}}",
+        "ansible_port": 1,
+    }
+    (tmp_path / "vanish").touch()
+    told = fleet.upgrade("busy", "vanished", version=NEWEST)
+    assert told.status == 2, told.text
+    assert told.results() == {"busy": "unreachable"}, told.text
+    assert told.report["busy"]["drained"] is True
+    assert "Connection refused" in told.report["busy"]["why"]
+    assert set(told.report["busy"]["seconds"]) <= {"download", "drain"}
+    assert (tmp_path / "reason").read_text() == "accel.gpu vanished: upgrade failed\n"
+    # It is back, and so is the run.
+    (tmp_path / "vanish").unlink()
+    gone.unlink()
+    told = fleet.upgrade("busy", "again", version=NEWEST)
+    assert told.results() == {"busy": "done"}, told.text
+    assert fleet.busy.driver() == (NEWEST, NEWEST)
+    assert not (tmp_path / "reason").exists()
+    # The last look at a node that serves again is a look at it.
+    (tmp_path / "leave").touch()
+    told = fleet.upgrade("busy", "left", version=NEWER)
+    fleet.own = {}
+    assert told.results() == {"busy": "unreachable"}, told.text
+    assert (tmp_path / "reason").read_text() == "accel.gpu left: upgrade failed\n"
 
 
 def test_a_wrong_variable_stops_before_any_host(fleet: Fleet) -> None:

@@ -9,22 +9,26 @@ from __future__ import annotations
 from ansible_collections.accel.gpu.plugins.filter.rolling import FilterModule
 
 FILTERS = FilterModule().filters()
-GPUS = {"accel_gpu_expected": {"count": 8}}
+GPUS = {"accel_gpu_expected": {"count": 8}, "gpu_driver_branch": "580"}
 
 
 def test_batches_are_what_a_play_needs():
     variables = {
         f"n{number}": {
-            "accel_gpu_expected": {"count": 8},
+            **GPUS,
             "accel_gpu_failure_domain": f"r{number % 2}",
             "gpu_driver_upgrade": {"serial": [1, 3]},
         }
         for number in range(4)
     }
-    variables.update(c0={}, c1={"accel_gpu_expected": {"count": 0}}, c2={**variables["n0"], "accel_gpu_use": "none"})
+    variables.update(c0={}, c1={"accel_gpu_expected": {"count": 0}}, c2={"accel_gpu_expected": {"count": 8}})
     assert FILTERS["upgrade_batches"](["c0", "n0", "c1", "n1", "n2", "n3", "c2"], variables) == {
         "errors": [],
-        "left_out": ["c0", "c1", "c2"],
+        "left_out": [
+            "c0: declares no GPU, see accel_gpu_expected",
+            "c1: declares no GPU, see accel_gpu_expected",
+            "c2: declares no driver, see gpu_driver_version and gpu_driver_branch",
+        ],
         "hosts": ["n0", "n1", "n2", "n3"],
         "sizes": [1, 2, 1],
         "batch": {"n0": 1, "n1": 2, "n2": 2, "n3": 3},
@@ -47,3 +51,16 @@ def test_a_record_goes_from_mark_to_report():
     assert [row["result"] for row in told["document"]["hosts"]] == ["failed", "waiting"]
     assert len(told["table"]) == 4
     assert 0 <= told["document"]["hosts"][0]["seconds"]["drain"] < 60
+
+
+def test_who_was_passed_over_owes_only_where_that_is_declared():
+    owed = {"accel_gpu_pending": "fail"}
+    variables = {
+        "n0": {"__upgrade": {"result": "busy"}, **owed},
+        "n1": {"__upgrade": {"result": "drain_timeout"}},
+        "n2": {"__upgrade": {"result": "done"}, **owed},
+        "n3": {"__upgrade": {"result": "foreign_drain"}, **owed},
+    }
+    told = FILTERS["upgrade_report"](list(variables), variables, "run7", 0)
+    assert told["stop"] == ""
+    assert (told["owed"], told["failures"]) == (["n0 (busy)", "n3 (foreign_drain)"], [])

@@ -202,7 +202,12 @@ def test_the_more_specific_selector_wins_whatever_its_layer():
 
 def test_the_later_layer_wins_among_equals():
     assert winners(("x", 0, "all"), ("host", 2, "all"), ("group", 1, "all")) == dict.fromkeys(range(4), "host")
-    assert winners(("x", 0, {"index": 0}), ("group", 1, {"pci": "3b:00.0"})) == {0: "group"}
+    assert winners(("x", 0, {"uuid": "GPU-5c"}), ("group", 1, {"pci": "3b:00.0"})) == {0: "group"}
+
+
+def test_an_address_stands_above_an_index():
+    assert winners(("x", 0, {"pci": "3b:00.0"}), ("host", 2, {"index": 0})) == {0: "x"}
+    assert winners(("x", 0, {"uuid": "GPU-5c"}), ("same", 0, {"index": 0})) == {0: "x"}
 
 
 def test_mig_stands_between_exact_and_model():
@@ -212,7 +217,7 @@ def test_mig_stands_between_exact_and_model():
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("all", "all"), ({"index": 0}, {"uuid": "GPU-5c"}), ({"model": "*A100*"}, {"device_id": "10de:20b2"})],
+    [("all", "all"), ({"pci": "3b:00.0"}, {"uuid": "GPU-5c"}), ({"model": "*A100*"}, {"device_id": "10de:20b2"})],
 )
 def test_a_tie_inside_one_layer_names_both_and_the_gpu(one, other):
     with pytest.raises(WishError) as caught:

@@ -10,7 +10,7 @@ import dataclasses
 
 import pytest
 
-from ansible_collections.accel.gpu.plugins.module_utils._driver import back_plan, model, record
+from ansible_collections.accel.gpu.plugins.module_utils._driver import back_plan, core, model, planned, record
 from ansible_collections.accel.gpu.plugins.module_utils._driver.apply import merged, with_owed
 from ansible_collections.accel.gpu.plugins.module_utils._driver.back import Now, steps_back
 from ansible_collections.accel.gpu.plugins.module_utils._driver.record import Journal, Recorded
@@ -28,6 +28,7 @@ from ansible_collections.accel.gpu.plugins.module_utils._driver.steps import (
 )
 from ansible_collections.accel.gpu.plugins.module_utils._errors import AccelError
 from ansible_collections.accel.gpu.plugins.module_utils._files import Files
+from ansible_collections.accel.gpu.plugins.module_utils._ports import Ports
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver import nodes
 
 BEFORE = Recorded(
@@ -104,6 +105,20 @@ def test_once_all_is_back_a_restore_asks_for_nothing():
     assert (plan.refusal, plan.steps, plan.changed) == (None, (), False)
     plan = back_plan.decide(nodes.wish(state="restored", change_loaded=True), state, BEFORE, AFTER)
     assert any(isinstance(step, ChangePackages) for step in plan.steps)
+
+
+@pytest.mark.parametrize(
+    "there", [AFTER, dataclasses.replace(SAME, loaded="590.48.01")], ids=["packages and modules", "modules alone"]
+)
+def test_the_way_back_waits_for_those_who_have_the_gpus_open(there):
+    node = nodes.node("debian", "12", loaded=nodes.loaded("590.48.01"), holders=(("python3", None, 4242),))
+    state = model.State(node, model.Offers({}))
+    plan = back_plan.decide(nodes.wish(state="restored", change_loaded=True), state, BEFORE, there)
+    assert plan.refusal is not None
+    assert plan.refusal.message == (
+        "gpu_driver_state: the driver cannot be restored, python3 (PID 4242) holds GPUs open and is not known to be "
+        "safe to stop; end it and run again"
+    )
 
 
 def test_nothing_is_left_to_do_where_all_is_back_although_names_had_changed():
@@ -205,3 +220,38 @@ def test_what_is_ours_is_the_union_while_a_change_is_under_way():
         "holds": ["a"],
         "version": "2",
     }
+
+
+# What the package manager says is wrong -> what of it stops a run that goes on after one that died among packages.
+HALF = "dpkg was interrupted: package libnvidia-ml1 is half configured; run dpkg --configure -a"
+NEW_HALF = "dpkg was interrupted: package nvidia-dkms-open is unpacked, not configured; run dpkg --configure -a"
+OTHER = "dpkg was interrupted: package postfix is half configured; run dpkg --configure -a"
+LOCK = "the package database is locked by PID 7 (apt) (/var/lib/dpkg/lock)"
+
+
+@pytest.mark.parametrize(("check", "left"), [(False, (OTHER, LOCK)), (True, (LOCK,))])
+def test_what_our_own_run_left_half_way_does_not_stop_the_next_one(check, left):
+    journal = Journal("boot", record.PACKAGES, BEFORE)
+    assert core._foreign((HALF, NEW_HALF, OTHER, LOCK), journal, check) == left
+
+
+def test_an_interrupted_run_is_not_undone_under_work_that_came_since(tmp_path):
+    node = nodes.node("debian", "12", loaded=nodes.loaded("590.48.01"), holders=(("python3", None, 4242),))
+    seen = planned.Seen(model.State(node), Journal("boot", record.AFTER, BEFORE))
+    plan = planned.decide(planned.Asked(nodes.wish(branch="580")), seen)
+    files = Files(str(tmp_path))
+    # No command is run: there is none to be had.
+    ports = Ports(
+        run=lambda *_args, **_more: pytest.fail("a command"), files=files, open_nvml=lambda: pytest.fail("NVML")
+    )
+    assert core.before_refusal(plan, ports) is False
+    assert not files.exists(record.FOLDER)
+
+
+def test_nothing_that_earlier_runs_wrote_down_is_left(tmp_path):
+    files = Files(str(tmp_path))
+    for path in (record.RECORD, record.STATE, f"{record.CACHE}/nv_1_amd64.deb", "/var/lib/accel-gpu/package-index"):
+        files.write(path, b"{}")
+    record.forget(files)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert files.names("/var/lib/accel-gpu") == []

@@ -210,6 +210,7 @@ def test_parameters_become_what_the_kernel_reads() -> None:
 
 HEADLESS = nodes.kernel("6.8.0-90-generic", headers=False)
 BUSY = (model.Busy("GPU 0000:17:00.0", "Slurm job 4711", True),)
+STRANGER = (("python3", None, 4242),)
 MANAGER = (("GPU Operator's driver container", "/run/nvidia/driver is mounted"),)
 
 
@@ -455,6 +456,15 @@ NODES = [
         nodes.mirror(version="580.126.16", change_loaded=True, when_busy="refuse"),
         "gpu_driver_when_busy=refuse: the driver cannot change from 580.95.05 to 580.126.16, the node is busy: GPU "
         "0000:17:00.0 is used by Slurm job 4711; drain the node and run again",
+    ),
+    unfit(
+        "a process has the GPUs open that nobody knows, and when_busy is refuse",
+        nodes.node(
+            packages={"nvidia-utils-580": "580.95.05-1"}, loaded=nodes.loaded("580.95.05"), holders=STRANGER,
+        ),
+        nodes.mirror(version="580.126.16", change_loaded=True, when_busy="refuse"),
+        "gpu_driver_when_busy=refuse: the driver cannot change from 580.95.05 to 580.126.16, python3 (PID 4242) holds "
+        "GPUs open and is not known to be safe to stop; end it and run again",
     ),
     unfit(
         "removal of a busy driver",

@@ -238,6 +238,7 @@ def test_the_answer_in_full():
         "busy": [{"gpu": "GPU 0000:3b:00.0", "who": "process 4242", "process": True}],
         "holders": [{"name": "nvidia-persiste", "unit": "nvidia-persistenced.service", "pid": 7}],
         "reboot_pending": ["/run/reboot-required is there", "kernel 6.2 boots next, 6.1 is running"],
+        "reboot_hindered": ["GPU 0000:3b:00.0 is used by process 4242"],
         "daemon_reload_risk": ["0123"],
         "our_files": ["/etc/modprobe.d/accel-gpu.conf"],
     }
@@ -261,6 +262,18 @@ def test_a_node_without_a_package_manager_answers_all_the_same(tmp_path):
         ],
     }
     assert result["driver"]["state"] == "missing"
+
+
+def test_who_a_reboot_would_hurt():
+    holders = (("nv-hostengine", "nvidia-dcgm.service", 811), ("python3", None, 4242))
+    busy = (Busy("GPU 0000:3b:00.0", "Slurm job 4711", False),)
+    seen = node(busy=busy, holders=holders)
+    assert answered(seen, sessions=("ann is logged in (session 3)",))["reboot_hindered"] == [
+        "GPU 0000:3b:00.0 is used by Slurm job 4711",
+        "python3 (PID 4242) holds GPUs open",
+        "ann is logged in (session 3)",
+    ]
+    assert answered(node(holders=holders[:1]))["reboot_hindered"] == []
 
 
 # --- with a wish ---

@@ -492,6 +492,23 @@ def test_another_flavour_replaces_the_packages_of_the_first() -> None:
     assert (change.remove, change.install) == (("nvidia-dkms-580-open",), (("nvidia-dkms-580", f"{OLD}-1"),))
 
 
+WAITING: t.List[t.Tuple[t.Dict[str, t.Any], str]] = [
+    ({"busy": BUSY}, "the node is busy: GPU 0000:17:00.0 is used by Slurm job 4711"),
+    (
+        {"holders": (("python3", None, 4242), ("nv-hostengine", "nvidia-dcgm.service", 811))},
+        "python3 (PID 4242) holds GPUs open and is not known to be safe to stop",
+    ),
+]
+
+
+@pytest.mark.parametrize(("facts", "why"), WAITING)
+def test_a_loaded_driver_is_not_changed_under_those_who_have_it_open(facts: t.Dict[str, t.Any], why: str) -> None:
+    made = again(dataclasses.replace(settled(), **facts), nodes.mirror(version=NEW, change_loaded=True))
+    assert (made.steps, made.owed.upgrade, made.owed.reload) == ((), (OLD, NEW), ())
+    kept = {"action": "keep", "object": "driver packages", "reason": f"upgrade pending {OLD} → {NEW}: {why}"}
+    assert kept in made.actions
+
+
 def test_another_flavour_waits_for_the_loaded_one() -> None:
     made = again(settled(), nodes.mirror(version=OLD, flavour="proprietary"))
     assert (made.steps, made.owed.upgrade) == ((), (f"{OLD} (open)", f"{OLD} (proprietary)"))
@@ -680,6 +697,32 @@ def test_a_parameter_of_the_loaded_module_is_a_reason_to_reload() -> None:
     assert made.owed.reload == (
         "nvidia runs with NVreg_EnableMSI=1, wished is 0; the node is busy: GPU 0000:17:00.0 is used by Slurm job 4711",
     )
+
+
+# What an earlier run recorded that the driver makes of a wish for 0 -> why it is reloaded, what is told.
+ADJUSTED = (
+    "nvidia was loaded with NVreg_EnableMSI=0 and runs with 1; "
+    "the driver may have adjusted it: wish what it makes of it"
+)
+REMEMBERED: t.List[t.Tuple[t.Any, t.Optional[str], t.Tuple[str, ...]]] = [
+    (None, "nvidia runs with NVreg_EnableMSI=1, wished is 0", ()),
+    ({"nvidia": {"NVreg_EnableMSI": ["0", "1"]}}, None, (ADJUSTED,)),
+    ({"nvidia": {"NVreg_EnableMSI": ["0", "2"]}}, "nvidia runs with NVreg_EnableMSI=1, wished is 0", ()),
+    ({"nvidia": {"NVreg_EnableMSI": ["3", "1"]}}, "nvidia runs with NVreg_EnableMSI=1, wished is 0", ()),
+    ({"nvidia_uvm": {"NVreg_EnableMSI": ["0", "1"]}}, "nvidia runs with NVreg_EnableMSI=1, wished is 0", ()),
+]
+
+
+@pytest.mark.parametrize(("recorded", "why", "told"), REMEMBERED)
+def test_what_the_driver_makes_of_a_parameter_is_reloaded_once(
+    recorded: t.Any, why: t.Optional[str], told: t.Tuple[str, ...]
+) -> None:
+    wish = nodes.mirror(version=OLD, parameters={"nvidia": {"NVreg_EnableMSI": 0}})
+    node = settled(wish)
+    records = {**node.records, **({"adjusted": recorded} if recorded else {})}
+    made = again(dataclasses.replace(node, records=records, live_parameters={"nvidia": {"NVreg_EnableMSI": "1"}}), wish)
+    assert [one["reason"] for one in made.actions if one["action"] == "reload_modules"] == ([why] if why else [])
+    assert made.warnings == told
 
 
 def test_a_boolean_parameter_reads_as_the_kernel_shows_it() -> None:

@@ -499,19 +499,33 @@ def test_a_gpu_without_an_answer_may_be_at_work():
     )
 
 
-def test_open_devices_are_told_with_the_unit_that_may_be_stopped(tree):
-    def process(pid, comm, device, unit):
-        tree.put(f"/proc/{pid}/comm", comm)
-        tree.put(f"/proc/{pid}/cgroup", f"0::/system.slice/{unit}\n")
-        tree.put(f"/proc/{pid}/stat", f"{pid} ({comm}) S 1")
-        tree.link(f"/proc/{pid}/fd/3", device)
+def process(tree, pid, comm, device, unit):
+    tree.put(f"/proc/{pid}/comm", comm)
+    tree.put(f"/proc/{pid}/cgroup", f"0::/system.slice/{unit}\n")
+    tree.put(f"/proc/{pid}/stat", f"{pid} ({comm}) S 1")
+    tree.link(f"/proc/{pid}/fd/3", device)
 
-    process(70, "nvidia-persiste", "/dev/nvidia0", "nvidia-persistenced.service")
-    process(71, "trainer", "/dev/nvidia0", "job.service")
-    process(72, "worker", "/dev/nvidia0", "other.service")
-    process(73, "sleeper", "/dev/null", "other.service")
+
+def test_open_devices_are_told_with_the_unit_that_may_be_stopped(tree):
+    process(tree, 70, "nvidia-persiste", "/dev/nvidia0", "nvidia-persistenced.service")
+    process(tree, 71, "trainer", "/dev/nvidia0", "job.service")
+    process(tree, 72, "worker", "/dev/nvidia0", "other.service")
+    process(tree, 73, "sleeper", "/dev/null", "other.service")
     card = dataclasses.replace(gpu("a100-80gb"), processes=(Process(72, "compute"),))
     assert probe_users.open_devices(tree.ports(), node(card)) == (
         ("nvidia-persiste of nvidia-persistenced.service", "nvidia-persistenced.service", 70),
         ("trainer of job.service", None, 71),
     )
+
+
+def test_a_display_manager_is_known_by_its_own_name_and_stopped_where_nobody_works_on_it(tree):
+    gpu_node(tree)
+    tree.put("/lib/systemd/system/lightdm.service")
+    tree.link("/etc/systemd/system/display-manager.service", "/lib/systemd/system/lightdm.service")
+    process(tree, 80, "Xorg", "/dev/nvidia0", "lightdm.service")
+    process(tree, 81, "nvidia-cuda-mps", "/dev/nvidia0", "nvidia-mps.service")
+    holders = probe.probe(tree.ports(lambda: Session(node(gpu("a100-80gb"))))).holders
+    assert [unit for _name, unit, _pid in holders] == ["display-manager.service", "nvidia-mps.service"]
+    tree.put("/run/systemd/sessions/3", "USER=ada\nTYPE=x11\nCLASS=user\n")
+    holders = probe.probe(tree.ports(lambda: Session(node(gpu("a100-80gb"))))).holders
+    assert [unit for _name, unit, _pid in holders] == [None, "nvidia-mps.service"]

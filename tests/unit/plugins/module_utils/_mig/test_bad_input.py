@@ -307,9 +307,9 @@ CASES = [
     ),
     case(
         "tie of equal rank",
-        g({"gpus": {"index": 0}, "mig": True}, {"gpus": {"pci": "3b:00.0"}, "mig": False}),
+        g({"gpus": {"uuid": "GPU-0"}, "mig": True}, {"gpus": {"pci": "3b:00.0"}, "mig": False}),
         [A],
-        "geometry[0] (gpus: index 0) and geometry[1] (gpus: pci 0000:3b:00.0) claim <0> with equal rank; keep one",
+        "geometry[0] (gpus: uuid GPU-0) and geometry[1] (gpus: pci 0000:3b:00.0) claim <0> with equal rank; keep one",
     ),
     # against the live GPU
     case(

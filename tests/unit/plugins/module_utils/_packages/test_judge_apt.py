@@ -102,7 +102,8 @@ CASES = [
         "script",
         "Reading package lists...\nFetched 662 B in 0s (18.0 kB/s)\n"
         "(Reading database ... (Reading database ... 5%(Reading database ... 11333 files and directories)\n"
-        "Unpacking nv-bad (1) ...\nSetting up nv-bad (1) ...\nbuilding module failed\nsee log\n"
+        "Unpacking nv-bad (1) ...\nSetting up nv-good:amd64 (1) ...\n"
+        "Setting up nv-bad (1) ...\nbuilding module failed\nsee log\n"
         "dpkg: error processing package nv-bad (--configure):\n"
         " installed nv-bad package post-installation script subprocess returned error exit status 7\n"
         "Errors were encountered while processing:\n nv-bad\n",

@@ -16,6 +16,7 @@ from ansible_collections.accel.gpu.plugins.module_utils._errors import (
     PackageLockedError,
     PackageStateError,
     RepositoryError,
+    TransactionError,
 )
 from ansible_collections.accel.gpu.plugins.module_utils._files import Files
 from ansible_collections.accel.gpu.plugins.module_utils._packages import apply_base, probe
@@ -160,3 +161,16 @@ def test_scratch_goes_with_the_manager_and_where_it_fails(tmp_path, monkeypatch)
     with pytest.raises(RepositoryError):
         probe.manager(ports, [source])
     assert list((tmp_path / "tmp").iterdir()) == []
+
+
+HALF = [(0, "iF \tnv-a\t1\tamd64\n", "")]
+
+
+def test_a_wanted_package_that_is_only_to_be_configured_is_work_for_apt(tmp_path):
+    """apt-get -s tells of no change then; a failure to configure must not pass as nothing to do."""
+    broken = "dpkg: error processing package nv-a (--configure):\n broken script\n"
+    ports, run = node(tmp_path, apt_get=[(0, "", ""), (100, "", broken)], dpkg_query=HALF)
+    with probe.manager(ports) as one, pytest.raises(TransactionError) as caught:
+        one.run(Request((("nv-a", "1"),)))
+    assert "failed at nv-a: " in caught.value.message
+    assert ["-s" in words for words in run.calls if words[0] == "apt-get"] == [True, False]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.accel.gpu.plugins.module_utils._rolling.batches import batches
 from ansible_collections.accel.gpu.plugins.module_utils._rolling.model import Host, Rolling, Size
-from ansible_collections.accel.gpu.plugins.module_utils._rolling.parse import parse_hosts, parse_rolling
+from ansible_collections.accel.gpu.plugins.module_utils._rolling.parse import left_out, parse_hosts, parse_rolling
 
 MAPPING = "a mapping such as {serial: [1, 5%, 20%], max_failures: 2, max_per_domain: 1}"
 SIZE = 'a number of hosts, a share such as "20%", or a list of these'
@@ -105,7 +105,16 @@ def test_the_variable(value, expected):
             [
                 "gpu_driver_upgrade.max_failures: -1 is out of range; give an integer, 0 or more",
                 "gpu_driver_upgrade.max_per_domain: 0 is out of range; give an integer, 1 or more",
-                'gpu_driver_upgrade.drain_timeout: "2d" is a string; give a number of seconds above 0',
+                'gpu_driver_upgrade.drain_timeout: "2d" is a string; give a number of seconds, 1 to 2592000',
+            ],
+        ),
+        # What gpu_drain would refuse on each node is refused before the first.
+        (
+            {"drain_timeout": 2592001, "drain_poll": 0.01, "verify_timeout": 0},
+            [
+                "gpu_driver_upgrade.drain_timeout: 2592001 is out of range; give a number of seconds, 1 to 2592000",
+                "gpu_driver_upgrade.drain_poll: 0.01 is out of range; give a number of seconds, 0.1 to 86400",
+                "gpu_driver_upgrade.verify_timeout: 0 is out of range; give a number of seconds, 1 to 86400",
             ],
         ),
         (
@@ -123,11 +132,23 @@ def test_a_wrong_variable(value, messages):
     assert problems == [f"n1: {message}" for message in messages]
 
 
+def test_a_template_that_was_not_resolved_is_no_domain():
+    found, problems = parse_hosts(["n1"], {"n1": {"accel_gpu_failure_domain": "{{ rack }}"}})
+    assert found[0].domain is None
+    assert problems == [
+        'n1: accel_gpu_failure_domain: "{{ rack }}" names a variable that is undefined here; define it for the host'
+    ]
+
+
 def test_what_hosts_say_beside_it():
     variables = {
         "n1": {"gpu_driver_upgrade": {"max_failures": 2}, "accel_gpu_failure_domain": "r1"},
         "n2": {"accel_gpu_scheduler": "pbs", "accel_gpu_failure_domain": 7, "gpu_driver_reboot": "always"},
-        "n3": {"accel_gpu_scheduler": "command", "accel_gpu_failure_domain": ["r1"]},
+        "n3": {
+            "accel_gpu_scheduler": "command",
+            "accel_gpu_failure_domain": ["r1"],
+            "gpu_driver_state": "absent",
+        },
     }
     found, problems = parse_hosts(["n1", "n2", "n3"], variables)
     assert [(host.name, host.domain) for host in found] == [("n1", "r1"), ("n2", "7"), ("n3", None)]
@@ -136,7 +157,33 @@ def test_what_hosts_say_beside_it():
         'n2: accel_gpu_scheduler: "pbs" is unknown; allowed are none, slurm, kubernetes, command',
         'n2: gpu_driver_reboot: "always" is unknown; allowed are never, if_needed',
         'n3: accel_gpu_failure_domain: ["r1"] is not the name of a failure domain; give a word such as the rack\'s',
+        'n3: gpu_driver_state: "absent" is no upgrade; set present, or leave it to accel.gpu.site',
         "n3: accel_gpu_drain_command is missing; accel_gpu_scheduler: command needs the program that drains",
         f"n2: gpu_driver_upgrade.max_failures differs from that of n1; {same}",
         f"n3: gpu_driver_upgrade.max_failures differs from that of n1; {same}",
     ]
+
+
+NO_DRIVER = "declares no driver, see gpu_driver_version and gpu_driver_branch"
+NO_GPU = "declares no GPU, see accel_gpu_expected"
+
+
+@pytest.mark.parametrize(
+    ("own", "why"),
+    [
+        ({"gpu_driver_branch": 580}, None),
+        ({"gpu_driver_version": "580.126.16"}, None),
+        ({"gpu_driver_source": "distribution"}, None),
+        # Without a version the role takes its default branch.
+        ({"gpu_driver_enabled": True}, None),
+        ({"gpu_driver_enabled": "yes"}, None),
+        ({"gpu_driver_state": "absent"}, None),  # an error then, see above
+        ({}, NO_DRIVER),
+        ({"gpu_driver_branch": "", "gpu_driver_source": "mirror"}, NO_DRIVER),
+        ({"gpu_driver_enabled": False, "gpu_driver_version": "580.126.16"}, NO_DRIVER),
+        ({"gpu_driver_branch": "580", "accel_gpu_expected": {"count": 0}}, NO_GPU),
+        ({"gpu_driver_branch": "580", "accel_gpu_use": "none"}, NO_GPU),
+    ],
+)
+def test_who_is_left_out(own, why):
+    assert left_out({"accel_gpu_expected": {"count": 8}, **own}) == why

@@ -1,0 +1,126 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The report of playbook driver_upgrade, on hosts that do not answer. Needs no simulated node."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import json
+import os
+import subprocess
+import sys
+import threading
+import typing as t
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+DRIVER = {"accel_gpu_expected": {"count": 1}, "gpu_driver_version": "595.71.05"}
+# Nobody listens there.
+LOST = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+
+
+@contextlib.contextmanager
+def receiver(status: int) -> t.Iterator[tuple[str, list[tuple[str, dict[str, t.Any]]]]]:
+    """(its address, what it was sent)"""
+    got: list[tuple[str, dict[str, t.Any]]] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            got.append((self.path, json.loads(body)))
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_arguments: object) -> None:
+            return
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/gpu", got
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def upgrade(folder: Path, hosts: t.Mapping[str, t.Any], results: str, *flags: str) -> tuple[int, str]:
+    inventory = folder / "inventory.json"
+    everybody = {**LOST, "accel_gpu_results": results}
+    inventory.write_text(json.dumps({"all": {"vars": everybody, "children": {"gpu_nodes": {"hosts": hosts}}}}))
+    program = str(Path(sys.executable).with_name("ansible-playbook"))
+    env = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "PWD": str(folder)}
+    env.pop("ANSIBLE_CALLBACKS_ENABLED", None)
+    argv = [program, "-i", str(inventory), "accel.gpu.driver_upgrade", "-e", "gpu_driver_upgrade_run=run7", *flags]
+    done = subprocess.run(argv, cwd=folder, env=env, capture_output=True, text=True, timeout=300, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def two(**rolling: t.Any) -> dict[str, t.Any]:
+    return {name: {**DRIVER, "gpu_driver_upgrade": rolling} for name in ("n1", "n2")}
+
+
+def results_of(body: t.Mapping[str, t.Any]) -> list[str]:
+    return [row["result"] for row in body["hosts"]]
+
+
+def test_the_report_is_sent_while_the_run_lasts(tmp_path: Path) -> None:
+    with receiver(201) as (address, got):
+        status, text = upgrade(tmp_path, two(serial=1, max_failures=1), address)
+    assert status == 2, text
+    assert {path for path, _body in got} == {"/gpu/driver_upgrade/run7.json"}, text
+    assert [results_of(body) for _path, body in got] == [
+        ["unreachable", "waiting"],
+        ["unreachable", "unreachable"],
+        ["unreachable", "unreachable"],
+    ], text
+    assert got[-1][1]["failures"] == ["n1", "n2"]
+    assert "2 of 2 hosts failed: n1, n2" in text
+
+
+@pytest.mark.full
+def test_a_receiver_that_fails_ends_no_node_and_hides_no_table(tmp_path: Path) -> None:
+    with receiver(500) as (address, got):
+        status, text = upgrade(tmp_path, two(serial=1), address)
+    assert status == 2, text
+    assert results_of(got[-1][1]) == ["unreachable", "not_started"]
+    assert "the report of run run7 could not be stored: Status code was 500" in text
+    assert "n2: 1 failed (n1), and max_failures is 0" in " ".join(text.split())
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("hosts", "flags", "words"),
+    [
+        (
+            {"n1": {**DRIVER, "gpu_driver_version": ""}, "n2": {}},
+            (),
+            "None of the hosts declares GPUs and a driver (n1: declares no driver, see gpu_driver_version and "
+            "gpu_driver_branch; n2: declares no GPU, see accel_gpu_expected)",
+        ),
+        (
+            {"n1": {**DRIVER, "gpu_driver_state": "absent"}},
+            (),
+            'n1: gpu_driver_state: "absent" is no upgrade; set present, or leave it to accel.gpu.site',
+        ),
+        (two(), ("-e", "gpu_driver_upgrade_run=../x"), 'gpu_driver_upgrade_run: "../x" cannot be the id of a run'),
+        (
+            {"n1": {**DRIVER, "accel_gpu_failure_domain": "{{ rack }}"}},
+            (),
+            "rack",
+        ),
+    ],
+)
+def test_what_is_wrong_ends_the_run_before_any_host(
+    tmp_path: Path, hosts: t.Mapping[str, t.Any], flags: tuple[str, ...], words: str
+) -> None:
+    status, text = upgrade(tmp_path, hosts, "results", *flags)
+    assert status == 2, text
+    assert words in " ".join(text.replace("\\", "").split()), text
+    assert "Look |" not in text
+    assert not (tmp_path / "results").exists()
