@@ -119,6 +119,7 @@ def test_a_backup_restores_placements_and_compute_instances(node: PlayedNode) ->
     assert changed(node.play("mig_restore.yml")) == 0
 
 
+@pytest.mark.full
 def test_backups_travel_by_http_too(node: PlayedNode) -> None:
     node.play("mig.yml", mig_geometry=WISH)
     before = node.layout()
@@ -161,6 +162,7 @@ def storage() -> t.Iterator[tuple[str, dict[str, bytes]]]:
         server.server_close()
 
 
+@pytest.mark.full
 def test_notified_units_are_restarted_once_and_only_after_a_change(node: PlayedNode) -> None:
     notify = {"mig_notify": ["slurmd"]}
     node.play("mig.yml", mig_geometry=WISH, **notify)
@@ -179,6 +181,7 @@ def test_notified_units_are_restarted_once_and_only_after_a_change(node: PlayedN
     assert changed(node.play("mig.yml", mig_geometry=OTHER, **notify)) == 0
 
 
+@pytest.mark.full
 def test_an_owed_restart_is_told_until_somebody_restarts_the_unit(node: PlayedNode) -> None:
     never = {"mig_geometry": WISH, "mig_notify": ["slurmd", "nvidia-dcgm"], "mig_restart": "never"}
     owed = "restart of slurmd.service: it was started before the MIG devices changed"

@@ -58,6 +58,7 @@ def boot(node: Node) -> str:
     return node.out("cat /proc/sys/kernel/random/boot_id")
 
 
+@pytest.mark.full
 def test_a_node_that_works_is_not_rebooted(node: Node, tmp_path: Path) -> None:
     pid = node.out("gpusim occupy 0 --spawn").split()[-1]
     before = boot(node)
@@ -69,6 +70,7 @@ def test_a_node_that_works_is_not_rebooted(node: Node, tmp_path: Path) -> None:
     node.out(f"gpusim release 0 --pid {pid}")
 
 
+@pytest.mark.full
 def test_an_idle_node_is_rebooted_once_and_gets_no_driver(node: Node, tmp_path: Path) -> None:
     before = boot(node)
     told = site(node, tmp_path)
