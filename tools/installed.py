@@ -33,7 +33,7 @@ OLDEST_ENV = ROOT / ".build" / f"ansible-core-{OLDEST}"
 # Wishes as people write them, with dates without quotes.
 DATED = """
 accel_gpu_exceptions: [{gpu: GPU-5c1e, state: missing, reason: away, until: 2100-01-01}]
-mig_geometry_host: [{gpus: {index: 0}, instances: {1g.10gb: 1}, reason: a course, until: 2100-01-01}]
+mig_geometry_host: [{gpus: {model: "*A100*"}, instances: {1g.10gb: 1}, reason: a course, until: 2100-01-01}]
 gpu_settings_host: [{gpus: {index: 0}, ecc: true, reason: a course, until: 2100-01-01}]
 """
 
