@@ -131,7 +131,8 @@ options:
   reload:
     description:
       - V(if_needed) reloads the kernel modules where they differ from what is installed, on a node that is not busy. If
-        one module cannot go, none goes.
+        one module cannot go, none goes, and RV(reboot_required) says why a reboot is owed; units are not stopped for
+        another try in the same boot unless the reason is gone.
       - V(never) reports it in RV(reload_required) only.
     type: str
     choices: [never, if_needed]
@@ -146,8 +147,11 @@ options:
     default: false
   when_busy:
     description:
-      - What happens where work is in the way of a change. V(refuse) fails and names it, V(defer) reports what is
-        pending.
+      - What happens where work is in the way of a change, of a reload alone too. V(refuse) fails and names it, V(defer)
+        reports what is pending.
+      - Who has the GPUs is asked again right before packages change under a loaded module and before the first service
+        is stopped. Work that came until then is treated alike; packages that had changed before it came stay with
+        V(defer), and the reload is owed.
     type: str
     choices: [refuse, defer]
     default: defer
@@ -292,7 +296,7 @@ reload_required:
   elements: str
   sample: []
 reboot_required:
-  description: Why the node should be rebooted.
+  description: Why the node should be rebooted, such as a kernel module that could not be unloaded in this boot.
   returned: always
   type: list
   elements: str

@@ -24,6 +24,9 @@ IMEX = "nvidia-imex.service"
 FABRIC_UNITS: t.Tuple[str, ...] = (FABRIC_MANAGER, IMEX, "nvlsm.service", "nvidia-nvlsm.service")
 
 # The alias that every display manager has, and the link that says whose it is (systemd.special(7)).
+# They are of no use without the modules.
+OF_DRIVER: t.Tuple[str, ...] = (*FABRIC_UNITS, PERSISTENCED)
+
 DISPLAY = "display-manager.service"
 DISPLAY_ALIAS = f"/etc/systemd/system/{DISPLAY}"
 MPS = "nvidia-mps.service"  # no package ships a unit; the name is the one most write by hand

@@ -20,7 +20,7 @@ from .._packages.objects import Transaction
 from . import apply_keep, initramfs, record
 from .apply_back import give_up
 from .apply_gpus import Gpus
-from .apply_walk import Walker, words
+from .apply_walk import Walker, WorkCameError, words
 from .model import Parameters
 from .parameters import adjusted, differing
 from .record import Journal, Recorded
@@ -51,7 +51,7 @@ class Change:
     """What `apply` needs. `transaction` is what the change of packages does, `earlier` the journal of an interrupted
     run. Without `remembers` the record of the way back stays as it is (a run that goes that way). `state` is what is
     ours on the node afterwards; None: as before. `own_holds` may be broken by the change. `parameters` are those of
-    the kernel modules that are wished."""
+    the kernel modules that are wished. With `defers` it is no error that somebody takes the GPUs on the way."""
 
     steps: t.Tuple[Step, ...]
     node: Node
@@ -63,6 +63,7 @@ class Change:
     state: t.Optional[t.Mapping[str, t.Any]] = None
     own_holds: t.AbstractSet[str] = frozenset()
     parameters: Parameters = field(default_factory=dict)
+    defers: bool = False
 
     def of(self, *kinds: t.Type[t.Any]) -> t.List[t.Any]:
         return [step for step in self.steps if isinstance(step, kinds)]
@@ -70,20 +71,21 @@ class Change:
 
 @dataclass(frozen=True)
 class Done:
-    """The node afterwards. `reload` says why modules were not reloaded."""
+    """The node afterwards. `reload` says why modules were not reloaded, `waits` why nothing was changed at all."""
 
     node: Node
     warnings: t.Tuple[str, ...] = ()
     reload: t.Tuple[str, ...] = ()
     reapplied: t.Tuple[str, ...] = ()
     seconds: t.Mapping[str, float] = field(default_factory=dict)
+    waits: str = ""
 
 
 def apply(change: Change, ports: Ports, manager: Manager) -> Done:
     """Does the change and verifies it. The facts of an AccelError are `step`, `restored`, `changed` and `cause`."""
     gpus = Gpus(ports)
     reloads = [step for step in change.of(ReloadModules) if step.load]  # the others take the modules away
-    walker = Walker(ports, manager, _begin(change, ports), change.own_holds)
+    walker = Walker(ports, manager, _begin(change, ports), change.own_holds, change.defers)
     try:
         if not all(step.download for step in change.of(ChangePackages)):
             _remember(change, ports, manager, walker)
@@ -94,7 +96,10 @@ def apply(change: Change, ports: Ports, manager: Manager) -> Done:
         gpus.back()
         node, fresh = _verify(change, walker, gpus)
     except BaseException as error:
-        raise give_up(error, walker, gpus) from error
+        end = give_up(error, walker, gpus)
+        if change.defers and isinstance(end, WorkCameError):
+            return Done(change.node, waits=str(end.facts["why"]))  # all is as it was
+        raise end from error
     known = record.read_state(ports.files)
     state = known if change.state is None else change.state
     if state:
@@ -118,7 +123,8 @@ def _begin(change: Change, ports: Ports) -> Journal:
         before = merged(change.earlier.before, journal.before)
         same_boot = change.earlier.boot_id == journal.boot_id
         units = change.earlier.units if same_boot else ()
-        journal = dataclasses.replace(journal, before=before, initramfs=change.earlier.initramfs, units=units)
+        phase, owed = change.earlier.phase, change.earlier.initramfs
+        journal = dataclasses.replace(journal, phase=phase, before=before, initramfs=owed, units=units)
     record.write_journal(ports.files, journal)
     if change.state is not None:
         # Before the first package: a run that dies must not forget what it put there.

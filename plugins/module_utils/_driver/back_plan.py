@@ -49,7 +49,11 @@ def decide(wish: Wish, state: State, recorded: t.Optional[Recorded], now: t.Opti
         if any(isinstance(step, (ChangePackages, ReloadModules)) for step in steps):
             _check(wish, node)
         for step in steps:
-            _add(draft, node, step)
+            if isinstance(step, ReloadModules) and step.load and node.refused:
+                draft.reload.append(node.refused)
+                draft.reboot.append(node.refused)
+            else:
+                _add(draft, node, step)
     except AccelError as error:
         return Plan(wish, state, refusal=error)
     draft.facts.update(version=recorded.version, packages=dict(node.packages), installed=node.library)

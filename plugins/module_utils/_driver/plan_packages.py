@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import typing as t
 
-from .._errors import BusyError
 from . import plan_guard, plan_modules
 from .model import Node, State, Wish
 from .plan_choice import Target
@@ -32,30 +31,27 @@ def allowed(draft: Draft, wish: Wish, state: State, target: Target, packages: Pa
         before, after = draft.upgrade
         draft.tracker.keep("driver packages", f"upgrade pending {before} → {after}: {waits}")
         return None
-    change = _without_fabric(draft, wish, node, change)
+    change = _without_fabric(draft, wish, node, change._replace(idle=changes))
     if change is not None and node.daemon_reload_risk and wish.daemon_reload == "auto":
         draft.daemon_reload = node.daemon_reload_risk
-        draft.tracker.keep("driver packages", risk(node))
+        draft.tracker.keep("driver packages", risk(node.daemon_reload_risk))
         return None
     return change
 
 
-def risk(node: Node) -> str:
-    return f"a daemon-reload would take the GPUs away from {', '.join(node.daemon_reload_risk)}"
+def risk(containers: t.Sequence[str]) -> str:
+    return f"a daemon-reload would take the GPUs away from {', '.join(containers)}"
 
 
 def _without_fabric(draft: Draft, wish: Wish, node: Node, change: ChangePackages) -> t.Optional[ChangePackages]:
     fabric = [name for name, _version in change.install if is_fabric(name)]
     why = plan_modules.in_use(node)
-    if not why or not fabric:
+    if not fabric:
         return change
+    if not why:
+        return change._replace(idle=node.loaded is not None)
     names = ", ".join(fabric)
-    if wish.when_busy == "refuse":
-        raise BusyError(
-            f"{wish.prefix}when_busy=refuse: {names} cannot be installed, {why}; "
-            f"{'drain the node' if node.busy else 'end it'} and run again",
-            busy=[one._asdict() for one in node.busy],
-        )
+    plan_modules.check_wait(wish, node, f"{names} cannot be installed")
     draft.tracker.act("deferred", names, why)
     rest = tuple(pair for pair in change.install if pair[0] not in fabric)
     return change._replace(install=rest) if rest or change.remove or change.first else None

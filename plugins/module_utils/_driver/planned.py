@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 from dataclasses import dataclass
 
@@ -15,8 +16,9 @@ from .back import Now
 from .model import Change, Node, State, Wish
 from .plan import Plan
 from .plan import decide as decide_wish
+from .plan_draft import MODULES, RELOAD
 from .record import Journal, Recorded
-from .steps import ChangePackages, Step
+from .steps import ChangePackages, RefreshIndex, ReloadModules, Step
 
 # Keys of the result that a fresh look after the change tells anew.
 OWED = (
@@ -44,7 +46,8 @@ class Asked(t.NamedTuple):
 @dataclass(frozen=True)
 class Seen:
     """What was read. `journal` is that of an interrupted run, `recorded` and `now` are the way back where it is wished,
-    `error` is why repositories gave no answer, `sessions` are other people's logins."""
+    `error` is why repositories gave no answer, `sessions` are other people's logins. `unsettled` is why packages that
+    an interrupted run left half-way have to stay so for now."""
 
     state: State
     journal: t.Optional[Journal] = None
@@ -52,6 +55,7 @@ class Seen:
     now: t.Optional[Now] = None
     error: t.Optional[AccelError] = None
     sessions: t.Tuple[str, ...] = ()
+    unsettled: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ class Planned:
 
     @property
     def changed(self) -> bool:
-        return self.decided.changed or self.seen.journal is not None
+        return self.decided.changed or (self.seen.journal is not None and not self.seen.unsettled)
 
     @property
     def acts(self) -> bool:
@@ -100,11 +104,26 @@ class Planned:
     @property
     def actions(self) -> t.List[t.Mapping[str, t.Any]]:
         journal = self.seen.journal
-        if journal is None:
+        if journal is None or self.seen.unsettled:
             return list(self.decided.actions)
         reason = f"a run of {journal.since} was interrupted before it was done"
         first = {"action": "finish_interrupted", "object": "journal", "reason": reason}
         return [first, *self.decided.actions]
+
+    def without(self, why: str, all_: bool) -> t.Dict[str, t.Any]:
+        """What a run made of the plan in which the modules stayed as they were, or, with `all_`, everything did."""
+        if all_:
+            actions = [{"action": "keep", "object": "driver", "reason": why}]
+            return {"changed": False, "diff": {"before": {}, "after": {}}, "actions": actions}
+        left = [step for step in self.steps if not isinstance(step, (ReloadModules, RefreshIndex))]
+        keep = {"action": "keep", "object": "kernel modules", "reason": why}
+        return {
+            "changed": bool(left) or self.seen.journal is not None,
+            "diff": {
+                side: {key: value for key, value in what.items() if key != MODULES} for side, what in self.diff.items()
+            },
+            "actions": [keep if action["action"] == RELOAD else action for action in self.actions],
+        }
 
     def result(self) -> t.Dict[str, t.Any]:
         found = {
@@ -120,8 +139,24 @@ class Planned:
 
 def decide(asked: Asked, seen: Seen) -> Planned:
     if asked.wish.state == "restored":
-        return Planned(asked, seen, back_plan.decide(asked.wish, seen.state, seen.recorded, seen.now))
-    return Planned(asked, seen, decide_wish(asked.wish, seen.state))
+        decided = back_plan.decide(asked.wish, seen.state, seen.recorded, seen.now)
+    else:
+        decided = decide_wish(asked.wish, seen.state)
+    return Planned(asked, seen, _still(decided, seen) if seen.unsettled and seen.journal else decided)
+
+
+def _still(decided: Plan, seen: Seen) -> Plan:
+    """The plan while an interrupted run can be neither finished nor taken back: nothing is done, all is owed."""
+    since = seen.journal.since if seen.journal else ""
+    why = f"a run of {since} died while it changed packages, and that is neither finished nor undone: {seen.unsettled}"
+    owed = dataclasses.replace(
+        decided.owed,
+        reload=(*decided.owed.reload, why),
+        daemon_reload=decided.owed.daemon_reload or seen.state.node.daemon_reload_risk,
+    )
+    action = {"action": "keep", "object": "driver packages", "reason": why}
+    none: t.Mapping[str, t.Mapping[str, t.Any]] = {"before": {}, "after": {}}
+    return dataclasses.replace(decided, steps=(), owed=owed, changed=False, diff=none, actions=(action,), record=None)
 
 
 def hindrances(node: Node, sessions: t.Sequence[str]) -> t.List[str]:
