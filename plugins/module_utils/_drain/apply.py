@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Drain, wait, lift. PRIVATE to the collection.
+"""Drain, wait, take back. PRIVATE to the collection.
 
-Before anything is lifted the scheduler is asked again: a reason that somebody wrote in the meantime stays.
+Before anything is taken back the scheduler is asked again: a reason that somebody wrote in the meantime stays. A drain
+that was taken over from an earlier run is not lifted where work does not end: it gets back the reason that it had.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from dataclasses import dataclass
 
 from .._ports import Ports
 from . import slurm
-from .model import Situation, Wish
-from .plan import DRAIN, LIFT, Plan, answer, foreign
+from .model import Situation, Wish, adopted
+from .plan import DRAIN, LIFT, Plan, answer, earlier, foreign
 from .probe import ask, read
 
 
@@ -31,6 +32,7 @@ class Outcome:
     def result(self) -> t.Dict[str, t.Any]:
         other = foreign(self.wish, self.now)
         told = answer(self.wish, self.now, other, self.waited, self.timed_out)
+        told.update(earlier(self.wish, self.before))
         # A drain that was taken back leaves nothing changed.
         changed = (self.before.closed, self.before.reason) != (self.now.closed, self.now.reason)
         return {**told, "changed": changed or (self.before.drained != self.now.drained)}
@@ -42,13 +44,13 @@ def apply(plan: Plan, ports: Ports) -> Outcome:
     if plan.step == LIFT:
         return Outcome(wish, plan.before, _lift(wish, ports))
     if plan.step == DRAIN:
-        _drain(wish, ports)
+        _drain(wish, wish.reason, ports)
     began = time.monotonic()
     now = _wait(wish, ports, began + wish.timeout)
     waited = time.monotonic() - began
     timed_out = not now.drained and foreign(wish, now) is None
     if timed_out and not wish.keep:
-        now = _lift(wish, ports)
+        now = _take_back(plan, ports)
     return Outcome(wish, plan.before, now, waited, timed_out)
 
 
@@ -65,11 +67,22 @@ def _wait(wish: Wish, ports: Ports, deadline: float) -> Situation:
         time.sleep(min(wish.poll, left))
 
 
-def _drain(wish: Wish, ports: Ports) -> None:
+def _drain(wish: Wish, reason: str, ports: Ports) -> None:
     if wish.provider == "slurm":
-        ask(ports, slurm.drain(wish.node, wish.reason))
+        ask(ports, slurm.drain(wish.node, reason))
     else:
-        ask(ports, [*wish.command, "drain", wish.node, wish.reason])
+        ask(ports, [*wish.command, "drain", wish.node, reason])
+
+
+def _take_back(plan: Plan, ports: Ports) -> Situation:
+    """As the node was before: in service, or drained by an earlier run for its reason."""
+    if adopted(plan.wish, plan.before) is None:
+        return _lift(plan.wish, ports)
+    now = read(plan.wish, ports)
+    if foreign(plan.wish, now) is not None or not now.closed:
+        return now
+    _drain(plan.wish, plan.before.reason, ports)
+    return read(plan.wish, ports)
 
 
 def _lift(wish: Wish, ports: Ports) -> Situation:

@@ -15,13 +15,16 @@ from ansible_collections.accel.gpu.plugins.module_utils._ports import Ports
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._drain.scontrol import Slurm
 
 OURS = "accel.gpu run7: new driver"
-EARLIER = "accel.gpu run6: failed, the old driver is back"
+UPGRADE = "accel.gpu upgrade run7: new driver"
+EARLIER = "accel.gpu upgrade run6: failed, the old driver is back"
+ADOPT = {"purpose": "upgrade", "adopt": True}
 OPTIONS = {
     "state": "drained",
     "provider": "slurm",
     "node": "s1",
     "run": "run7",
     "note": "new driver",
+    "purpose": None,
     "adopt": False,
     "timeout": 60.0,
     "poll": 10.0,
@@ -159,12 +162,72 @@ def test_somebody_takes_the_node_while_we_wait(clock):
     assert slurm.told == [f"State=DRAIN Reason={OURS}"]
 
 
+@pytest.mark.parametrize("state", ["drained", "undrained"])
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "accel.gpu RMA-4711: bad DIMM",
+        "accel.gpu run7: new driver",
+        "accel.gpu other run7: new driver",
+        "accel.gpu upgrade: new driver",
+        "accel.gpu upgrade run7 new driver",
+        "accel.gpu upgraderun7: new driver",
+    ],
+)
+def test_only_a_drain_with_the_same_purpose_is_adopted(reason, state):
+    slurm = Slurm("IDLE+DRAIN", reason)
+    result = run(slurm, state=state, **ADOPT)
+    assert (result["foreign"], result["drained_by_us"], result["adopted"]) == (f"drained: {reason}", False, None)
+    assert (slurm.told, slurm.reason) == ([], reason)
+
+
+@pytest.mark.parametrize("reason", [UPGRADE, EARLIER])
+def test_a_drain_with_a_purpose_is_not_that_of_a_run_without(reason):
+    assert run(Slurm("IDLE+DRAIN", reason))["foreign"] == f"drained: {reason}"
+
+
 def test_an_earlier_run_is_adopted_where_that_is_wished():
     slurm = Slurm("IDLE+DRAIN", EARLIER)
-    result = run(slurm, adopt=True)
+    result = run(slurm, **ADOPT)
     assert (result["changed"], result["drained_by_us"]) == (True, True)
+    assert (result["adopted"], result["adopted_note"]) == ("run6", "failed, the old driver is back")
     assert result["actions"][0]["reason"] == "run run6 drained it"
-    assert slurm.told == [f"State=DRAIN Reason={OURS}"]
+    assert slurm.told == [f"State=DRAIN Reason={UPGRADE}"]
+    # With what was told, the reason can be put back as it was.
+    back = run(slurm, **ADOPT, run=result["adopted"], note=result["adopted_note"])
+    assert (slurm.reason, back["adopted"]) == (EARLIER, "run7")
+
+
+def test_a_drain_of_the_same_run_is_not_adopted():
+    result = run(Slurm("IDLE+DRAIN", UPGRADE), **ADOPT)
+    assert (result["drained_by_us"], result["adopted"], result["adopted_note"]) == (True, None, None)
+
+
+def test_check_mode_tells_whose_drain_would_be_lifted():
+    slurm = Slurm("IDLE+DRAIN", EARLIER)
+    result = run(slurm, check=True, state="undrained", **ADOPT)
+    assert (result["drained_by_us"], result["adopted"], result["reason"]) == (True, "run6", EARLIER)
+    assert run(slurm, state="undrained", **ADOPT)["adopted"] == "run6"
+    assert slurm.told == ["State=RESUME"]
+
+
+def test_an_adopted_drain_gets_its_reason_back_where_work_does_not_end():
+    slurm = Slurm("IDLE+DRAIN", EARLIER, looks=99)
+    result = run(slurm, timeout=25.0, **ADOPT)
+    assert (result["timed_out"], result["changed"], result["drained_by_us"]) == (True, False, True)
+    assert slurm.told == [f"State=DRAIN Reason={UPGRADE}", f"State=DRAIN Reason={EARLIER}"]
+
+
+def test_an_adopted_drain_that_somebody_lifts_meanwhile_stays_lifted():
+    slurm = Slurm("IDLE+DRAIN", EARLIER, looks=99)
+
+    def lifted():
+        if slurm.looks == 96:
+            slurm.flags = slurm.reason = ""
+
+    slurm.then = lifted
+    result = run(slurm, timeout=25.0, **ADOPT)
+    assert (result["drained_by_us"], slurm.told) == (False, [f"State=DRAIN Reason={UPGRADE}"])
 
 
 def test_a_second_run_changes_nothing():
@@ -285,6 +348,14 @@ def test_a_program_that_says_something_else():
         (
             {"command": ["x"]},
             "command is for provider command only, and provider is slurm; remove one of them",
+        ),
+        (
+            {"purpose": "a b"},
+            'purpose: "a b" cannot be a purpose; give 1 to 64 letters, digits, dots, underscores and hyphens',
+        ),
+        (
+            {"adopt": True},
+            "adopt: true needs purpose, because only a drain with the same purpose is adopted; give it too",
         ),
         ({"timeout": -1.0}, "timeout: -1 is out of range; give 0 to 2592000 seconds"),
         ({"poll": 0.0}, "poll: 0 is out of range; give 0.1 to 2592000 seconds"),
