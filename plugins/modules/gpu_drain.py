@@ -20,6 +20,8 @@ description:
     as in C(accel.gpu PURPOSE RUN: NOTE). Only such a reason of the same run is lifted again; a node that somebody else
     drained is left alone, see RV(foreign).
   - If the work has not ended in time, the node is put back as it was, see O(on_timeout).
+  - A scheduler that does not answer, such as one that restarts, is asked again for a minute, and while running work is
+    waited for until O(timeout) has passed.
   - Kubernetes is drained over its API from the control node, by task files of the playbook C(accel.gpu.driver_upgrade).
 extends_documentation_fragment:
   - accel.gpu.attributes

@@ -159,6 +159,20 @@ def test_an_earlier_run_is_ours_only_where_that_is_wished(node: SlurmNode) -> No
     assert node.state() == "IDLE+DRAIN|accel.gpu upgrade run7: new driver"
 
 
+@pytest.mark.full
+def test_a_controller_that_restarts_ends_no_drain(node: SlurmNode) -> None:
+    node.start_job()
+    away = "systemctl stop real-slurmctld; scontrol --oneliner show node slurm1 >/tmp/away 2>&1; echo $? >>/tmp/away"
+    node.out(
+        f"setsid sh -c 'sleep 3; {away}; sleep 3; systemctl start real-slurmctld; sleep 3; touch /tmp/end'"
+        " >/dev/null 2>&1 </dev/null &"
+    )
+    result = node.drain(timeout=90)
+    assert node.out("tail -n 1 /tmp/away").strip() == "1", node.out("cat /tmp/away")
+    assert (result["drained"], result["drained_by_us"], result["timed_out"]) == (True, True, False)
+    assert node.drain(state="undrained")["changed"] is True
+
+
 def test_check_mode_changes_nothing(node: SlurmNode) -> None:
     before = node.state()
     assert node.drain("--check")["changed"] is True
