@@ -84,8 +84,8 @@ def test_the_result_tells_what_was_decided() -> None:
     result = made.result()
     assert set(result) == {
         "changed", "diff", "actions", "driver", "branch", "flavour", "source", "repository", "packages",
-        "upgrade_pending", "reload_required", "reboot_required", "daemon_reload_required", "enrolment_required",
-        "warnings",
+        "upgrade_pending", "reload_required", "reboot_required", "reboot_pending", "daemon_reload_required",
+        "enrolment_required", "warnings",
     }  # fmt: skip
     assert result["driver"] == {"installed": None, "loaded": None, "library": None, "wanted": NEW}
     assert (result["branch"], result["flavour"], result["source"]) == ("580", "open", "mirror")
@@ -746,9 +746,21 @@ def test_a_kernel_without_a_module_is_told_and_the_next_one_that_has_it() -> Non
     )
 
 
-def test_a_pending_reboot_of_the_node_is_told() -> None:
-    made = again(dataclasses.replace(settled(), reboot_pending=("/run/reboot-required is there",)))
-    assert made.result()["reboot_required"] == ["/run/reboot-required is there"]
+PENDING = "/run/reboot-required is there"
+UNTOLD = (
+    f"{PENDING}: whether the driver waits for it cannot be told from that, so its modules are judged by what is loaded; "
+    "reboot the node when it suits"
+)
+
+
+@pytest.mark.parametrize(
+    ("packages", "told"), [(("libc6",), ()), (("libc6", "nvidia-utils-580"), (UNTOLD,)), ((), (UNTOLD,))]
+)
+def test_a_reboot_for_other_packages_is_none_of_the_drivers(packages: t.Tuple[str, ...], told: t.Any) -> None:
+    made = again(dataclasses.replace(settled(), reboot_pending=(PENDING,), reboot_packages=packages))
+    result = made.result()
+    assert (result["reboot_required"], result["reboot_pending"]) == ([], [PENDING])
+    assert (made.steps, made.changed, made.warnings) == ((), False, told)
 
 
 # --- initramfs -----------------------------------------------------------------------------------------------------
