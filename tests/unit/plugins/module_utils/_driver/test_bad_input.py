@@ -135,6 +135,12 @@ WISHES = [
         "fingerprint, and do not trust this one",
     ),
     case(
+        "key with another one beside it",
+        mirror(key=nodes.KEY + nodes.OTHER_KEY, fingerprint=nodes.FINGERPRINT),
+        f"gpu_driver_mirror.key: beside {nodes.FINGERPRINT} it has the key {nodes.OTHER_FINGERPRINT}, which the package "
+        f"manager would trust as well; give the one key alone (gpg --armor --export {nodes.FINGERPRINT})",
+    ),
+    case(
         "key that is none",
         mirror(key="files/nvidia.asc", fingerprint=SHA1),
         "gpu_driver_mirror.key: the key is neither an armored nor a binary OpenPGP key; give what gpg --export writes",

@@ -12,9 +12,11 @@ import typing as t
 
 import pytest
 
+from ansible_collections.accel.gpu.plugins.module_utils._data.driver_distributions import KEYS, Key
 from ansible_collections.accel.gpu.plugins.module_utils._data.driver_system import MODPROBE_FILE
 from ansible_collections.accel.gpu.plugins.module_utils._driver import model, plan_files, steps
 from ansible_collections.accel.gpu.plugins.module_utils._driver.plan import Plan, decide
+from ansible_collections.accel.gpu.plugins.module_utils._driver.plan_choice import choose
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver import nodes
 
 OLD, NEW = "580.95.05", "580.126.16"
@@ -328,6 +330,40 @@ def test_a_package_removed_by_hand_comes_back_at_the_version_of_the_others() -> 
     made = again(dataclasses.replace(node, packages=lacking), nodes.mirror(branch="580"))
     assert only(made, steps.ChangePackages).install == (("nvidia-utils-580", f"{OLD}-1"),)
     assert made.owed.upgrade is None
+
+
+# A mirror of NVIDIA's own content, whose key is pinned by its fingerprint and fetched from there.
+PINNED = {"source": "mirror", "mirror": {"url": "https://mirror.example/nvidia", "fingerprint": nodes.FINGERPRINT}}
+KEY_PATH = "/etc/apt/keyrings/accel-gpu-driver.asc"
+
+
+@pytest.fixture
+def pinned(monkeypatch: pytest.MonkeyPatch) -> model.Wish:
+    monkeypatch.setitem(KEYS, nodes.FINGERPRINT, Key("test.pub"))
+    return nodes.wish(version=OLD, **PINNED)
+
+
+def test_a_key_that_lies_beside_the_pinned_one_is_refused(pinned: model.Wish) -> None:
+    _state, made = nodes.decided(nodes.node(), pinned, OLD, key=nodes.KEY + nodes.OTHER_KEY)
+    assert made.refusal is not None
+    assert made.refusal.message == (
+        f"https://mirror.example/nvidia/ubuntu2404/x86_64/test.pub: beside key {nodes.FINGERPRINT} there is "
+        f"{nodes.OTHER_FINGERPRINT}, which nobody named; do not trust this repository, or give the one key that signs it "
+        "in gpu_driver_mirror"
+    )
+
+
+def test_a_key_that_was_added_by_hand_goes_again(pinned: model.Wish) -> None:
+    state, made = nodes.decided(nodes.node(), pinned, OLD, changes=dependency(OLD), key=nodes.KEY)
+    node = nodes.after(state, made)
+    assert again(node, pinned).steps == ()
+    drifted = dataclasses.replace(node, files={**node.files, KEY_PATH: nodes.KEY + nodes.OTHER_KEY})
+    found = plan_files.repository(pinned, node, choose(pinned, node))
+    assert found is not None
+    assert (plan_files.lacks_key(pinned, drifted, found), plan_files.lacks_key(pinned, node, found)) == (True, False)
+    state, made = nodes.decided(drifted, pinned, OLD, key=nodes.KEY)
+    assert (words(made), made.changed) == (["WriteFile", "RefreshIndex"], True)
+    assert nodes.after(state, made).files == node.files
 
 
 def test_files_of_another_source_go() -> None:
