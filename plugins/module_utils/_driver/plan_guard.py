@@ -9,6 +9,9 @@ from __future__ import annotations
 import typing as t
 
 from .._errors import BlockedError, BusyError, ForeignManagerError, NotRootError
+from .._packages import judge
+from .._packages.objects import Change as PackageChange
+from .._packages.objects import Request, Transaction
 from .model import Change, Node, State, Wish
 from .plan_choice import Target
 from .plan_modules import in_use
@@ -47,6 +50,8 @@ def check_change(wish: Wish, state: State, change: ChangePackages) -> None:
             "again",
             packages=foreign,
         )
+    goes = Transaction(tuple(PackageChange(*one) for one in state.changes or ()))
+    judge.check_removals(Request(remove=change.remove), goes)
     kernels = sorted(name for name in touched if is_kernel(name))
     if kernels and not wish.allow_kernel_change:
         raise BlockedError(

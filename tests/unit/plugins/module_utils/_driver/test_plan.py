@@ -285,6 +285,13 @@ def test_an_unknown_gpu_is_taken_for_a_newer_one() -> None:
     )
 
 
+def test_a_branch_means_only_what_knows_every_gpu() -> None:
+    node = nodes.node("ubuntu", "24.04", "10de:3182", packages=dict.fromkeys(INSTALLED, "580.65.06-1"))
+    _state, made = nodes.decided(node, nodes.mirror(branch="580"), OLD, "580.65.06")
+    assert made.result()["driver"]["wanted"] == OLD
+    assert dict(only(made, steps.ChangePackages).install)["nvidia-utils-580"] == f"{OLD}-1"
+
+
 # --- nothing to do, and drift --------------------------------------------------------------------------------------
 
 
