@@ -789,6 +789,37 @@ def test_a_kernel_without_a_module_is_told_and_the_next_one_that_has_it() -> Non
     )
 
 
+# What is missing of the packages, where, and whether dkms builds for the running kernel when it is installed.
+SIDES: t.List[t.Tuple[str, t.Dict[str, t.Any], str, bool]] = [
+    ("ubuntu 24.04", {}, "nvidia-compute-utils-580", False),
+    ("ubuntu 24.04", {}, "nvidia-dkms-580-open", True),
+    ("ubuntu 24.04", {"headers": False}, "", True),  # /etc/kernel/header_postinst.d/dkms
+    ("rocky 9.4", {"headers": False}, "", False),
+    ("rocky 9.4", {}, "nvidia-persistenced", False),
+]
+
+
+@pytest.mark.parametrize(("where", "kernel", "lacking", "built"), SIDES)
+def test_a_module_comes_with_the_packages_that_bring_or_build_it(
+    where: str, kernel: t.Dict[str, t.Any], lacking: str, built: bool
+) -> None:
+    name, version = where.split()
+    state, made = nodes.decided(nodes.node(name, version), nodes.mirror(version=OLD), OLD)
+    node = nodes.after(state, made)
+    node = dataclasses.replace(
+        node,
+        loaded=None,
+        running=nodes.kernel(node.running.release, **kernel),
+        next=nodes.kernel("6.9.0-1", OLD),
+        packages={one: there for one, there in node.packages.items() if one != lacking},
+    )
+    _state, made = nodes.decided(node, nodes.mirror(version=OLD), OLD)
+    assert "ChangePackages" in words(made)
+    assert ("LoadModules" in words(made)) is built
+    reboot = f"the running kernel {node.running.release} has no NVIDIA module, 6.9.0-1, which boots next, has it"
+    assert (made.owed.reboot, len(made.warnings)) == (((), 0) if built else ((reboot,), 1))
+
+
 PENDING = "/run/reboot-required is there"
 UNTOLD = (
     f"{PENDING}: whether the driver waits for it cannot be told from that, so its modules are judged by what is loaded; "
@@ -823,6 +854,17 @@ IMAGES = [
     ("parameters without a module", image(), {"parameters": {"nvidia": {"NVreg_X": 1}}}, False),
     ("unread", image("580.65.06", unread="no space left"), {}, False),
 ]
+
+
+@pytest.mark.parametrize(("there", "found", "rebuilt"), [("580.65.06", "580.65.06", False), (None, OLD, True)])
+def test_an_initramfs_can_carry_only_what_its_kernel_has(there: t.Optional[str], found: str, rebuilt: bool) -> None:
+    """Where dkms failed for the next kernel, no rebuild brings the wished version into its image."""
+    kernel = nodes.kernel("6.8.0-94-generic", there)
+    node = dataclasses.replace(settled(), next=kernel._replace(initramfs=image(found)))
+    state, made = nodes.decided(node, nodes.mirror(version=OLD), OLD)
+    assert ("RebuildInitramfs" in words(made)) is rebuilt
+    assert "kernel 6.8.0-94-generic, which boots next, has" in made.warnings[0]
+    assert again(nodes.after(state, made)).steps == ()
 
 
 @pytest.mark.parametrize(("name", "found", "options", "rebuilt"), IMAGES, ids=[entry[0] for entry in IMAGES])
