@@ -29,6 +29,7 @@ OWED = (
     "upgrade_pending",
     "reload_required",
     "reboot_required",
+    "reboot_pending",
     "reboot_hindered",
     "daemon_reload_required",
     "enrolment_required",

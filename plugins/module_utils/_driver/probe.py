@@ -79,6 +79,7 @@ def probe(ports: Ports, packages: t.Optional[Packages] = None, users: bool = Tru
         holders=use.holders,
         refused=probe_refused.standing(ports, units) if memory.version else "",
         reboot_pending=probe_system.reboot_pending(files),
+        reboot_packages=probe_system.reboot_packages(files),
         daemon_reload_risk=containers_at_risk(ports.root),
         files=probe_system.our_files(files),
         records=records,
