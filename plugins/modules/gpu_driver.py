@@ -191,6 +191,8 @@ options:
 notes:
   - Needs root, so use C(become).
   - A reboot is reported in RV(reboot_required) and never made.
+  - After a change the NVLink fabric is waited for, 300 seconds at most, where fabric manager runs or had completed it
+    before. If it is not completed then, the module fails with the state of each GPU, and the change stands.
   - A reload of the modules takes MIG devices, and sets power limit, clocks and modes again that were set before.
 seealso:
   - module: accel.gpu.driver_info

@@ -15,6 +15,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._boot import boot_id
+from .._data.driver_system import FABRIC_MANAGER
 from .._errors import VerifyError
 from .._packages.objects import Transaction
 from . import apply_keep, initramfs, record
@@ -113,6 +114,8 @@ def apply(change: Change, ports: Ports, manager: Manager) -> Done:
         }
     record.write_state(ports.files, state)
     record.remove_journal(ports.files)
+    if node.loaded is not None and change.of(LoadModules, ReloadModules, SetUnit):
+        _check_fabric(node, gpus)
     return Done(node, (*walker.told, *gpus.lost), tuple(walker.reload), tuple(gpus.told), walker.seconds)
 
 
@@ -214,6 +217,14 @@ def _verify(change: Change, walker: Walker, gpus: Gpus) -> t.Tuple[Node, bool]:
             found=node.library,
         )
     return node, fresh
+
+
+def _check_fabric(node: Node, gpus: Gpus) -> None:
+    """The change stands, whatever the fabric says, for the cause may be one of hardware; but it is no success."""
+    manager = node.units.get(FABRIC_MANAGER)
+    late = gpus.late(bool(node.switches or node.nvlink5) and manager is not None and manager.active)
+    if late:
+        raise VerifyError("\n".join(late), step="NVLink fabric", restored=False, changed=True)
 
 
 def _missing(left: t.Sequence[Step]) -> str:

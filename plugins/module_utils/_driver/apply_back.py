@@ -88,6 +88,7 @@ def give_up(error: BaseException, walker: Walker, gpus: Gpus) -> BaseException:
     after = undo(walker.journal, walker.ports, walker.manager)
     with contextlib.suppress(AccelError):
         gpus.back()
+        gpus.still_late()
     if isinstance(error, OSError):
         error = AccelError(f"{error.filename or 'a file'}: {error.strerror}")
     if not isinstance(error, (StepError, AccelError)):

@@ -78,7 +78,9 @@ class Machine:
 
     def seen(self) -> Json:
         """All that a change could have touched, without what only this test keeps."""
-        state = {key: value for key, value in self.state.items() if key not in ("offers", "initramfs", "stuck")}
+        state = {
+            key: value for key, value in self.state.items() if key not in ("offers", "initramfs", "stuck", "fabric")
+        }
         etc = self.root / "etc"
         state["files"] = {
             str(path.relative_to(self.root)): path.read_text() for path in etc.rglob("*") if path.is_file()
@@ -152,6 +154,7 @@ class Machine:
             state["modules"].pop(words[1])
         elif verb == "modprobe":
             state["modules"].setdefault(words[1], _version(state["packages"]))
+            state.update({"fabric": "in_progress"} if "fabric" in state else {})
         elif verb == "update-initramfs":
             state["initramfs"].append(words[-1])
         self.save(state)
@@ -268,7 +271,9 @@ class Session:
         state = self._machine.state
         if state["modules"].get("nvidia", "") != _version(state["packages"]):
             raise DriverMissingError("the driver is not loaded", state="not_loaded")
-        return Snapshot(_version(state["packages"]), gpus=(Gpu("GPU-1", 0, "NVIDIA A100", PCI, "10de:20b5"),))
+        health = {"fabric": {"state": state["fabric"]}} if "fabric" in state else None
+        gpu = Gpu("GPU-1", 0, "NVIDIA A100", PCI, "10de:20b5", health=health)
+        return Snapshot(_version(state["packages"]), gpus=(gpu,))
 
     def settings(self, uuid: str) -> t.Dict[str, t.Any]:
         return {"power_limit": 250.0}

@@ -15,7 +15,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.accel.gpu.plugins.module_utils._driver import apply_back, record
+from ansible_collections.accel.gpu.plugins.module_utils._driver import apply_back, record, refused
 from ansible_collections.accel.gpu.plugins.module_utils._driver.apply import Change, apply
 from ansible_collections.accel.gpu.plugins.module_utils._driver.apply_walk import whole_request
 from ansible_collections.accel.gpu.plugins.module_utils._driver.model import (
@@ -176,6 +176,7 @@ def test_a_failure_at_each_deed_restores_what_was_there(tmp_path):
             # A module that cannot go is no failure: all stay and the reload is owed.
             assert answer["reload"] == [f"kernel module {name.split()[1]} cannot be unloaded (broken)"], name
             assert machine.state["packages"] == NEW
+            assert refused.remembered(machine.files) is not None, name
             continue
         assert "failed" in answer, name
         assert answer["restored"] is True, (name, answer)
