@@ -14,7 +14,7 @@ from . import plan_files, plan_guard, plan_modules, plan_packages, plan_request,
 from .model import Node, Offers, State, Wish
 from .plan_choice import Target, choose
 from .plan_draft import Draft
-from .plan_names import installed_version, kernels
+from .plan_names import installed_version, is_built, kernels
 from .plan_request import Packages
 from .steps import ChangePackages, PrepareEnrolment, RemoveFile
 
@@ -34,10 +34,12 @@ def plan(draft: Draft, wish: Wish, state: State) -> None:
     packages = _packages(wish, state, target)
     files = plan_files.wanted(wish, state, target, blacklist)
     draft.facts.update(version=packages.version, installed=installed_version(node, target), packages=node.packages)
-    if _unsigned(wish, node, target, packages):
-        _enrol(draft, wish, node, target, packages)
-        return
     change = plan_packages.allowed(draft, wish, state, target, packages)
+    if _unsigned(wish, state, target, change):
+        if not wish.download_only:
+            _enrol(draft, wish, node, target, packages)
+            return
+        draft.enrolment = f"{_unknown(node)}: a run without {wish.prefix}download_only prepares its enrolment"
     if change is not None:
         plan_guard.check_change(wish, state, change)
     changes = plan_files.changes(node, files)
@@ -78,23 +80,37 @@ def _packages(wish: Wish, state: State, target: Target) -> Packages:
 # --- Secure Boot ---------------------------------------------------------------------------------------------------
 
 
-def _unsigned(wish: Wish, node: Node, target: Target, packages: Packages) -> bool:
-    """Would the kernel refuse the modules, since firmware does not know the key that DKMS signs with?"""
-    boot = node.secure_boot
+def _unsigned(wish: Wish, state: State, target: Target, change: t.Optional[ChangePackages]) -> bool:
+    """Would the kernel refuse the modules to come, since firmware does not know the key that DKMS signs with? It knows
+    the key of a loaded module that was built here, wherever its certificate lies, but not of one that came signed."""
+    node, boot = state.node, state.node.secure_boot
     if not boot.enabled or boot.dkms_key_enrolled or wish.modules in target.layout.signed or wish.modules != "dkms":
         return False
-    return node.loaded is None
+    if node.loaded is None:
+        return True
+    to_come = [] if change is None else plan_guard.names_of(change, state.changes)
+    return any(is_built(name) for name in to_come) and not any(is_built(name) for name in node.packages)
+
+
+def _certificate(node: Node) -> str:
+    return node.secure_boot.dkms_key or SIGNING_KEYS.get(node.distribution.id, DKMS_KEY).certificate
+
+
+def _unknown(node: Node) -> str:
+    return (
+        f"Secure Boot is on and firmware does not know the key {_certificate(node)} that DKMS signs the driver's "
+        "modules with"
+    )
 
 
 def _enrol(draft: Draft, wish: Wish, node: Node, target: Target, packages: Packages) -> None:
     """Only what a person needs to enrol the key; the driver comes after that, so nothing is half installed."""
     boot = node.secure_boot
     key = SIGNING_KEYS.get(node.distribution.id, DKMS_KEY)
-    certificate = boot.dkms_key or key.certificate
+    certificate = _certificate(node)
     draft.enrolment = (
-        f"Secure Boot is on and firmware does not know the key {certificate} that DKMS signs the driver's modules "
-        f"with: reboot, choose Enroll MOK at the console, type the password in {PASSWORD_FILE} of this node, and run "
-        "again"
+        f"{_unknown(node)}: reboot, choose Enroll MOK at the console, type the password in {PASSWORD_FILE} of "
+        "this node, and run again"
     )
     draft.warnings += plan_warnings.life(wish, target.branch)
     if packages.change is not None:

@@ -675,6 +675,41 @@ def test_signed_modules_need_no_enrolment() -> None:
     assert made.owed.enrolment is None and "ChangePackages" in words(made)
 
 
+def signed(**facts: t.Any) -> model.Node:
+    """Ubuntu's signed modules are loaded; nothing was ever built on the node."""
+    wish = nodes.wish(source="distribution", branch="580", modules="precompiled")
+    state, made = nodes.decided(nodes.node(), wish, OLD)
+    return dataclasses.replace(nodes.after(state, made), loaded=nodes.loaded(OLD), secure_boot=SECURE, **facts)
+
+
+def test_modules_to_come_need_an_enrolment_though_signed_ones_are_loaded() -> None:
+    key = "/var/lib/shim-signed/mok/MOK.der"
+    wish = {"source": "distribution", "branch": "580", "modules": "dkms"}
+    _state, made = nodes.decided(signed(), nodes.wish(**wish), OLD)
+    assert words(made) == ["RefreshIndex", "ChangePackages", "PrepareEnrolment"]
+    assert made.owed.enrolment == SENTENCE.format(key)
+    # As long as the loaded driver keeps its packages, nothing is to come.
+    _state, made = nodes.decided(signed(), nodes.wish(newest=True, **wish), NEW, OLD)
+    assert (made.owed.enrolment, made.owed.upgrade) == (None, (OLD, NEW))
+
+
+def test_a_loaded_module_that_was_built_on_the_node_proves_its_key() -> None:
+    """Its certificate may lie where nobody looks."""
+    node = dataclasses.replace(settled(), secure_boot=SECURE)
+    made = again(node, nodes.mirror(version=NEW, change_loaded=True), changes=dependency(NEW, OLD))
+    assert (made.owed.enrolment, "ReloadModules" in words(made)) == (None, True)
+
+
+def test_a_download_prepares_no_enrolment() -> None:
+    _state, made = fresh(nodes.mirror(download_only=True), secure_boot=SECURE)
+    assert words(made) == ["WriteFile", "WriteFile", "RefreshIndex", "ChangePackages"]
+    assert only(made, steps.ChangePackages).download is True
+    assert made.owed.enrolment == (
+        "Secure Boot is on and firmware does not know the key /var/lib/shim-signed/mok/MOK.der that DKMS signs the "
+        "driver's modules with: a run without gpu_driver_download_only prepares its enrolment"
+    )
+
+
 def test_a_unit_that_others_start_is_neither_enabled_nor_disabled() -> None:
     static = {"nvidia-persistenced.service": model.Unit("nvidia-persistenced.service", False, True, static=True)}
     node = dataclasses.replace(settled(), units=static)
