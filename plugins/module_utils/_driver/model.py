@@ -167,6 +167,8 @@ class Node:
     gpus: t.Tuple[PciDevice, ...] = ()
     switches: t.Tuple[PciDevice, ...] = ()
     nvlink5: bool = False  # NVSwitches of generation 4 behind ConnectX bridges: nvlsm is needed (driver.md 6)
+    lacking_modules: t.Tuple[str, ...] = ()  # of FABRIC_MODULES those that are needed and not in memory
+    imex_lacks: str = ""  # the file of addresses without which imex does not start; "" where it is there or not needed
     secure_boot: SecureBoot = SecureBoot()
     loaded: t.Optional[LoadedModule] = None
     nouveau_loaded: bool = False

@@ -142,9 +142,19 @@ def units(
         return found
     if (node.switches or node.nvlink5) and any(name.startswith(_FABRIC_MANAGERS) for name in packages):
         _want(found, node, FABRIC_MANAGER, present, "the node has NVSwitches")
-    if any(name.startswith("nvidia-imex") for name in packages):
+    if _has_imex(packages) and not node.imex_lacks:
         _want(found, node, IMEX, present, "the node is a tray of an NVLink rack")
     return found
+
+
+def imex_waits(node: Node, packages: t.Collection[str]) -> bool:
+    """Nobody has told it yet who belongs to its domain, so it is neither enabled nor started."""
+    unit = node.units.get(IMEX)
+    return _has_imex(packages) and bool(node.imex_lacks) and (unit is None or not unit.active)
+
+
+def _has_imex(packages: t.Collection[str]) -> bool:
+    return any(name.startswith("nvidia-imex") for name in packages)
 
 
 def _want(found: t.List[t.Tuple[SetUnit, str]], node: Node, name: str, running: bool, why: str) -> None:

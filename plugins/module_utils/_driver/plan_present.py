@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._data.driver_system import DKMS_KEY, MODPROBE_FILE, SIGNING_KEYS
+from .._data.driver_system import DKMS_KEY, IMEX, MODPROBE_FILE, SIGNING_KEYS
 from .._errors import BlockedError, WishError
 from . import plan_files, plan_guard, plan_modules, plan_packages, plan_request, plan_warnings
 from .model import Node, Offers, State, Wish
@@ -17,6 +17,9 @@ from .plan_draft import Draft
 from .plan_names import installed_version, is_built, kernels
 from .plan_request import Packages
 from .steps import ChangePackages, PrepareEnrolment, RemoveFile
+
+_FABRIC = "the NVLink fabric of this board is reached through it"
+_REASONS = {"modprobe": "module parameters and the blacklist of nouveau", "modules": _FABRIC}
 
 # What mokutil asked for at the import; apply_enrolment writes it.
 PASSWORD_FILE = "/var/lib/accel-gpu/driver/enrolment-password"
@@ -145,9 +148,7 @@ def _modprobe(draft: Draft, node: Node, changes: t.Sequence[t.Any]) -> None:
         if step.sort in ("repository", "key"):
             continue
         gone = isinstance(step, RemoveFile)
-        draft.file(
-            node, step, "nothing wishes it any more" if gone else "module parameters and the blacklist of nouveau"
-        )
+        draft.file(node, step, "nothing wishes it any more" if gone else _REASONS[step.sort])
 
 
 def _initramfs(draft: Draft, node: Node, built: t.Optional[str], blacklist: bool, parameters: bool) -> None:
@@ -185,6 +186,9 @@ def _memory(
     memory = plan_modules.memory(wish, node, on_disk, flavour, None if change is None else there)
     if memory.step is not None:
         draft.modules(memory.step, node.loaded.version if node.loaded else None, on_disk, memory.why)
+    draft.insert(node.lacking_modules, _FABRIC)
+    if plan_modules.imex_waits(node, there):
+        draft.tracker.act("deferred", IMEX, f"needs {node.imex_lacks} with the addresses of the nodes of its domain")
     loaded = node.loaded is not None or memory.step is not None
     risky = bool(node.daemon_reload_risk) and wish.daemon_reload == "auto"
     for step, reason in plan_modules.units(wish, node, there, loaded, draft.upgrade is None):

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import typing as t
 
+from .._data.driver_gpus import TRAYS
 from .._data.driver_node import INITRAMFS_RECORD, PACKAGES
 from .._data.driver_packages import STREAM_MODULE
-from .._data.driver_system import DISPLAY, MPS
+from .._data.driver_system import DISPLAY, FABRIC_MODULES, MPS
 from .._owners import managers
 from .._owners.probe_reload import containers_at_risk
 from .._ports import Ports
@@ -61,6 +62,8 @@ def probe(ports: Ports, packages: t.Optional[Packages] = None, users: bool = Tru
         gpus=found.gpus,
         switches=found.switches,
         nvlink5=found.nvlink5,
+        lacking_modules=_lacking(ports, kernels.running.release) if found.nvlink5 else (),
+        imex_lacks=probe_system.imex_lacks(files) if any(gpu.device_id in TRAYS for gpu in found.gpus) else "",
         secure_boot=probe_system.secure_boot(ports),
         loaded=probe_modules.loaded_module(memory, kernels.running.modules),
         nouveau_loaded=memory.nouveau,
@@ -87,6 +90,10 @@ def probe(ports: Ports, packages: t.Optional[Packages] = None, users: bool = Tru
         nvml=answer.why,
         nvml_state=answer.state,
     )
+
+
+def _lacking(ports: Ports, release: str) -> t.Tuple[str, ...]:
+    return probe_modules.lacking(ports.files, FABRIC_MODULES, release)
 
 
 def _installed(packages: Packages, records: t.Mapping[str, t.Any]) -> t.Dict[str, str]:

@@ -16,6 +16,7 @@ from .._data.driver_node import (
     OUR_MARK,
     RECORDS,
 )
+from .._data.driver_system import IMEX_CONFIG, IMEX_NODES
 from .._data.driver_system import STOPPABLE as UNITS
 from .._errors import AccelError
 from .._files import Files
@@ -113,6 +114,13 @@ def reboot_pending(files: Files) -> t.Tuple[str, ...]:
 
 def reboot_packages(files: Files) -> t.Tuple[str, ...]:
     return tuple(sorted(set(text(files, f"{_REBOOT}.pkgs").split())))
+
+
+def imex_lacks(files: Files) -> str:
+    """The file of addresses that imex reads, where it has none; "" where it has."""
+    path = environment(text(files, IMEX_CONFIG)).get("IMEX_NODE_CONFIG_FILE") or IMEX_NODES
+    lines = (line.strip() for line in text(files, path).splitlines())
+    return "" if any(line and not line.startswith("#") for line in lines) else path
 
 
 def graphical_sessions(files: Files) -> t.Tuple[str, ...]:

@@ -627,6 +627,44 @@ def test_a_missing_fabric_manager_waits_for_running_work() -> None:
     assert [entry["action"] for entry in made.actions] == ["deferred"]
 
 
+LOAD_FILE = "/etc/modules-load.d/accel-gpu.conf"
+
+
+def test_the_fabric_of_b200_boards_gets_its_modules_before_its_manager() -> None:
+    node = nodes.node("ubuntu", "24.04", "blackwell", nvlink5=True, lacking_modules=("ib_umad", "mlx5_ib"))
+    state, made = nodes.decided(node, nodes.mirror(version=OLD), OLD)
+    assert words(made)[-4:] == ["LoadModules", "InsertModules", "SetUnit", "SetUnit"]
+    assert only(made, steps.InsertModules).modules == ("ib_umad", "mlx5_ib")
+    (text,) = [step.content for step in made.steps if isinstance(step, steps.WriteFile) and step.path == LOAD_FILE]
+    assert text.splitlines()[1:] == ["ib_umad", "mlx5_ib"]
+    there = nodes.after(state, made)
+    assert again(there).steps == ()
+    for facts, kind in (
+        ({"lacking_modules": ("ib_umad",)}, "InsertModules"),
+        ({"files": {**there.files, LOAD_FILE: "ib_umad\n"}}, "WriteFile"),
+    ):
+        drifted = dataclasses.replace(there, busy=BUSY, **facts)
+        state, made = nodes.decided(drifted, nodes.mirror(version=OLD), OLD)
+        assert (words(made), nodes.after(state, made).files) == ([kind], there.files)
+    gone = decide(nodes.mirror(state="absent"), model.State(there))
+    assert LOAD_FILE in [step.path for step in gone.steps if isinstance(step, steps.RemoveFile)]
+
+
+def test_imex_waits_for_the_addresses_of_its_domain() -> None:
+    tray = nodes.node("ubuntu", "24.04", "10de:2941", imex_lacks="/etc/nvidia-imex/nodes_config.cfg")
+    state, made = nodes.decided(tray, nodes.mirror(version=OLD), OLD)
+    assert "nvidia-imex.service" not in [step.name for step in made.steps if isinstance(step, steps.SetUnit)]
+    assert {
+        "action": "deferred",
+        "object": "nvidia-imex.service",
+        "reason": "needs /etc/nvidia-imex/nodes_config.cfg with the addresses of the nodes of its domain",
+    } in made.actions
+    waiting = again(nodes.after(state, made))
+    assert (waiting.steps, waiting.changed, [one["action"] for one in waiting.actions]) == ((), False, ["deferred"])
+    told = again(dataclasses.replace(nodes.after(state, made), imex_lacks=""))
+    assert only(told, steps.SetUnit) == steps.SetUnit("nvidia-imex.service", True, True)
+
+
 def test_no_package_changes_where_a_daemon_reload_would_hurt() -> None:
     _state, made = fresh(daemon_reload_risk=RISK)
     assert "ChangePackages" not in words(made) and "SetUnit" not in words(made)
