@@ -17,6 +17,8 @@ from ansible_collections.accel.gpu.plugins.module_utils._data.driver_system impo
 from ansible_collections.accel.gpu.plugins.module_utils._driver import model, plan_files, steps
 from ansible_collections.accel.gpu.plugins.module_utils._driver.plan import Plan, decide
 from ansible_collections.accel.gpu.plugins.module_utils._driver.plan_choice import choose
+from ansible_collections.accel.gpu.plugins.module_utils._driver.plan_names import names
+from ansible_collections.accel.gpu.plugins.module_utils._driver.plan_request import request
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver import nodes
 
 OLD, NEW = "580.95.05", "580.126.16"
@@ -625,6 +627,38 @@ def test_a_missing_fabric_manager_waits_for_running_work() -> None:
     made = again(dataclasses.replace(node, packages=lacking, busy=BUSY))
     assert made.steps == ()
     assert [entry["action"] for entry in made.actions] == ["deferred"]
+
+
+def test_what_waits_of_the_fabric_is_told_as_such_and_no_part_of_the_transaction() -> None:
+    node = settled(switches=SWITCHES)
+    lacking = {
+        name: version
+        for name, version in node.packages.items()
+        if name not in ("nvidia-fabricmanager", "nvidia-utils-580")
+    }
+    node = dataclasses.replace(node, packages=lacking, busy=BUSY)
+    wish = nodes.mirror(version=OLD)
+    offers = nodes.offers(node, names(wish, node), OLD)
+    # This is what is simulated.
+    assert request(wish, node, offers) == steps.ChangePackages((("nvidia-utils-580", f"{OLD}-1"),))
+    made = again(node, wish)
+    assert only(made, steps.ChangePackages).install == (("nvidia-utils-580", f"{OLD}-1"),)
+    assert [(one["action"], one["object"]) for one in made.actions if "nvidia-fabricmanager" in one["object"]] == [
+        ("deferred", "nvidia-fabricmanager")
+    ]
+    assert "package nvidia-fabricmanager" not in made.diff["after"]
+    # A dependency brings one all the same: then nothing is installed.
+    _state, made = nodes.decided(node, wish, OLD, changes=(model.Change("nvidia-fabricmanager", None, f"{OLD}-1"),))
+    assert (made.refusal, made.steps) == (None, ())
+    assert [(one["action"], one["object"]) for one in made.actions] == [
+        ("deferred", "driver packages, which bring nvidia-fabricmanager")
+    ]
+    _state, made = nodes.decided(node, nodes.mirror(version=OLD, when_busy="refuse"), OLD)
+    assert made.refusal is not None
+    assert made.refusal.message == (
+        "gpu_driver_when_busy=refuse: nvidia-fabricmanager cannot be installed, the node is busy: GPU 0000:17:00.0 is "
+        "used by Slurm job 4711; drain the node and run again"
+    )
 
 
 LOAD_FILE = "/etc/modules-load.d/accel-gpu.conf"
