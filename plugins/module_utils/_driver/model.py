@@ -192,6 +192,7 @@ class Node:
     next_from: str = ""  # what says which kernel boots next: a file of the boot loader, or "highest version in /boot"
     nouveau_holders: t.Tuple[str, ...] = ()  # modules that use nouveau, outermost first
     nouveau_blacklists: t.Tuple[str, ...] = ()  # files of others that blacklist nouveau
+    boot_id: str = ""
     live_parameters: Parameters = field(default_factory=dict)  # of the loaded modules, as far as the kernel shows them
     nvml: str = ""  # "" where the driver answered or nobody asked, else why it did not
     nvml_state: str = ""  # answers | missing | not_loaded | mismatch | hung | failed; "" where nobody asked

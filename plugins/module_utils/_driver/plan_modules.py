@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 import typing as t
+from types import MappingProxyType
 
 from .._data.driver_system import FABRIC_MANAGER, FABRIC_UNITS, IMEX, LOADED, PERSISTENCED, STOPPABLE
 from . import parameters
-from .model import Node, Wish
+from .model import Node, Parameters, Wish
 from .plan_choice import driven
 from .steps import LoadModules, ReloadModules, SetUnit
 
@@ -28,15 +29,23 @@ class Memory(t.NamedTuple):
 
 
 def memory(
-    wish: Wish, node: Node, version: t.Optional[str], flavour: str, packages: t.Optional[t.Collection[str]] = None
+    wish: Wish,
+    node: Node,
+    version: t.Optional[str],
+    flavour: str,
+    packages: t.Optional[t.Collection[str]] = None,
+    dropped: Parameters = MappingProxyType({}),
 ) -> Memory:
     """`version` is the one that the module on disk will have, None where there will be none for the running kernel.
-    `packages` will be there after a change of packages, whose scripts start their units; None: there is no change."""
+    `packages` will be there after a change of packages, whose scripts start their units; None: there is no change.
+    `dropped` are parameters with their live values that nothing wishes any more."""
     if version is None or not driven(node):
         return Memory()
     if node.loaded is None:
         return _load(wish, node, version)
     reasons = _differs(wish, node, version, flavour)
+    for module, entries in sorted(dropped.items()):
+        reasons += [f"{module} runs with {name}={live}, which nothing wishes any more" for name, live in entries.items()]
     if not reasons:
         return Memory()
     why = "; ".join(reasons)

@@ -10,8 +10,8 @@ import typing as t
 
 from .._data.driver_system import DKMS_KEY, IMEX, MODPROBE_FILE, SIGNING_KEYS
 from .._errors import BlockedError, WishError
-from . import plan_files, plan_guard, plan_modules, plan_packages, plan_request, plan_warnings
-from .model import Node, Offers, State, Wish
+from . import parameters, plan_files, plan_guard, plan_modules, plan_packages, plan_request, plan_warnings
+from .model import Node, Offers, Parameters, State, Wish
 from .plan_choice import Target, choose
 from .plan_draft import Draft
 from .plan_names import installed_version, is_built, kernels
@@ -61,9 +61,13 @@ def plan(draft: Draft, wish: Wish, state: State) -> None:
     _modprobe(draft, node, changes)
     built = version if plan_guard.builds(node, change, state.changes) else None
     _initramfs(draft, node, built, blacklist, any(step.path == MODPROBE_FILE for step in changes))
-    _memory(draft, wish, node, target, built, change, there)
+    dropped = _dropped(wish, node, target)
+    _memory(draft, wish, node, target, built, change, there, dropped)
     draft.warnings += plan_warnings.warnings(wish, node, target, packages.version, version, built is not None)
-    draft.record = plan_packages.record(node, wish, target, there, files, packages, version)
+    draft.record = {
+        **plan_packages.record(node, wish, target, there, files, packages, version),
+        **({"dropped": {"boot": node.boot_id, "values": dropped}} if dropped else {}),
+    }
 
 
 def _packages(wish: Wish, state: State, target: Target) -> Packages:
@@ -180,10 +184,11 @@ def _memory(
     built: t.Optional[str],
     change: t.Optional[ChangePackages],
     there: t.Mapping[str, str],
+    dropped: Parameters,
 ) -> None:
     on_disk = built or _nvidia(node.running.modules)
     flavour = target.flavour if draft.upgrade is None else _flavour_on_disk(node, target)
-    memory = plan_modules.memory(wish, node, on_disk, flavour, None if change is None else there)
+    memory = plan_modules.memory(wish, node, on_disk, flavour, None if change is None else there, dropped)
     if memory.step is not None:
         draft.modules(memory.step, node.loaded.version if node.loaded else None, on_disk, memory.why)
     draft.insert(node.lacking_modules, _FABRIC)
@@ -205,6 +210,12 @@ def _memory(
             f"the running kernel {node.running.release} has no NVIDIA module, {node.next.release}, which boots next, "
             "has it"
         )
+
+
+def _dropped(wish: Wish, node: Node, target: Target) -> Parameters:
+    """The file is written anew before the modules are, so what went from it is recorded until they are loaded again."""
+    names = {name: module for names in target.layout.modules.values() for module, name in names.items()}
+    return parameters.dropped(wish.parameters, parameters.written(node.files.get(MODPROBE_FILE, ""), names), node)
 
 
 def _nvidia(modules: t.Sequence[t.Any]) -> t.Optional[str]:

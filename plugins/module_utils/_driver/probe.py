@@ -69,6 +69,7 @@ def probe(ports: Ports, packages: t.Optional[Packages] = None, users: bool = Tru
         nouveau_loaded=memory.nouveau,
         nouveau_holders=memory.nouveau_holders,
         nouveau_blacklists=probe_system.nouveau_blacklists(files),
+        boot_id=probe_system.boot(files),
         live_parameters=memory.parameters,
         library=library,
         packages=_installed(packages, records) if packages else {},

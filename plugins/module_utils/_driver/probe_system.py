@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import typing as t
 
+from .._boot import boot_id
 from .._data.driver_node import (
     LIBRARY_FOLDERS,
     MODPROBE_FOLDERS,
@@ -121,6 +122,14 @@ def imex_lacks(files: Files) -> str:
     path = environment(text(files, IMEX_CONFIG)).get("IMEX_NODE_CONFIG_FILE") or IMEX_NODES
     lines = (line.strip() for line in text(files, path).splitlines())
     return "" if any(line and not line.startswith("#") for line in lines) else path
+
+
+def boot(files: Files) -> str:
+    """Which boot this is; "" in a tree that does not run."""
+    try:
+        return boot_id(files)
+    except AccelError:
+        return ""
 
 
 def graphical_sessions(files: Files) -> t.Tuple[str, ...]:

@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._data.driver_distributions import KEYS, Key
 from ansible_collections.accel.gpu.plugins.module_utils._data.driver_system import MODPROBE_FILE
-from ansible_collections.accel.gpu.plugins.module_utils._driver import model, plan_files, steps
+from ansible_collections.accel.gpu.plugins.module_utils._driver import model, parameters, plan_files, steps
 from ansible_collections.accel.gpu.plugins.module_utils._driver.plan import Plan, decide
 from ansible_collections.accel.gpu.plugins.module_utils._driver.plan_choice import choose
 from ansible_collections.accel.gpu.plugins.module_utils._driver.plan_names import names
@@ -873,6 +873,45 @@ def test_what_the_driver_makes_of_a_parameter_is_reloaded_once(
     made = again(dataclasses.replace(node, records=records, live_parameters={"nvidia": {"NVreg_EnableMSI": "1"}}), wish)
     assert [one["reason"] for one in made.actions if one["action"] == "reload_modules"] == ([why] if why else [])
     assert made.warnings == told
+
+
+DROPPED = "nvidia runs with NVreg_EnableMSI=0, which nothing wishes any more"
+
+
+def test_a_parameter_that_is_no_longer_wished_is_owed_until_the_modules_are_loaded_again() -> None:
+    node = settled(nodes.mirror(version=OLD, parameters={"nvidia": {"NVreg_EnableMSI": 0}}), boot_id="one")
+    node = dataclasses.replace(node, live_parameters={"nvidia": {"NVreg_EnableMSI": "0", "NVreg_Other": "0"}}, busy=BUSY)
+    state, made = nodes.decided(node, nodes.mirror(version=OLD), OLD)
+    assert words(made) == ["WriteFile"]
+    assert made.owed.reload == (f"{DROPPED}; the node is busy: GPU 0000:17:00.0 is used by Slurm job 4711",)
+    # The file says nothing of it any more.
+    waiting = nodes.after(state, made)
+    assert again(waiting).owed.reload == made.owed.reload
+    idle = again(dataclasses.replace(waiting, busy=()))
+    assert [one["reason"] for one in idle.actions if one["action"] == "reload_modules"] == [DROPPED]
+    for facts in (
+        {"live_parameters": {"nvidia": {"NVreg_EnableMSI": "1"}}},  # somebody has loaded them since
+        {"boot_id": "two"},
+        {"loaded": None},
+    ):
+        later = dataclasses.replace(waiting, **facts)
+        assert again(later).owed.reload == ()
+        assert DROPPED not in str(again(later).actions)
+    wished = again(waiting, nodes.mirror(version=OLD, parameters={"nvidia": {"NVreg_EnableMSI": 0}}))
+    assert wished.owed.reload == ()
+
+
+def test_a_parameter_that_was_never_in_force_leaves_nothing() -> None:
+    node = settled(nodes.mirror(version=OLD, parameters={"nvidia": {"NVreg_EnableMSI": 0}}))
+    live = {"nvidia": {"NVreg_EnableMSI": "1"}}
+    assert words(again(dataclasses.replace(node, live_parameters=live))) == ["WriteFile"]
+
+
+def test_debians_names_of_modules_are_read_from_the_file_too() -> None:
+    names = {"nvidia-current": "nvidia", "nvidia-current-uvm": "nvidia_uvm"}
+    content = "# ours\nblacklist nouveau\noptions nvidia-current A=1 B=2\noptions nvidia-current-uvm x=1\n"
+    assert parameters.written(content, names) == {"nvidia": {"A": "1", "B": "2"}, "nvidia_uvm": {"x": "1"}}
+    assert parameters.written("options nvidia-drm modeset=1\n", {}) == {"nvidia_drm": {"modeset": "1"}}
 
 
 def test_a_boolean_parameter_reads_as_the_kernel_shows_it() -> None:
