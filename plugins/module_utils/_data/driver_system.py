@@ -28,8 +28,8 @@ IMEX = "nvidia-imex.service"
 FABRIC_UNITS: t.Tuple[str, ...] = (FABRIC_MANAGER, IMEX, "nvlsm.service", "nvidia-nvlsm.service")
 
 # imex reads the addresses of the nodes of its NVLink domain from this file unless its configuration names another one;
-# they "must" be there before the service starts. Source: NVIDIA's IMEX guide, "Deployment Models" and "IMEX Service Config
-# Options".
+# they "must" be there before the service starts. Source: NVIDIA's IMEX guide, "Deployment Models" and "IMEX Service
+# Config Options".
 IMEX_CONFIG = "/etc/nvidia-imex/config.cfg"
 IMEX_NODES = "/etc/nvidia-imex/nodes_config.cfg"
 

@@ -62,7 +62,8 @@ def written(content: str, names: t.Mapping[str, str]) -> Parameters:
         words = line.split()
         if len(words) > 2 and words[0] == "options":
             module = names.get(words[1], words[1].replace("-", "_"))
-            found.setdefault(module, {}).update(pair.split("=", 1) for pair in words[2:] if "=" in pair)
+            pairs = (pair.partition("=") for pair in words[2:])
+            found.setdefault(module, {}).update({name: value for name, _equals, value in pairs})
     return found
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The files that a wish puts on a node: repository, its key, modprobe.d, modules-load.d. Pure. PRIVATE to the collection."""
+"""The files that a wish puts on a node: repository, its key, modprobe.d, modules-load.d. Pure. PRIVATE."""
 
 from __future__ import annotations
 

@@ -45,7 +45,9 @@ def memory(
         return _load(wish, node, version)
     reasons = _differs(wish, node, version, flavour)
     for module, entries in sorted(dropped.items()):
-        reasons += [f"{module} runs with {name}={live}, which nothing wishes any more" for name, live in entries.items()]
+        reasons += [
+            f"{module} runs with {name}={live}, which nothing wishes any more" for name, live in entries.items()
+        ]
     if not reasons:
         return Memory()
     why = "; ".join(reasons)

@@ -46,8 +46,8 @@ def risk(node: Node) -> str:
 
 
 def _brings_fabric(draft: Draft, wish: Wish, state: State, packages: Packages) -> bool:
-    """Under running work no package of the fabric changes (rule 6); a transaction that needs one by dependency waits as a
-    whole. Raises BusyError where a wait is not wished."""
+    """Under running work no package of the fabric changes (rule 6); a transaction that needs one by dependency waits as
+    a whole. Raises BusyError where a wait is not wished."""
     node, why = state.node, plan_modules.in_use(state.node)
     by_dependency = [one.name for one in state.changes or () if is_fabric(one.name)] if why else []
     names = ", ".join(dict.fromkeys((*packages.deferred, *by_dependency)))

@@ -156,9 +156,9 @@ def _modprobe(draft: Draft, node: Node, changes: t.Sequence[t.Any]) -> None:
 
 
 def _initramfs(draft: Draft, node: Node, built: t.Optional[str], blacklist: bool, parameters: bool) -> None:
-    """Only where the image carries something that is no longer right: a new one carries what its kernel has on the disk.
-    Whether that is the wished version is for a warning, not for a rebuild at each run. `built` is the version of modules
-    that this run brings, None where it brings none."""
+    """Only where the image carries something that is no longer right: a new one carries what its kernel has on disk.
+    Whether that is the wished version is for a warning, not for a rebuild at each run. `built` is the version of the
+    modules that this run brings, None where it brings none."""
     for kernel in kernels(node):
         image = kernel.initramfs
         if image is None or image.unread:

@@ -357,8 +357,8 @@ def test_a_key_that_lies_beside_the_pinned_one_is_refused(pinned: model.Wish) ->
     assert made.refusal is not None
     assert made.refusal.message == (
         f"https://mirror.example/nvidia/ubuntu2404/x86_64/test.pub: beside key {nodes.FINGERPRINT} there is "
-        f"{nodes.OTHER_FINGERPRINT}, which nobody named; do not trust this repository, or give the one key that signs it "
-        "in gpu_driver_mirror"
+        f"{nodes.OTHER_FINGERPRINT}, which nobody named; do not trust this repository, or give the one key that signs "
+        "it in gpu_driver_mirror"
     )
 
 
@@ -880,7 +880,9 @@ DROPPED = "nvidia runs with NVreg_EnableMSI=0, which nothing wishes any more"
 
 def test_a_parameter_that_is_no_longer_wished_is_owed_until_the_modules_are_loaded_again() -> None:
     node = settled(nodes.mirror(version=OLD, parameters={"nvidia": {"NVreg_EnableMSI": 0}}), boot_id="one")
-    node = dataclasses.replace(node, live_parameters={"nvidia": {"NVreg_EnableMSI": "0", "NVreg_Other": "0"}}, busy=BUSY)
+    node = dataclasses.replace(
+        node, live_parameters={"nvidia": {"NVreg_EnableMSI": "0", "NVreg_Other": "0"}}, busy=BUSY
+    )
     state, made = nodes.decided(node, nodes.mirror(version=OLD), OLD)
     assert words(made) == ["WriteFile"]
     assert made.owed.reload == (f"{DROPPED}; the node is busy: GPU 0000:17:00.0 is used by Slurm job 4711",)
@@ -968,8 +970,8 @@ def test_a_module_comes_with_the_packages_that_bring_or_build_it(
 
 PENDING = "/run/reboot-required is there"
 UNTOLD = (
-    f"{PENDING}: whether the driver waits for it cannot be told from that, so its modules are judged by what is loaded; "
-    "reboot the node when it suits"
+    f"{PENDING}: whether the driver waits for it cannot be told from that, so its modules are judged by what is "
+    "loaded; reboot the node when it suits"
 )
 
 
@@ -1049,10 +1051,18 @@ def test_a_branch_at_its_end_is_told_with_its_successor(branch: str, today: str,
     assert made.warnings == ((f"driver branch {branch} {told}",) if told else ())
 
 
-def test_a_driver_too_old_for_mig_is_told() -> None:
-    _state, made = nodes.decided(nodes.node("ubuntu", "24.04", "10de:31c2"), nodes.mirror(), NEW)
-    assert made.warnings == (
-        f"GPU 0000:17:00.0 (NVIDIA GB300, Blackwell) can do MIG from driver 595.58.03 on, wished is {NEW}",
+@pytest.mark.parametrize(
+    ("device", "name", "version", "since"),
+    [
+        ("10de:31c2", "NVIDIA GB300", NEW, "595.58.03"),
+        ("10de:2bb3", "NVIDIA RTX PRO 5000 Blackwell", "575.51.03", "575.57.08"),
+        ("10de:2c31", "NVIDIA RTX PRO 4500 Blackwell", "575.57.08", "575.64"),
+    ],
+)
+def test_a_driver_too_old_for_mig_is_told(device: str, name: str, version: str, since: str) -> None:
+    _state, made = nodes.decided(nodes.node("ubuntu", "24.04", device), nodes.mirror(version=version), version)
+    assert made.warnings[-1] == (
+        f"GPU 0000:17:00.0 ({name}, Blackwell) can do MIG from driver {since} on, wished is {version}"
     )
 
 

@@ -439,7 +439,10 @@ NODES = "/etc/nvidia-imex/nodes_config.cfg"
         ({}, NODES),
         ({NODES: "# one address a line\n\n"}, NODES),
         ({NODES: "10.0.0.1\n10.0.0.2\n"}, ""),
-        ({"/etc/nvidia-imex/config.cfg": "IMEX_NODE_CONFIG_FILE=/srv/imex.cfg\n", NODES: "10.0.0.1\n"}, "/srv/imex.cfg"),
+        (
+            {"/etc/nvidia-imex/config.cfg": "IMEX_NODE_CONFIG_FILE=/srv/imex.cfg\n", NODES: "10.0.0.1\n"},
+            "/srv/imex.cfg",
+        ),
         ({"/etc/nvidia-imex/config.cfg": "IMEX_NODE_CONFIG_FILE=/srv/imex.cfg\n", "/srv/imex.cfg": "10.0.0.1\n"}, ""),
     ],
 )
