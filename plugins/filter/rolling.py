@@ -58,9 +58,13 @@ def upgrade_report(
 
 
 def kubernetes_drain(
-    node: t.Mapping[str, t.Any], pods: t.Sequence[t.Mapping[str, t.Any]], run: str, adopt: bool = False
+    node: t.Mapping[str, t.Any],
+    pods: t.Sequence[t.Mapping[str, t.Any]],
+    run: str,
+    purpose: str = "",
+    adopt: bool = False,
 ) -> dict[str, t.Any]:
-    return judge(node, pods, run, adopt)
+    return judge(node, pods, run, purpose, adopt)
 
 
 class FilterModule:

@@ -319,11 +319,19 @@ reload_required:
   elements: str
   sample: []
 reboot_required:
-  description: Why the node should be rebooted.
+  description: Why the driver needs a reboot of the node. What other packages ask for is in RV(reboot_pending).
   returned: always
   type: list
   elements: str
   sample: []
+reboot_pending:
+  description:
+    - Why the node should be rebooted for other packages, from the file that they leave (C(/run/reboot-required)). It says
+      nothing of the driver, and no reboot of role P(accel.gpu.gpu_driver#role) is made for it.
+  returned: always
+  type: list
+  elements: str
+  sample: ["/run/reboot-required is there, for libc6"]
 daemon_reload_required:
   description: Containers that would lose their GPU by the scripts of packages, see O(daemon_reload).
   returned: always

@@ -13,11 +13,12 @@ from __future__ import annotations
 import typing as t
 
 from .model import Situation, Wish
-from .plan import answer, foreign
+from .plan import answer, earlier, foreign
 
 ANNOTATION = "accel.gpu/drain"
 # Resources of NVIDIA's device plugin, of its MIG strategies and of the sharing schedulers built on it.
 _RESOURCES = "nvidia.com/"
+_KEYS = ("drained", "drained_by_us", "foreign", "working", "reason", "adopted", "adopted_note")
 _ENDED = ("Succeeded", "Failed")
 
 Object = t.Mapping[str, t.Any]
@@ -32,12 +33,12 @@ def situation(node: Object, pods: t.Iterable[Object]) -> Situation:
     )
 
 
-def judge(node: Object, pods: t.Iterable[Object], run: str, adopt: bool) -> t.Dict[str, t.Any]:
+def judge(node: Object, pods: t.Iterable[Object], run: str, purpose: str, adopt: bool) -> t.Dict[str, t.Any]:
     """The same keys as the module's result, without those of waiting."""
-    wish = Wish("drained", "kubernetes", _name(node), run, "", adopt)
+    wish = Wish("drained", "kubernetes", _name(node), run, "", purpose, adopt)
     now = situation(node, pods)
-    told = answer(wish, now, foreign(wish, now), 0.0, False)
-    return {key: told[key] for key in ("drained", "drained_by_us", "foreign", "working", "reason")}
+    told = {**answer(wish, now, foreign(wish, now), 0.0, False), **earlier(wish, now)}
+    return {key: told[key] for key in _KEYS}
 
 
 def _name(thing: Object) -> str:

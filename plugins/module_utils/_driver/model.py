@@ -184,7 +184,8 @@ class Node:
     managers: t.Tuple[t.Tuple[str, str], ...] = ()  # rule 3: (name, evidence)
     busy: t.Tuple[Busy, ...] = ()
     holders: t.Tuple[Holder, ...] = ()  # processes with devices open
-    reboot_pending: t.Tuple[str, ...] = ()  # reasons
+    reboot_pending: t.Tuple[str, ...] = ()  # reasons of the whole node, which need not be the driver's
+    reboot_packages: t.Tuple[str, ...] = ()  # that asked for it, as far as they left their names
     daemon_reload_risk: t.Tuple[str, ...] = ()  # containers that a daemon-reload would hurt (rule 7)
     files: t.Mapping[str, str] = field(default_factory=dict)  # our own files (repository, modprobe.d, ...) as they are
     records: t.Mapping[str, t.Any] = field(default_factory=dict)  # what earlier runs wrote down (state.json)

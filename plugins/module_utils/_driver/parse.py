@@ -233,6 +233,14 @@ def _check_key(key: str, fingerprint: str, address: str) -> None:
             "the fingerprint, and do not trust this one",
             address=f"{address}.key",
         )
+    more = sorted(set(there) - {fingerprint})
+    if more:
+        raise WishError(
+            f"{address}.key: beside {fingerprint} it has the key {', '.join(more)}, which the package manager would "
+            f"trust as well; give the one key alone (gpg --armor --export {fingerprint})",
+            address=f"{address}.key",
+            fingerprints=more,
+        )
 
 
 # --- parameters ----------------------------------------------------------------------------------------------------

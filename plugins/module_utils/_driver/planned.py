@@ -28,6 +28,7 @@ OWED = (
     "upgrade_pending",
     "reload_required",
     "reboot_required",
+    "reboot_pending",
     "reboot_hindered",
     "daemon_reload_required",
     "enrolment_required",

@@ -57,7 +57,7 @@ POD = {
     "status": {"phase": "Running"},
     "spec": {"containers": [{"resources": {"limits": {"nvidia.com/gpu": "1"}}}]},
 }
-OURS = "accel.gpu run7: new driver"
+OURS = "accel.gpu driver_upgrade run7: new driver"
 
 
 class Cluster:

@@ -8,7 +8,9 @@ import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._drain.kubernetes import judge
 
-OURS = {"accel.gpu/drain": "accel.gpu run7: new driver"}
+OURS = {"accel.gpu/drain": "accel.gpu upgrade run7: new driver"}
+EARLIER = {"accel.gpu/drain": "accel.gpu upgrade run6: failed"}
+PERSON = {"accel.gpu/drain": "accel.gpu RMA-4711: bad DIMM"}
 
 
 def node(unschedulable=None, annotations=None):
@@ -33,19 +35,20 @@ def pod(name, phase="Running", limits=None, **spec):
         (node(True, OURS), False, True, True, None),
         (node(True), True, True, False, "drained, without a reason"),
         (node(True, {"other": "x"}), True, True, False, "drained, without a reason"),
-        (
-            node(True, {"accel.gpu/drain": "accel.gpu run6: failed"}),
-            False,
-            True,
-            False,
-            "drained: accel.gpu run6: failed",
-        ),
-        (node(True, {"accel.gpu/drain": "accel.gpu run6: failed"}), True, True, True, None),
+        (node(True, EARLIER), False, True, False, "drained: accel.gpu upgrade run6: failed"),
+        (node(True, EARLIER), True, True, True, None),
+        (node(True, PERSON), True, True, False, "drained: accel.gpu RMA-4711: bad DIMM"),
     ],
 )
 def test_whose_cordon_it_is(given, adopt, drained, by_us, foreign):
-    told = judge(given, [], "run7", adopt)
+    told = judge(given, [], "run7", "upgrade", adopt)
     assert (told["drained"], told["drained_by_us"], told["foreign"]) == (drained, by_us, foreign)
+
+
+def test_the_run_whose_cordon_is_adopted():
+    told = judge(node(True, EARLIER), [], "run7", "upgrade", True)
+    assert (told["adopted"], told["adopted_note"]) == ("run6", "failed")
+    assert judge(node(True, OURS), [], "run7", "upgrade", True)["adopted"] is None
 
 
 def test_pods_that_hold_gpus():
@@ -59,6 +62,6 @@ def test_pods_that_hold_gpus():
         pod("claims", resourceClaims=[{"name": "gpu"}]),
         pod("prepares", initContainers=[{"resources": {"requests": {"nvidia.com/gpu": 1}}}]),
     ]
-    told = judge(node(True, OURS), pods, "run7", False)
+    told = judge(node(True, OURS), pods, "run7", "upgrade", False)
     assert told["working"] == ["pod ai/train", "pod ai/starts", "pod ai/claims", "pod ai/prepares"]
     assert (told["drained"], told["drained_by_us"]) == (False, True)
