@@ -53,6 +53,7 @@ class Wish:
     daemon_reload: str = "auto"  # auto | allowed (rule 7)
     newest: bool = False  # a branch means its newest version; else any installed version of the branch will do
     download_only: bool = False  # fetch what the change needs, change nothing else
+    keep_geometry: bool = False  # write down the MIG layout, because the caller reboots the node
     run: t.Optional[str] = None  # names the caller's change in what is written down
     restore_runs: t.Optional[t.Tuple[str, ...]] = None  # changes that may be taken back; None: whosever it was
     cache_valid_time: int = 3600  # seconds for which a package index is not fetched again

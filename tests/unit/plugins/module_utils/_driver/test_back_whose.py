@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._driver import back_plan, core, model, planned, record
 from ansible_collections.accel.gpu.plugins.module_utils._driver.back import Now
+from ansible_collections.accel.gpu.plugins.module_utils._driver.geometry import Kept
 from ansible_collections.accel.gpu.plugins.module_utils._driver.record import Journal, Recorded
 from ansible_collections.accel.gpu.plugins.module_utils._driver.steps import (
     ChangePackages,
@@ -21,6 +22,8 @@ from ansible_collections.accel.gpu.plugins.module_utils._driver.steps import (
     UnholdPackages,
 )
 from ansible_collections.accel.gpu.plugins.module_utils._files import Files
+from ansible_collections.accel.gpu.plugins.module_utils._mig.model import GpuLayout, InstanceSpec
+from ansible_collections.accel.gpu.plugins.module_utils._nvml.objects import Placement
 from ansible_collections.accel.gpu.plugins.module_utils._ports import Ports
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver import nodes
 
@@ -175,3 +178,23 @@ def test_a_package_manager_in_trouble_refuses_the_way_back_in_check_mode_too():
     plan = restored(dataclasses.replace(HELD, holds=frozenset()), package_problems=(problem,))
     assert plan.refusal is not None
     assert plan.refusal.message == f"packages cannot change on this node: {problem}"
+
+
+# --- MIG layouts ---------------------------------------------------------------------------------------------------
+
+
+def test_a_layout_that_comes_back_is_foretold():
+    kept = Kept("GPU-1", GpuLayout(True, True, (InstanceSpec(19, "1g.10gb", Placement(1, 1)),)))
+    asked = planned.Asked(nodes.wish(state="restored", restore_runs=[]))
+    plan = planned.decide(asked, planned.Seen(state(), layouts=(kept,)))
+    assert plan.changed
+    assert plan.actions[-1] == {
+        "action": "restore_geometry",
+        "object": "GPU-1",
+        "reason": "loading the modules takes it away: 1g.10gb at 1:1 (no compute instance)",
+    }
+
+
+def test_a_layout_is_kept_for_a_reboot_without_a_change():
+    plan = planned.decide(planned.Asked(nodes.wish(branch="580", keep_geometry=True)), planned.Seen(state()))
+    assert plan.acts

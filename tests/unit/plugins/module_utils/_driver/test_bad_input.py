@@ -34,8 +34,8 @@ WISHES = [
         {"versoin": "580.126.16"},
         'gpu_driver: unknown key "versoin"; allowed are state, source, flavour, profile, modules, reload, when_busy, '
         "daemon_reload, persistenced, hold, blacklist_nouveau, change_loaded, allow_kernel_change, takeover, newest, "
-        "download_only, mirror, branch, version, parameters, run, restore_runs, cache_valid_time, lock_timeout, "
-        "address_prefix",
+        "download_only, keep_geometry, mirror, branch, version, parameters, run, restore_runs, cache_valid_time, "
+        "lock_timeout, address_prefix",
     ),
     case(
         "unknown choice",
