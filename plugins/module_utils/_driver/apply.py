@@ -19,6 +19,7 @@ from .._errors import VerifyError
 from .._packages.objects import Transaction
 from . import apply_keep, initramfs, record
 from .apply_back import give_up
+from .apply_download import download
 from .apply_gpus import Gpus
 from .apply_walk import Walker, words
 from .model import Parameters
@@ -51,7 +52,7 @@ class Change:
     """What `apply` needs. `transaction` is what the change of packages does, `earlier` the journal of an interrupted
     run. Without `remembers` the record of the way back stays as it is (a run that goes that way). `state` is what is
     ours on the node afterwards; None: as before. `own_holds` may be broken by the change. `parameters` are those of
-    the kernel modules that are wished."""
+    the kernel modules that are wished. `run` names the caller's change."""
 
     steps: t.Tuple[Step, ...]
     node: Node
@@ -63,6 +64,7 @@ class Change:
     state: t.Optional[t.Mapping[str, t.Any]] = None
     own_holds: t.AbstractSet[str] = frozenset()
     parameters: Parameters = field(default_factory=dict)
+    run: t.Optional[str] = None
 
     def of(self, *kinds: t.Type[t.Any]) -> t.List[t.Any]:
         return [step for step in self.steps if isinstance(step, kinds)]
@@ -85,7 +87,7 @@ def apply(change: Change, ports: Ports, manager: Manager) -> Done:
     reloads = [step for step in change.of(ReloadModules) if step.load]  # the others take the modules away
     walker = Walker(ports, manager, _begin(change, ports), change.own_holds)
     try:
-        if not all(step.download for step in change.of(ChangePackages)):
+        if change.of(ChangePackages):
             _remember(change, ports, manager, walker)
         if reloads and reloads[0].load:
             gpus.take(reloads[0].stop)
@@ -111,14 +113,26 @@ def apply(change: Change, ports: Ports, manager: Manager) -> Done:
     return Done(node, (*walker.told, *gpus.lost), tuple(walker.reload), tuple(gpus.told), walker.seconds)
 
 
+def fetch(change: Change, ports: Ports, manager: Manager) -> Done:
+    """Only what the change will need; what an interrupted run left waits for the change itself."""
+    download(change.steps, ports, manager, change.own_holds)
+    return Done(change.again()[0])
+
+
 def _begin(change: Change, ports: Ports) -> Journal:
     """The journal. Of an interrupted run it keeps what that run found: the half-way state is no way back."""
-    journal = Journal(boot_id(ports.files), record.BEFORE, recorded_of(change, ports))
+    before = recorded_of(change, ports)
+    journal = Journal(boot_id(ports.files), record.BEFORE, before, back=not change.remembers)
     if change.earlier is not None:
         before = merged(change.earlier.before, journal.before)
+        if not change.remembers and change.run is None:
+            # A way back that dies is still the way back from that change.
+            before = dataclasses.replace(before, run=change.earlier.before.run)
         same_boot = change.earlier.boot_id == journal.boot_id
         units = change.earlier.units if same_boot else ()
-        journal = dataclasses.replace(journal, before=before, initramfs=change.earlier.initramfs, units=units)
+        journal = dataclasses.replace(
+            journal, before=before, initramfs=change.earlier.initramfs, units=units, back=change.earlier.back
+        )
     record.write_journal(ports.files, journal)
     if change.state is not None:
         # Before the first package: a run that dies must not forget what it put there.
@@ -146,6 +160,8 @@ def merged(earlier: Recorded, later: Recorded) -> Recorded:
         holds=tuple(sorted({*earlier.holds, *(name for name in later.holds if name in more)})),
         files={**later.files, **earlier.files},
         units={**later.units, **earlier.units},
+        # Whoever goes on with a change makes it his.
+        run=later.run,
     )
 
 
@@ -168,6 +184,7 @@ def recorded_of(change: Change, ports: Ports) -> Recorded:
         units={unit.name: (unit.enabled, unit.active) for unit in units},
         state=record.read_state(ports.files),
         modules=(*node.loaded.dependents, "nvidia") if node.loaded else (),
+        run=change.run,
     )
 
 

@@ -53,6 +53,8 @@ class Wish:
     daemon_reload: str = "auto"  # auto | allowed (rule 7)
     newest: bool = False  # a branch means its newest version; else any installed version of the branch will do
     download_only: bool = False  # fetch what the change needs, change nothing else
+    run: t.Optional[str] = None  # names the caller's change in what is written down
+    restore_runs: t.Optional[t.Tuple[str, ...]] = None  # changes that may be taken back; None: whosever it was
     cache_valid_time: int = 3600  # seconds for which a package index is not fetched again
     lock_timeout: float = 300
     today: datetime.date = datetime.date(1970, 1, 1)
@@ -181,7 +183,8 @@ class Node:
     managers: t.Tuple[t.Tuple[str, str], ...] = ()  # rule 3: (name, evidence)
     busy: t.Tuple[Busy, ...] = ()
     holders: t.Tuple[Holder, ...] = ()  # processes with devices open
-    reboot_pending: t.Tuple[str, ...] = ()  # reasons
+    reboot_pending: t.Tuple[str, ...] = ()  # reasons of the whole node, which need not be the driver's
+    reboot_packages: t.Tuple[str, ...] = ()  # that asked for it, as far as they left their names
     daemon_reload_risk: t.Tuple[str, ...] = ()  # containers that a daemon-reload would hurt (rule 7)
     files: t.Mapping[str, str] = field(default_factory=dict)  # our own files (repository, modprobe.d, ...) as they are
     records: t.Mapping[str, t.Any] = field(default_factory=dict)  # what earlier runs wrote down (state.json)

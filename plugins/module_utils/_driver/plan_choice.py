@@ -195,6 +195,13 @@ def _check_gpu(gpu: PciDevice, branch: str, version: t.Optional[str], address: s
         )
 
 
+def most_demanding(node: Node) -> t.Optional[t.Tuple[PciDevice, str]]:
+    """The GPU that needs the newest driver of all, and its oldest one; None: no GPU is known to need any."""
+    oldest = ((gpu, device.oldest) for gpu in driven(node) for device in [DEVICES.get(gpu.device_id)] if device)
+    needs = [(gpu, version) for gpu, version in oldest if version]
+    return max(needs, key=lambda one: versions.key(one[1])) if needs else None
+
+
 # --- flavour -------------------------------------------------------------------------------------------------------
 
 

@@ -106,11 +106,12 @@ def sort_of(path: str) -> str:
 
 
 def _key(wish: Wish, state: State, found: Repository, path: str) -> str:
-    """The armored key: the wish's, else the one on the node where it is the right one, else the one fetched."""
+    """The armored key: the wish's, else the one on the node where it is the right one, else the one fetched. The whole
+    file is what apt trusts, so nothing may be in it but the one key."""
     if wish.mirror is not None and wish.mirror.key:
         return wish.mirror.key.rstrip("\n") + "\n"
     there = state.node.files.get(path)
-    if there is not None and found.fingerprint in _fingerprints(there):
+    if there is not None and _fingerprints(there) == {found.fingerprint}:
         return there
     if state.key is None:
         raise BlockedError(
@@ -121,11 +122,19 @@ def _key(wish: Wish, state: State, found: Repository, path: str) -> str:
         )
     there_now = _fingerprints(state.key)
     if found.fingerprint not in there_now:
-        has = f"the fingerprint {', '.join(there_now)}" if there_now else "no OpenPGP key in it"
+        has = f"the fingerprint {', '.join(sorted(there_now))}" if there_now else "no OpenPGP key in it"
         raise BlockedError(
             f"{found.key_url}: the key there has {has}, not {found.fingerprint}; do not trust this repository, or "
             f"give the fingerprint of its new key in {wish.prefix}mirror",
             url=found.key_url,
+        )
+    more = sorted(there_now - {found.fingerprint})
+    if more:
+        raise BlockedError(
+            f"{found.key_url}: beside key {found.fingerprint} there is {', '.join(more)}, which nobody named; do not "
+            f"trust this repository, or give the one key that signs it in {wish.prefix}mirror",
+            url=found.key_url,
+            fingerprints=more,
         )
     return state.key.rstrip("\n") + "\n"
 
@@ -135,14 +144,14 @@ def lacks_key(wish: Wish, node: Node, found: Repository) -> bool:
     if (wish.mirror is not None and wish.mirror.key) or not found.key_url:
         return False
     there = node.files.get(PATHS[node.distribution.family][1])
-    return there is None or found.fingerprint not in _fingerprints(there)
+    return there is None or _fingerprints(there) != {found.fingerprint}
 
 
-def _fingerprints(text: str) -> t.Tuple[str, ...]:
+def _fingerprints(text: str) -> t.Set[str]:
     try:
-        return fingerprints(text.encode("utf-8"))
+        return set(fingerprints(text.encode("utf-8")))
     except WishError:
-        return ()
+        return set()
 
 
 def _definition(node: Node, found: Repository, key_path: str) -> str:

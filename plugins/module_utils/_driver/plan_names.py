@@ -218,6 +218,11 @@ def is_kernel(name: str) -> bool:
     return _KERNEL.fullmatch(name) is not None
 
 
+def brings_modules(name: str) -> bool:
+    """Does a package bring kernel modules of the driver, or build them by its scripts? dkms alone builds none."""
+    return name != "dkms" and not is_kernel(name) and _MODULES.search(name) is not None
+
+
 def carries(version: str, name: str, target: Target) -> t.Optional[str]:
     """The driver's version that a package carries, None where it has its own."""
     return None if is_loose(name, target.layout) else versions.nvidia(version)

@@ -54,9 +54,10 @@ def plan(draft: Draft, wish: Wish, state: State) -> None:
     version = installed_version(node, target) if stays else packages.version
     plan_packages.holds(draft, wish, node, target, there, packages.wanted, version)
     _modprobe(draft, node, changes)
-    _initramfs(draft, node, version, blacklist, any(step.path == MODPROBE_FILE for step in changes))
-    _memory(draft, wish, node, target, version, change, there)
-    draft.warnings += plan_warnings.warnings(wish, node, target, packages.version, version, change is not None)
+    built = version if plan_guard.builds(node, change, state.changes) else None
+    _initramfs(draft, node, built, blacklist, any(step.path == MODPROBE_FILE for step in changes))
+    _memory(draft, wish, node, target, built, change, there)
+    draft.warnings += plan_warnings.warnings(wish, node, target, packages.version, version, built is not None)
     draft.record = plan_packages.record(node, wish, target, there, files, packages, version)
 
 
@@ -133,14 +134,15 @@ def _modprobe(draft: Draft, node: Node, changes: t.Sequence[t.Any]) -> None:
         )
 
 
-def _initramfs(draft: Draft, node: Node, version: t.Optional[str], blacklist: bool, parameters: bool) -> None:
-    """Only where the image carries something that is no longer right."""
-    if version is None:
-        return
+def _initramfs(draft: Draft, node: Node, built: t.Optional[str], blacklist: bool, parameters: bool) -> None:
+    """Only where the image carries something that is no longer right: a new one carries what its kernel has on the disk.
+    Whether that is the wished version is for a warning, not for a rebuild at each run. `built` is the version of modules
+    that this run brings, None where it brings none."""
     for kernel in kernels(node):
         image = kernel.initramfs
         if image is None or image.unread:
             continue
+        version = built or _nvidia(kernel.modules)
         if image.versions and set(image.versions) != {version}:
             reason = f"it carries NVIDIA modules {', '.join(image.versions)}"
         elif blacklist and image.nouveau:
@@ -149,7 +151,7 @@ def _initramfs(draft: Draft, node: Node, version: t.Optional[str], blacklist: bo
             reason = "it carries NVIDIA modules and their parameters change"
         else:
             continue
-        after = [version] if image.versions else []
+        after = [version] if image.versions and version else []
         draft.initramfs(kernel.release, list(image.versions), after, reason)
 
 
@@ -158,11 +160,11 @@ def _memory(
     wish: Wish,
     node: Node,
     target: Target,
-    version: t.Optional[str],
+    built: t.Optional[str],
     change: t.Optional[ChangePackages],
     there: t.Mapping[str, str],
 ) -> None:
-    on_disk = version if change is not None and change.install else _on_disk(node)
+    on_disk = built or _nvidia(node.running.modules)
     flavour = target.flavour if draft.upgrade is None else _flavour_on_disk(node, target)
     memory = plan_modules.memory(wish, node, on_disk, flavour, None if change is None else there)
     if memory.step is not None:
@@ -183,10 +185,6 @@ def _memory(
             f"the running kernel {node.running.release} has no NVIDIA module, {node.next.release}, which boots next, "
             "has it"
         )
-
-
-def _on_disk(node: Node) -> t.Optional[str]:
-    return _nvidia(node.running.modules)
 
 
 def _nvidia(modules: t.Sequence[t.Any]) -> t.Optional[str]:

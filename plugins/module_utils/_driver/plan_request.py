@@ -12,7 +12,7 @@ from .._data.driver_packages import STREAM_MODULE
 from .._errors import BlockedError, WishError
 from . import versions
 from .model import Node, Offers, Wish
-from .plan_choice import Target, choose
+from .plan_choice import Target, choose, most_demanding, named
 from .plan_names import Parts, carries, followers, kernels, of_other_source, parts, strays
 from .steps import ChangePackages
 
@@ -109,10 +109,28 @@ def _version(wish: Wish, node: Node, target: Target, needed: Parts, offers: Offe
     fitting = sorted((one for one in common if versions.branch(one) == target.branch), key=versions.key)
     if not fitting:
         raise _missing(wish, target, None, there, common)
+    fitting = _new_enough(wish, node, target, fitting)
     present = {carries(node.packages[name], name, target) for name in needed.driver if name in node.packages}
     if not wish.newest and len(present) == 1 and present <= set(fitting):
         return str(present.pop())
     return fitting[-1]
+
+
+def _new_enough(wish: Wish, node: Node, target: Target, fitting: t.Sequence[str]) -> t.List[str]:
+    """A branch may begin with versions that do not know a GPU yet."""
+    needs = most_demanding(node)
+    found = [one for one in fitting if needs is None or not versions.older(one, needs[1])]
+    if needs is None or found:
+        return found
+    gpu, oldest = needs
+    raise WishError(
+        f"{target.address}: the repository of {_source(wish, target)} has {', '.join(fitting[-_SHOWN:])} of branch "
+        f"{target.branch}, and {named(gpu)} needs driver {oldest} or newer; bring the repository up to date, or give a "
+        "newer branch or another source",
+        address=target.address,
+        gpu=gpu.address,
+        available=list(reversed(fitting)),
+    )
 
 
 def _available(node: Node, target: Target, offers: Offers, name: str) -> t.Tuple[str, ...]:

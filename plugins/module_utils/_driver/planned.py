@@ -27,6 +27,7 @@ OWED = (
     "upgrade_pending",
     "reload_required",
     "reboot_required",
+    "reboot_pending",
     "reboot_hindered",
     "daemon_reload_required",
     "enrolment_required",
@@ -86,7 +87,12 @@ class Planned:
 
     @property
     def changed(self) -> bool:
-        return self.decided.changed or self.seen.journal is not None
+        return self.decided.changed or self.resumes
+
+    @property
+    def resumes(self) -> bool:
+        """An interrupted run is finished or undone by this one."""
+        return self.seen.journal is not None and not leaves(self.wish, self.seen.journal)
 
     @property
     def acts(self) -> bool:
@@ -100,7 +106,7 @@ class Planned:
     @property
     def actions(self) -> t.List[t.Mapping[str, t.Any]]:
         journal = self.seen.journal
-        if journal is None:
+        if journal is None or not self.resumes:
             return list(self.decided.actions)
         reason = f"a run of {journal.since} was interrupted before it was done"
         first = {"action": "finish_interrupted", "object": "journal", "reason": reason}
@@ -112,6 +118,8 @@ class Planned:
         }
         seen = self.seen
         found["reboot_hindered"] = hindrances(seen.state.node, seen.sessions) if found["reboot_required"] else []
+        if self.wish.state == "restored":
+            found["restored"] = bool(self.decided.facts.get("restored"))
         if self.wish.download_only:
             changes = self.seen.state.changes or ()
             found["downloaded"] = {one.name: one.after for one in changes if one.after is not None}
@@ -120,8 +128,17 @@ class Planned:
 
 def decide(asked: Asked, seen: Seen) -> Planned:
     if asked.wish.state == "restored":
-        return Planned(asked, seen, back_plan.decide(asked.wish, seen.state, seen.recorded, seen.now))
+        journal = seen.journal if seen.journal is not None and leaves(asked.wish, seen.journal) else None
+        return Planned(asked, seen, back_plan.decide(asked.wish, seen.state, seen.recorded, seen.now, journal))
     return Planned(asked, seen, decide_wish(asked.wish, seen.state))
+
+
+def leaves(wish: Wish, journal: Journal) -> bool:
+    """Whether an interrupted run is none of this wish's business: a download changes nothing on the node, and a way
+    back that is wished for certain runs ends at what another one left half-way."""
+    if wish.state == "restored":
+        return wish.restore_runs is not None and journal.before.run not in wish.restore_runs
+    return wish.download_only
 
 
 def hindrances(node: Node, sessions: t.Sequence[str]) -> t.List[str]:

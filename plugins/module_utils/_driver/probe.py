@@ -79,6 +79,7 @@ def probe(ports: Ports, packages: t.Optional[Packages] = None, users: bool = Tru
         busy=probe_users.busy_gpus(answer),
         holders=probe_users.open_devices(ports, answer.snapshot, never) if users else (),
         reboot_pending=probe_system.reboot_pending(files),
+        reboot_packages=probe_system.reboot_packages(files),
         daemon_reload_risk=containers_at_risk(ports.root),
         files=probe_system.our_files(files),
         records=records,

@@ -107,8 +107,12 @@ def reboot_pending(files: Files) -> t.Tuple[str, ...]:
     """Debian's and Ubuntu's packages leave files; the others are judged by the kernels."""
     if not files.exists(_REBOOT):
         return ()
-    packages = sorted(set(text(files, f"{_REBOOT}.pkgs").split()))
+    packages = reboot_packages(files)
     return (f"{_REBOOT} is there" + (f", for {', '.join(packages)}" if packages else ""),)
+
+
+def reboot_packages(files: Files) -> t.Tuple[str, ...]:
+    return tuple(sorted(set(text(files, f"{_REBOOT}.pkgs").split())))
 
 
 def graphical_sessions(files: Files) -> t.Tuple[str, ...]:

@@ -77,6 +77,18 @@ BQ==
 =yeFj
 -----END PGP PUBLIC KEY BLOCK-----
 """
+# Another one, made by gpg as well.
+OTHER_FINGERPRINT = "C073D23BACECB1A7C0B63CB115E5988763A82249"
+OTHER_KEY = """-----BEGIN PGP PUBLIC KEY BLOCK-----
+
+mDMEawdiuRYJKwYBBAHaRw8BAQdAbkZlWG3KNxFD75O2H4Ad3c4Wr/4YXZIlTWkM
+WyVODAm0BmxhYiBlZIiQBBMWCAA4FiEEwHPSO6zssafAtjyxFeWYh2OoIkkFAmsH
+YrkCGwMFCwkIBwIGFQoJCAsCBBYCAwECHgECF4AACgkQFeWYh2OoIkna+wEAuMGZ
+fVNRHw0FctqfsargjsOBM0cE4rRi9ObPdBnSO4gA/RSRPo5f1/Ej7jzztWPG7Odt
+k+Kn/dp656dcEVwAg/sJ
+=h2MP
+-----END PGP PUBLIC KEY BLOCK-----
+"""
 MIRROR = {"url": "https://mirror.example/nvidia", "key": KEY, "fingerprint": FINGERPRINT}
 
 

@@ -12,9 +12,11 @@ import typing as t
 
 import pytest
 
+from ansible_collections.accel.gpu.plugins.module_utils._data.driver_distributions import KEYS, Key
 from ansible_collections.accel.gpu.plugins.module_utils._data.driver_system import MODPROBE_FILE
 from ansible_collections.accel.gpu.plugins.module_utils._driver import model, plan_files, steps
 from ansible_collections.accel.gpu.plugins.module_utils._driver.plan import Plan, decide
+from ansible_collections.accel.gpu.plugins.module_utils._driver.plan_choice import choose
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver import nodes
 
 OLD, NEW = "580.95.05", "580.126.16"
@@ -84,8 +86,8 @@ def test_the_result_tells_what_was_decided() -> None:
     result = made.result()
     assert set(result) == {
         "changed", "diff", "actions", "driver", "branch", "flavour", "source", "repository", "packages",
-        "upgrade_pending", "reload_required", "reboot_required", "daemon_reload_required", "enrolment_required",
-        "warnings",
+        "upgrade_pending", "reload_required", "reboot_required", "reboot_pending", "daemon_reload_required",
+        "enrolment_required", "warnings",
     }  # fmt: skip
     assert result["driver"] == {"installed": None, "loaded": None, "library": None, "wanted": NEW}
     assert (result["branch"], result["flavour"], result["source"]) == ("580", "open", "mirror")
@@ -283,6 +285,13 @@ def test_an_unknown_gpu_is_taken_for_a_newer_one() -> None:
     )
 
 
+def test_a_branch_means_only_what_knows_every_gpu() -> None:
+    node = nodes.node("ubuntu", "24.04", "10de:3182", packages=dict.fromkeys(INSTALLED, "580.65.06-1"))
+    _state, made = nodes.decided(node, nodes.mirror(branch="580"), OLD, "580.65.06")
+    assert made.result()["driver"]["wanted"] == OLD
+    assert dict(only(made, steps.ChangePackages).install)["nvidia-utils-580"] == f"{OLD}-1"
+
+
 # --- nothing to do, and drift --------------------------------------------------------------------------------------
 
 
@@ -328,6 +337,40 @@ def test_a_package_removed_by_hand_comes_back_at_the_version_of_the_others() -> 
     made = again(dataclasses.replace(node, packages=lacking), nodes.mirror(branch="580"))
     assert only(made, steps.ChangePackages).install == (("nvidia-utils-580", f"{OLD}-1"),)
     assert made.owed.upgrade is None
+
+
+# A mirror of NVIDIA's own content, whose key is pinned by its fingerprint and fetched from there.
+PINNED = {"source": "mirror", "mirror": {"url": "https://mirror.example/nvidia", "fingerprint": nodes.FINGERPRINT}}
+KEY_PATH = "/etc/apt/keyrings/accel-gpu-driver.asc"
+
+
+@pytest.fixture
+def pinned(monkeypatch: pytest.MonkeyPatch) -> model.Wish:
+    monkeypatch.setitem(KEYS, nodes.FINGERPRINT, Key("test.pub"))
+    return nodes.wish(version=OLD, **PINNED)
+
+
+def test_a_key_that_lies_beside_the_pinned_one_is_refused(pinned: model.Wish) -> None:
+    _state, made = nodes.decided(nodes.node(), pinned, OLD, key=nodes.KEY + nodes.OTHER_KEY)
+    assert made.refusal is not None
+    assert made.refusal.message == (
+        f"https://mirror.example/nvidia/ubuntu2404/x86_64/test.pub: beside key {nodes.FINGERPRINT} there is "
+        f"{nodes.OTHER_FINGERPRINT}, which nobody named; do not trust this repository, or give the one key that signs it "
+        "in gpu_driver_mirror"
+    )
+
+
+def test_a_key_that_was_added_by_hand_goes_again(pinned: model.Wish) -> None:
+    state, made = nodes.decided(nodes.node(), pinned, OLD, changes=dependency(OLD), key=nodes.KEY)
+    node = nodes.after(state, made)
+    assert again(node, pinned).steps == ()
+    drifted = dataclasses.replace(node, files={**node.files, KEY_PATH: nodes.KEY + nodes.OTHER_KEY})
+    found = plan_files.repository(pinned, node, choose(pinned, node))
+    assert found is not None
+    assert (plan_files.lacks_key(pinned, drifted, found), plan_files.lacks_key(pinned, node, found)) == (True, False)
+    state, made = nodes.decided(drifted, pinned, OLD, key=nodes.KEY)
+    assert (words(made), made.changed) == (["WriteFile", "RefreshIndex"], True)
+    assert nodes.after(state, made).files == node.files
 
 
 def test_files_of_another_source_go() -> None:
@@ -746,9 +789,52 @@ def test_a_kernel_without_a_module_is_told_and_the_next_one_that_has_it() -> Non
     )
 
 
-def test_a_pending_reboot_of_the_node_is_told() -> None:
-    made = again(dataclasses.replace(settled(), reboot_pending=("/run/reboot-required is there",)))
-    assert made.result()["reboot_required"] == ["/run/reboot-required is there"]
+# What is missing of the packages, where, and whether dkms builds for the running kernel when it is installed.
+SIDES: t.List[t.Tuple[str, t.Dict[str, t.Any], str, bool]] = [
+    ("ubuntu 24.04", {}, "nvidia-compute-utils-580", False),
+    ("ubuntu 24.04", {}, "nvidia-dkms-580-open", True),
+    ("ubuntu 24.04", {"headers": False}, "", True),  # /etc/kernel/header_postinst.d/dkms
+    ("rocky 9.4", {"headers": False}, "", False),
+    ("rocky 9.4", {}, "nvidia-persistenced", False),
+]
+
+
+@pytest.mark.parametrize(("where", "kernel", "lacking", "built"), SIDES)
+def test_a_module_comes_with_the_packages_that_bring_or_build_it(
+    where: str, kernel: t.Dict[str, t.Any], lacking: str, built: bool
+) -> None:
+    name, version = where.split()
+    state, made = nodes.decided(nodes.node(name, version), nodes.mirror(version=OLD), OLD)
+    node = nodes.after(state, made)
+    node = dataclasses.replace(
+        node,
+        loaded=None,
+        running=nodes.kernel(node.running.release, **kernel),
+        next=nodes.kernel("6.9.0-1", OLD),
+        packages={one: there for one, there in node.packages.items() if one != lacking},
+    )
+    _state, made = nodes.decided(node, nodes.mirror(version=OLD), OLD)
+    assert "ChangePackages" in words(made)
+    assert ("LoadModules" in words(made)) is built
+    reboot = f"the running kernel {node.running.release} has no NVIDIA module, 6.9.0-1, which boots next, has it"
+    assert (made.owed.reboot, len(made.warnings)) == (((), 0) if built else ((reboot,), 1))
+
+
+PENDING = "/run/reboot-required is there"
+UNTOLD = (
+    f"{PENDING}: whether the driver waits for it cannot be told from that, so its modules are judged by what is loaded; "
+    "reboot the node when it suits"
+)
+
+
+@pytest.mark.parametrize(
+    ("packages", "told"), [(("libc6",), ()), (("libc6", "nvidia-utils-580"), (UNTOLD,)), ((), (UNTOLD,))]
+)
+def test_a_reboot_for_other_packages_is_none_of_the_drivers(packages: t.Tuple[str, ...], told: t.Any) -> None:
+    made = again(dataclasses.replace(settled(), reboot_pending=(PENDING,), reboot_packages=packages))
+    result = made.result()
+    assert (result["reboot_required"], result["reboot_pending"]) == ([], [PENDING])
+    assert (made.steps, made.changed, made.warnings) == ((), False, told)
 
 
 # --- initramfs -----------------------------------------------------------------------------------------------------
@@ -768,6 +854,17 @@ IMAGES = [
     ("parameters without a module", image(), {"parameters": {"nvidia": {"NVreg_X": 1}}}, False),
     ("unread", image("580.65.06", unread="no space left"), {}, False),
 ]
+
+
+@pytest.mark.parametrize(("there", "found", "rebuilt"), [("580.65.06", "580.65.06", False), (None, OLD, True)])
+def test_an_initramfs_can_carry_only_what_its_kernel_has(there: t.Optional[str], found: str, rebuilt: bool) -> None:
+    """Where dkms failed for the next kernel, no rebuild brings the wished version into its image."""
+    kernel = nodes.kernel("6.8.0-94-generic", there)
+    node = dataclasses.replace(settled(), next=kernel._replace(initramfs=image(found)))
+    state, made = nodes.decided(node, nodes.mirror(version=OLD), OLD)
+    assert ("RebuildInitramfs" in words(made)) is rebuilt
+    assert "kernel 6.8.0-94-generic, which boots next, has" in made.warnings[0]
+    assert again(nodes.after(state, made)).steps == ()
 
 
 @pytest.mark.parametrize(("name", "found", "options", "rebuilt"), IMAGES, ids=[entry[0] for entry in IMAGES])

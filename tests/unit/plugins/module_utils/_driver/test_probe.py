@@ -306,6 +306,7 @@ def test_a_reboot_is_owed_for_packages(tree):
     assert probe_system.reboot_pending(tree.files) == ("/run/reboot-required is there",)
     tree.put("/run/reboot-required.pkgs", "linux-base\nlibc6\nlinux-base\n")
     assert probe_system.reboot_pending(tree.files) == ("/run/reboot-required is there, for libc6, linux-base",)
+    assert probe_system.reboot_packages(tree.files) == ("libc6", "linux-base")
 
 
 @pytest.mark.parametrize(("text", "wanted"), [('{"packages": []}', {"packages": []}), ("[1]", {}), ("{broken", {})])
