@@ -533,11 +533,25 @@ def test_owners_count_without_an_answer_of_the_driver():
     )
 
 
-def test_a_gpu_without_an_answer_may_be_at_work():
-    seen = dataclasses.replace(node(), failures=(GpuFailure(3, "gpu_lost", "it is lost", pci="0000:86:00.0"),))
-    assert probe_users.busy_gpus(probe_users.Answer("answers", snapshot=seen)) == (
-        Busy("GPU 0000:86:00.0", "it gives no answer (it is lost)", True),
-    )
+HELD = Owners((Owner("docker"),), (Allocation("docker 0123", "GPU-lost"),))
+SILENT_OWNER = Owners((Owner("kubelet", asked=False, why="refused"),))
+
+
+@pytest.mark.parametrize(
+    ("kind", "owners", "at_work"),
+    [
+        ("gpu_hung", Owners(), True),
+        ("nvml", Owners(), True),
+        # It runs nothing, and who keeps it open is found there; only what an owner holds has no process.
+        ("gpu_lost", Owners(), False),
+        ("gpu_lost", HELD, True),
+        ("gpu_lost", SILENT_OWNER, True),
+    ],
+)
+def test_a_gpu_without_an_answer_may_be_at_work(kind, owners, at_work):
+    seen = dataclasses.replace(node(), failures=(GpuFailure(3, kind, "it is away", pci="0000:86:00.0"),))
+    found = probe_users.busy_gpus(probe_users.Answer("answers", snapshot=seen, owners=owners))
+    assert (Busy("GPU 0000:86:00.0", "it gives no answer (it is away)", True) in found) is at_work
 
 
 def process(tree, pid, comm, device, unit):
