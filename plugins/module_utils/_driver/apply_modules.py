@@ -32,7 +32,7 @@ def load(ports: Ports, step: LoadModules) -> None:
         refused = _remove(ports, name)
         if refused:
             raise ApplyError(f"kernel module {name} is in the way and cannot be unloaded ({refused}); reboot the node")
-    _insert(ports, step.modules)
+    insert(ports, step.modules)
 
 
 def reload(ports: Ports, step: ReloadModules) -> t.Tuple[t.Optional[Refused], t.Dict[str, str]]:
@@ -47,7 +47,7 @@ def reload(ports: Ports, step: ReloadModules) -> t.Tuple[t.Optional[Refused], t.
         refused = _stop_all(ports, step.stop, stopped) or _remove_all(ports, step.unload, gone)
         if refused:
             refused = _by_whom(ports, refused)
-        _insert(ports, list(reversed(gone)) if refused else step.load)
+        insert(ports, list(reversed(gone)) if refused else step.load)
     finally:
         # Without modules the driver's own units are of no use; persistenced would even load them.
         ended = OF_DRIVER if not step.load and not refused else ()
@@ -92,7 +92,8 @@ def _remove(ports: Ports, name: str) -> str:
     return "" if code == 0 else _said(out, err)
 
 
-def _insert(ports: Ports, names: t.Sequence[str]) -> None:
+def insert(ports: Ports, names: t.Sequence[str]) -> None:
+    """Raises ApplyError with the words of modprobe."""
     for name in names:
         code, out, err = ports.run(["modprobe", name], timeout=SECONDS)
         if code != 0:

@@ -18,6 +18,8 @@ from .plan_modules import check_wait, in_use
 from .plan_names import brings_modules, carries, installed_version, is_kernel, is_pinning
 from .steps import ChangePackages
 
+LOCKED = "is locked by"  # as the port to package managers says it
+
 
 def check_node(wish: Wish, node: Node) -> None:
     """Raises where this node is not ours to change at all."""
@@ -35,21 +37,8 @@ def check_node(wish: Wish, node: Node) -> None:
 
 def check_change(wish: Wish, state: State, change: ChangePackages) -> None:
     """Raises where the transaction must not be run as it is."""
-    node = state.node
-    if node.package_problems:
-        raise BlockedError(
-            f"packages cannot change on this node: {'; '.join(node.package_problems)}",
-            problems=list(node.package_problems),
-        )
     touched = names_of(change, state.changes)
-    foreign = sorted((set(touched) & node.holds) - own_holds(node))
-    if foreign:
-        many = "are held" if len(foreign) > 1 else "is held"
-        raise BlockedError(
-            f"{', '.join(foreign)} would change but {many} by somebody else; ask them, or release the hold and run "
-            "again",
-            packages=foreign,
-        )
+    check_touched(wish, state.node, touched, own_holds(state.node))
     goes = Transaction(tuple(PackageChange(*one) for one in state.changes or ()))
     judge.check_removals(Request(remove=change.remove), goes)
     kernels = sorted(name for name in touched if is_kernel(name))
@@ -58,6 +47,29 @@ def check_change(wish: Wish, state: State, change: ChangePackages) -> None:
             f"the package transaction would also change the kernel ({', '.join(kernels)}); nothing was changed; "
             f"install what belongs to the running kernel first, or set {wish.prefix}allow_kernel_change: true",
             packages=kernels,
+        )
+
+
+def check_touched(wish: Wish, node: Node, touched: t.Collection[str], own: t.AbstractSet[str]) -> None:
+    """Raises where packages cannot change, or where one of `touched` has a hold that is none of `own`."""
+    if node.package_problems:
+        # Who reads the node has waited for a lock before it came to this.
+        locked = any(LOCKED in problem for problem in node.package_problems)
+        remedy = (
+            f"; waited {wish.lock_timeout:g} s; wait for its end and run again, or give it longer in "
+            f"{wish.prefix}lock_timeout"
+        )
+        raise BlockedError(
+            f"packages cannot change on this node: {'; '.join(node.package_problems)}{remedy if locked else ''}",
+            problems=list(node.package_problems),
+        )
+    foreign = sorted((set(touched) & node.holds) - own)
+    if foreign:
+        many = "are held" if len(foreign) > 1 else "is held"
+        raise BlockedError(
+            f"{', '.join(foreign)} would change but {many} by somebody else; ask them, or release the hold and run "
+            "again",
+            packages=foreign,
         )
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from .._errors import AccelError, BindingWantedError
 from . import back_plan, plan_guard, plan_modules
 from .back import Now
+from .geometry import Kept
 from .model import Change, Node, State, Wish
 from .plan import Plan
 from .plan import decide as decide_wish
@@ -47,8 +48,9 @@ class Asked(t.NamedTuple):
 @dataclass(frozen=True)
 class Seen:
     """What was read. `journal` is that of an interrupted run, `recorded` and `now` are the way back where it is wished,
-    `error` is why repositories gave no answer, `sessions` are other people's logins. `unsettled` is why packages that
-    an interrupted run left half-way have to stay so for now."""
+    `error` is why repositories gave no answer, `sessions` are other people's logins, `layouts` MIG layouts that
+    a reload, of this run or of an earlier one, takes away and that come back. `unsettled` is why packages that an
+    interrupted run left half-way have to stay so for now."""
 
     state: State
     journal: t.Optional[Journal] = None
@@ -56,7 +58,11 @@ class Seen:
     now: t.Optional[Now] = None
     error: t.Optional[AccelError] = None
     sessions: t.Tuple[str, ...] = ()
+    layouts: t.Tuple[Kept, ...] = ()
     unsettled: str = ""
+
+
+RESTORE = "restore_geometry"
 
 
 @dataclass(frozen=True)
@@ -91,12 +97,18 @@ class Planned:
 
     @property
     def changed(self) -> bool:
-        return self.decided.changed or (self.seen.journal is not None and not self.seen.unsettled)
+        return self.decided.changed or self.resumes or bool(self.seen.layouts)
+
+    @property
+    def resumes(self) -> bool:
+        """An interrupted run is finished or undone by this one."""
+        journal = self.seen.journal
+        return journal is not None and not leaves(self.wish, journal) and not self.seen.unsettled
 
     @property
     def acts(self) -> bool:
         """Something is to be done, even if it is no change of the node (files in a cache)."""
-        return self.changed or bool(self.steps)
+        return self.changed or bool(self.steps) or self.wish.keep_geometry
 
     @property
     def diff(self) -> t.Mapping[str, t.Any]:
@@ -105,11 +117,15 @@ class Planned:
     @property
     def actions(self) -> t.List[t.Mapping[str, t.Any]]:
         journal = self.seen.journal
-        if journal is None or self.seen.unsettled:
-            return list(self.decided.actions)
+        back = [
+            {"action": RESTORE, "object": one.uuid, "reason": f"loading the modules takes it away: {one}"}
+            for one in self.seen.layouts
+        ]
+        if journal is None or not self.resumes:
+            return [*self.decided.actions, *back]
         reason = f"a run of {journal.since} was interrupted before it was done"
         first = {"action": "finish_interrupted", "object": "journal", "reason": reason}
-        return [first, *self.decided.actions]
+        return [first, *self.decided.actions, *back]
 
     def without(self, why: str, all_: bool) -> t.Dict[str, t.Any]:
         """What a run made of the plan in which the modules stayed as they were, or, with `all_`, everything did."""
@@ -119,11 +135,13 @@ class Planned:
         left = [step for step in self.steps if not isinstance(step, (ReloadModules, RefreshIndex))]
         keep = {"action": "keep", "object": "kernel modules", "reason": why}
         return {
-            "changed": bool(left) or self.seen.journal is not None,
+            "changed": bool(left) or self.resumes,
             "diff": {
                 side: {key: value for key, value in what.items() if key != MODULES} for side, what in self.diff.items()
             },
-            "actions": [keep if action["action"] == RELOAD else action for action in self.actions],
+            "actions": [
+                keep if action["action"] == RELOAD else action for action in self.actions if action["action"] != RESTORE
+            ],
         }
 
     def result(self) -> t.Dict[str, t.Any]:
@@ -132,6 +150,8 @@ class Planned:
         }
         seen = self.seen
         found["reboot_hindered"] = hindrances(seen.state.node, seen.sessions) if found["reboot_required"] else []
+        if self.wish.state == "restored":
+            found["restored"] = bool(self.decided.facts.get("restored"))
         if self.wish.download_only:
             changes = self.seen.state.changes or ()
             found["downloaded"] = {one.name: one.after for one in changes if one.after is not None}
@@ -140,10 +160,12 @@ class Planned:
 
 def decide(asked: Asked, seen: Seen) -> Planned:
     if asked.wish.state == "restored":
-        decided = back_plan.decide(asked.wish, seen.state, seen.recorded, seen.now)
+        journal = seen.journal if seen.journal is not None and leaves(asked.wish, seen.journal) else None
+        decided = back_plan.decide(asked.wish, seen.state, seen.recorded, seen.now, journal)
     else:
         decided = decide_wish(asked.wish, seen.state)
-    return Planned(asked, seen, _still(decided, seen) if seen.unsettled and seen.journal else decided)
+    still = seen.unsettled and seen.journal is not None and not leaves(asked.wish, seen.journal)
+    return Planned(asked, seen, _still(decided, seen) if still else decided)
 
 
 def _still(decided: Plan, seen: Seen) -> Plan:
@@ -158,6 +180,14 @@ def _still(decided: Plan, seen: Seen) -> Plan:
     action = {"action": "keep", "object": "driver packages", "reason": why}
     none: t.Mapping[str, t.Mapping[str, t.Any]] = {"before": {}, "after": {}}
     return dataclasses.replace(decided, steps=(), owed=owed, changed=False, diff=none, actions=(action,), record=None)
+
+
+def leaves(wish: Wish, journal: Journal) -> bool:
+    """Whether an interrupted run is none of this wish's business: a download changes nothing on the node, and a way
+    back that is wished for certain runs ends at what another one left half-way."""
+    if wish.state == "restored":
+        return wish.restore_runs is not None and journal.before.run not in wish.restore_runs
+    return wish.download_only
 
 
 def hindrances(node: Node, sessions: t.Sequence[str]) -> t.List[str]:
