@@ -20,6 +20,7 @@ from .record import Journal
 from .steps import (
     ChangePackages,
     HoldPackages,
+    InsertModules,
     LoadModules,
     PrepareEnrolment,
     RebuildInitramfs,
@@ -61,12 +62,14 @@ class StepError(Exception):
 
 class Walker:
     """Keeps the journal up to date on the way. `told` are sentences for warnings, `reload` says why modules stayed,
-    `downloaded` is what was only fetched, `seconds` how long each of PHASES took."""
+    `downloaded` is what was only fetched, `seconds` how long each of PHASES took. `journals` False: nothing is written
+    down, for what needs no way back."""
 
     def __init__(self, ports: Ports, manager: Manager, journal: Journal, own_holds: t.Collection[str] = ()) -> None:
         self.ports = ports
         self.manager = manager
         self.journal = journal
+        self.journals = True
         self.done: t.List[Step] = []
         self.told: t.List[str] = []
         self.reload: t.List[str] = []
@@ -103,7 +106,8 @@ class Walker:
     def note(self, **facts: t.Any) -> None:
         """The journal first, then the deed."""
         self.journal = dataclasses.replace(self.journal, **facts)
-        record.write_journal(self.ports.files, self.journal)
+        if self.journals:
+            record.write_journal(self.ports.files, self.journal)
 
     def _take(self, step: Step) -> None:
         if isinstance(step, WriteFile):
@@ -122,6 +126,8 @@ class Walker:
             set_unit(self.ports, step)
         elif isinstance(step, LoadModules):
             apply_modules.load(self.ports, step)
+        elif isinstance(step, InsertModules):
+            apply_modules.insert(self.ports, step.modules)
         else:
             self._reload(step)
 
@@ -212,4 +218,6 @@ def words(step: Step) -> str:
         return f"rebuilding the initramfs of kernel {step.kernel}"
     if isinstance(step, SetUnit):
         return f"setting {step.name}"
+    if isinstance(step, InsertModules):
+        return f"loading the kernel modules {', '.join(step.modules)}"
     return "loading the kernel modules" if isinstance(step, LoadModules) else "reloading the kernel modules"

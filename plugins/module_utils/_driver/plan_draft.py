@@ -14,6 +14,7 @@ from .model import Node
 from .steps import (
     ChangePackages,
     HoldPackages,
+    InsertModules,
     LoadModules,
     Owed,
     RebuildInitramfs,
@@ -113,3 +114,11 @@ class Draft:
         self.steps.append(step)
         verb = "load_modules" if isinstance(step, LoadModules) else "reload_modules" if step.load else "unload_modules"
         self.tracker.change("kernel modules", before, after, action=verb, object="nvidia", reason=reason)
+
+    def insert(self, names: t.Sequence[str], reason: str) -> None:
+        if names:
+            self.steps.append(InsertModules(tuple(names)))
+            for name in names:
+                self.tracker.change(
+                    f"kernel module {name}", False, True, action="load_module", object=name, reason=reason
+                )

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import typing as t
 
+from .._data.driver_gpus import TRAYS
 from .._data.driver_node import INITRAMFS_RECORD, PACKAGES
 from .._data.driver_packages import STREAM_MODULE
-from .._data.driver_system import DISPLAY, MPS
+from .._data.driver_system import DISPLAY, FABRIC_MODULES, MPS
 from .._owners import managers
 from .._owners.probe_reload import containers_at_risk
 from .._ports import Ports
@@ -61,11 +62,14 @@ def probe(ports: Ports, packages: t.Optional[Packages] = None, users: bool = Tru
         gpus=found.gpus,
         switches=found.switches,
         nvlink5=found.nvlink5,
+        lacking_modules=_lacking(ports, kernels.running.release) if found.nvlink5 else (),
+        imex_lacks=probe_system.imex_lacks(files) if any(gpu.device_id in TRAYS for gpu in found.gpus) else "",
         secure_boot=probe_system.secure_boot(ports),
         loaded=probe_modules.loaded_module(memory, kernels.running.modules),
         nouveau_loaded=memory.nouveau,
         nouveau_holders=memory.nouveau_holders,
         nouveau_blacklists=probe_system.nouveau_blacklists(files),
+        boot_id=probe_system.boot(files),
         live_parameters=memory.parameters,
         library=library,
         packages=_installed(packages, records) if packages else {},
@@ -79,6 +83,7 @@ def probe(ports: Ports, packages: t.Optional[Packages] = None, users: bool = Tru
         busy=probe_users.busy_gpus(answer),
         holders=probe_users.open_devices(ports, answer.snapshot, never) if users else (),
         reboot_pending=probe_system.reboot_pending(files),
+        reboot_packages=probe_system.reboot_packages(files),
         daemon_reload_risk=containers_at_risk(ports.root),
         files=probe_system.our_files(files),
         records=records,
@@ -86,6 +91,10 @@ def probe(ports: Ports, packages: t.Optional[Packages] = None, users: bool = Tru
         nvml=answer.why,
         nvml_state=answer.state,
     )
+
+
+def _lacking(ports: Ports, release: str) -> t.Tuple[str, ...]:
+    return probe_modules.lacking(ports.files, FABRIC_MODULES, release)
 
 
 def _installed(packages: Packages, records: t.Mapping[str, t.Any]) -> t.Dict[str, str]:

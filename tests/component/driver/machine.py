@@ -190,6 +190,9 @@ class Manager:
                 changes.append(Change(name, there.get(name), version))
         return Transaction(tuple(changes))
 
+    def download(self, request: Request) -> Transaction:
+        return t.cast(Transaction, self.machine.deed("download", lambda: self.transaction(request), self._fail))
+
     def run(self, request: Request) -> Transaction:
         """One package after the other, so that a death leaves some changed."""
         changes = self.transaction(request).changes
