@@ -15,6 +15,7 @@ import fcntl
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 import typing as t
 from pathlib import Path
@@ -41,12 +42,16 @@ class Started(t.NamedTuple):
 
 
 def ensure() -> Path:
-    """The folder with the programs, which are built if they are not there: ten minutes and more."""
+    """The folder with the programs, which are built if they are not there: a quarter of an hour."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     with (FOLDER / "lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         if not all((FOLDER / name).is_file() for name in PROGRAMS):
-            build(FOLDER)
+            # Half a program that an interrupted build leaves is not taken for one.
+            with tempfile.TemporaryDirectory(dir=FOLDER) as new:
+                build(Path(new))
+                for name in PROGRAMS:
+                    (Path(new) / name).replace(FOLDER / name)
     return FOLDER
 
 
@@ -54,7 +59,7 @@ def build(target: Path) -> None:
     if shutil.which("mmdebstrap") is None:
         host_script("host_packages.sh")
     progress = Progress("kube-apiserver")
-    progress.say(f"building it from Debian's source package; {target} keeps it")
+    progress.say(f"building it from Debian's source package once; {FOLDER} keeps it")
     binary = mirror.source_lines(SUITE, ("main",))
     source = " && ".join(
         (
@@ -74,7 +79,6 @@ def build(target: Path) -> None:
         f"--customize-hook={source}",
         f"--customize-hook=copy-in {LAB / 'kube' / 'build.sh'} /src",
         '--customize-hook=chroot "$1" /src/build.sh',
-        # The last one is there only when the first is.
         f"--customize-hook=copy-out /usr/bin/etcd /kube-apiserver {target}",
         SUITE,
         "/dev/null",
