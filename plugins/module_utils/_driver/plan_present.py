@@ -18,6 +18,8 @@ from .plan_names import installed_version, kernels
 from .plan_request import Packages
 from .steps import ChangePackages, PrepareEnrolment, RemoveFile
 
+# Programs of the whole system, or what a machine boots through: nothing that a removal of the driver takes along.
+STAYING = frozenset(("openssl", "shim-signed"))
 # What mokutil asked for at the import; apply_enrolment writes it.
 PASSWORD_FILE = "/var/lib/accel-gpu/driver/enrolment-password"
 
@@ -59,6 +61,7 @@ def plan(draft: Draft, wish: Wish, state: State) -> None:
     _memory(draft, wish, node, target, built, change, there)
     draft.warnings += plan_warnings.warnings(wish, node, target, packages.version, version, built is not None)
     draft.record = plan_packages.record(node, wish, target, there, files, packages, version)
+    draft.record = plan_packages.with_tools(draft.record, node, change, state.changes or ())
 
 
 def _packages(wish: Wish, state: State, target: Target) -> Packages:
@@ -105,11 +108,14 @@ def _enrol(draft: Draft, wish: Wish, node: Node, target: Target, packages: Packa
         )
     if boot.dkms_key_pending:
         return
-    tools = tuple((name, None) for name in key.packages if name not in node.packages)
+    lacking = [name for name in key.packages if name not in node.packages and name not in node.tools]
+    tools = tuple((name, None) for name in lacking)
     if boot.dkms_key is None and tools:
         draft.refresh(wish.cache_valid_time)
         draft.steps.append(ChangePackages(tools))
         draft.tracker.act("install_package", ", ".join(name for name, _version in tools), "they make and enrol the key")
+        ours = {*(node.records.get("tools") or ()), *lacking} - STAYING
+        draft.record = {**node.records, "tools": sorted(ours)}
     draft.steps.append(PrepareEnrolment(certificate))
     draft.tracker.change(
         "enrolment",
