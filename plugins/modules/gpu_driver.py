@@ -326,8 +326,8 @@ reboot_required:
   sample: []
 reboot_pending:
   description:
-    - Why the node should be rebooted for other packages, from the file that they leave (C(/run/reboot-required)). It says
-      nothing of the driver, and no reboot of role P(accel.gpu.gpu_driver#role) is made for it.
+    - Why the node should be rebooted for other packages, from the file that they leave (C(/run/reboot-required)). It
+      says nothing of the driver, and no reboot of role P(accel.gpu.gpu_driver#role) is made for it.
   returned: always
   type: list
   elements: str

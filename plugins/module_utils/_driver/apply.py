@@ -109,10 +109,14 @@ def apply(change: Change, ports: Ports, manager: Manager) -> Done:
     if state:
         # A later look at the same image then needs not unpack it.
         state = {**state, "initramfs": initramfs.remember((node.running, node.next))}
-        # What the driver makes of a parameter is no reason to reload it again at each run.
+        # What the driver makes of a parameter is no reason to reload it again at each run; what was dropped is gone.
         made = differing(change.parameters, node.live_parameters) if fresh else known.get("adjusted")
         state = {
-            **{key: value for key, value in state.items() if key not in ("adjusted", "keys")},
+            **{
+                key: value
+                for key, value in state.items()
+                if key not in ("adjusted", "keys") and not (key == "dropped" and fresh)
+            },
             **({"keys": known["keys"]} if known.get("keys") else {}),
             **({"adjusted": made} if made else {}),
         }

@@ -21,6 +21,7 @@ from .steps import (
     ChangePackages,
     DistrustKeys,
     HoldPackages,
+    InsertModules,
     LoadModules,
     PrepareEnrolment,
     RebuildInitramfs,
@@ -126,6 +127,8 @@ class Walker:
             set_unit(self.ports, step)
         elif isinstance(step, LoadModules):
             apply_modules.load(self.ports, step)
+        elif isinstance(step, InsertModules):
+            apply_modules.insert(self.ports, step.modules)
         else:
             self._reload(step)
 
@@ -231,4 +234,6 @@ def words(step: Step) -> str:
         return f"rebuilding the initramfs of kernel {step.kernel}"
     if isinstance(step, SetUnit):
         return f"setting {step.name}"
+    if isinstance(step, InsertModules):
+        return f"loading the kernel modules {', '.join(step.modules)}"
     return "loading the kernel modules" if isinstance(step, LoadModules) else "reloading the kernel modules"

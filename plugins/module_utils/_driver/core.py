@@ -19,7 +19,17 @@ from .._lock import Lock
 from .._packages.objects import Change as PackageChange
 from .._packages.objects import Transaction
 from .._packages.probe import manager
-from . import apply_geometry, plan_modules, planned, probe_now, probe_offers, probe_sessions, probe_system, record
+from . import (
+    apply_geometry,
+    plan_guard,
+    plan_modules,
+    planned,
+    probe_now,
+    probe_offers,
+    probe_sessions,
+    probe_system,
+    record,
+)
 from . import parse as parsing
 from .apply import Change, Done, fetch
 from .apply import apply as apply_change
@@ -69,7 +79,7 @@ def read(asked: Asked, ports: Ports) -> Seen:
         _settle(asked, journal, ports)
     seen = _look(asked, ports)
     plan_ = decide(asked, seen)
-    if plan_.refusal is not None and any(probe_now.LOCKED in one for one in seen.state.node.package_problems):
+    if plan_.refusal is not None and any(plan_guard.LOCKED in one for one in seen.state.node.package_problems):
         with manager(ports) as packages:
             probe_now.wait_for_lock(packages, asked.wish.lock_timeout)
         seen = _look(asked, ports)
@@ -141,7 +151,9 @@ def _foreign(problems: t.Sequence[str], journal: record.Journal, check: bool) ->
     """Without what our own run left half-way: the steps that follow replace or remove what dpkg cannot configure. In
     check mode dpkg was not asked to finish yet, so nothing of its state counts. Pure."""
     ours = [f"package {name} is " for name in (*journal.before.packages, *journal.before.added)]
-    return tuple(one for one in problems if probe_now.LOCKED in one or not (check or any(name in one for name in ours)))
+    return tuple(
+        one for one in problems if plan_guard.LOCKED in one or not (check or any(name in one for name in ours))
+    )
 
 
 def _offers(

@@ -170,6 +170,8 @@ class Node:
     gpus: t.Tuple[PciDevice, ...] = ()
     switches: t.Tuple[PciDevice, ...] = ()
     nvlink5: bool = False  # NVSwitches of generation 4 behind ConnectX bridges: nvlsm is needed (driver.md 6)
+    lacking_modules: t.Tuple[str, ...] = ()  # of FABRIC_MODULES those that are needed and not in memory
+    imex_lacks: str = ""  # the file of addresses without which imex does not start; "" where it is there or not needed
     secure_boot: SecureBoot = SecureBoot()
     loaded: t.Optional[LoadedModule] = None
     nouveau_loaded: bool = False
@@ -194,6 +196,7 @@ class Node:
     next_from: str = ""  # what says which kernel boots next: a file of the boot loader, or "highest version in /boot"
     nouveau_holders: t.Tuple[str, ...] = ()  # modules that use nouveau, outermost first
     nouveau_blacklists: t.Tuple[str, ...] = ()  # files of others that blacklist nouveau
+    boot_id: str = ""
     live_parameters: Parameters = field(default_factory=dict)  # of the loaded modules, as far as the kernel shows them
     nvml: str = ""  # "" where the driver answered or nobody asked, else why it did not
     nvml_state: str = ""  # answers | missing | not_loaded | mismatch | hung | failed; "" where nobody asked

@@ -15,6 +15,7 @@ from .steps import (
     ChangePackages,
     DistrustKeys,
     HoldPackages,
+    InsertModules,
     LoadModules,
     Owed,
     RebuildInitramfs,
@@ -120,3 +121,11 @@ class Draft:
         self.steps.append(step)
         verb = "load_modules" if isinstance(step, LoadModules) else "reload_modules" if step.load else "unload_modules"
         self.tracker.change("kernel modules", before, after, action=verb, object="nvidia", reason=reason)
+
+    def insert(self, names: t.Sequence[str], reason: str) -> None:
+        if names:
+            self.steps.append(InsertModules(tuple(names)))
+            for name in names:
+                self.tracker.change(
+                    f"kernel module {name}", False, True, action="load_module", object=name, reason=reason
+                )

@@ -23,16 +23,17 @@ After = t.Dict[str, t.Optional[str]]
 def allowed(draft: Draft, wish: Wish, state: State, target: Target, packages: Packages) -> t.Optional[ChangePackages]:
     """The transaction, without what has to wait for running work (rules 5, 6 and 7)."""
     node, change = state.node, packages.change
-    if change is None or wish.download_only:
+    if wish.download_only:
         return change
-    changes = plan_guard.changes_version(node, target, change, state.changes or ())
+    changes = change is not None and plan_guard.changes_version(node, target, change, state.changes or ())
     waits = plan_guard.hold_back(wish, node, target, packages.version) if changes else ""
     if waits:
         draft.upgrade = plan_guard.upgrade(node, target, packages.version)
         before, after = draft.upgrade
         draft.tracker.keep("driver packages", f"upgrade pending {before} → {after}: {waits}")
         return None
-    change = _without_fabric(draft, wish, node, change)
+    if _brings_fabric(draft, wish, state, packages):
+        return None
     if change is not None and node.daemon_reload_risk and wish.daemon_reload == "auto":
         draft.daemon_reload = node.daemon_reload_risk
         draft.tracker.keep("driver packages", risk(node))
@@ -44,21 +45,24 @@ def risk(node: Node) -> str:
     return f"a daemon-reload would take the GPUs away from {', '.join(node.daemon_reload_risk)}"
 
 
-def _without_fabric(draft: Draft, wish: Wish, node: Node, change: ChangePackages) -> t.Optional[ChangePackages]:
-    fabric = [name for name, _version in change.install if is_fabric(name)]
-    why = plan_modules.in_use(node)
-    if not why or not fabric:
-        return change
-    names = ", ".join(fabric)
+def _brings_fabric(draft: Draft, wish: Wish, state: State, packages: Packages) -> bool:
+    """Under running work no package of the fabric changes (rule 6); a transaction that needs one by dependency waits as
+    a whole. Raises BusyError where a wait is not wished."""
+    node, why = state.node, plan_modules.in_use(state.node)
+    by_dependency = [one.name for one in state.changes or () if is_fabric(one.name)] if why else []
+    names = ", ".join(dict.fromkeys((*packages.deferred, *by_dependency)))
+    if not names:
+        return False
     if wish.when_busy == "refuse":
         raise BusyError(
             f"{wish.prefix}when_busy=refuse: {names} cannot be installed, {why}; "
             f"{'drain the node' if node.busy else 'end it'} and run again",
             busy=[one._asdict() for one in node.busy],
         )
+    if by_dependency:
+        names = f"driver packages, which bring {names}"
     draft.tracker.act("deferred", names, why)
-    rest = tuple(pair for pair in change.install if pair[0] not in fabric)
-    return change._replace(install=rest) if rest or change.remove or change.first else None
+    return bool(by_dependency)
 
 
 def repository(

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import typing as t
 
+from .._data.driver_gpus import TRAYS
 from .._data.driver_node import INITRAMFS_RECORD, PACKAGES
 from .._data.driver_packages import STREAM_MODULE
-from .._data.driver_system import DISPLAY, ENROLLING, MPS
+from .._data.driver_system import DISPLAY, ENROLLING, FABRIC_MODULES, MPS
 from .._owners import managers
 from .._owners.probe_reload import containers_at_risk
 from .._ports import Ports
@@ -64,11 +65,14 @@ def probe(ports: Ports, packages: t.Optional[Packages] = None, users: bool = Tru
         gpus=found.gpus,
         switches=found.switches,
         nvlink5=found.nvlink5,
+        lacking_modules=_lacking(ports, kernels.running.release) if found.nvlink5 else (),
+        imex_lacks=probe_system.imex_lacks(files) if any(gpu.device_id in TRAYS for gpu in found.gpus) else "",
         secure_boot=probe_system.secure_boot(ports),
         loaded=probe_modules.loaded_module(memory, kernels.running.modules),
         nouveau_loaded=memory.nouveau,
         nouveau_holders=memory.nouveau_holders,
         nouveau_blacklists=probe_system.nouveau_blacklists(files),
+        boot_id=probe_system.boot(files),
         live_parameters=memory.parameters,
         library=library,
         packages={name: version for name, version in installed.items() if name not in tools},
@@ -91,6 +95,10 @@ def probe(ports: Ports, packages: t.Optional[Packages] = None, users: bool = Tru
         nvml=answer.why,
         nvml_state=answer.state,
     )
+
+
+def _lacking(ports: Ports, release: str) -> t.Tuple[str, ...]:
+    return probe_modules.lacking(ports.files, FABRIC_MODULES, release)
 
 
 def _installed(packages: Packages, records: t.Mapping[str, t.Any]) -> t.Dict[str, str]:

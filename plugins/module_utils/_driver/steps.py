@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 
 
 class WriteFile(t.NamedTuple):
-    """A whole file of ours. `sort` is repository | key | preferences | modprobe | unattended | other."""
+    """A whole file of ours. `sort` is repository | key | preferences | modprobe | modules | unattended |
+    other."""
 
     path: str
     content: str
@@ -88,6 +89,12 @@ class LoadModules(t.NamedTuple):
     unload: t.Tuple[str, ...] = ()
 
 
+class InsertModules(t.NamedTuple):
+    """Modules of others that a service of the driver needs; what is there already stays as it is."""
+
+    modules: t.Tuple[str, ...]
+
+
 class ReloadModules(t.NamedTuple):
     """Every dependent of nvidia goes, outermost first, then nvidia; all come again in reverse order. If one cannot go,
     none goes. `stop` are units that hold devices and are started again, in the order of stopping."""
@@ -109,6 +116,7 @@ Step = t.Union[
     RebuildInitramfs,
     SetUnit,
     LoadModules,
+    InsertModules,
     ReloadModules,
 ]
 

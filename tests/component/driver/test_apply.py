@@ -374,13 +374,9 @@ def test_a_change_that_fails_takes_its_key_along(tmp_path):
     machine = make(tmp_path)
     before = machine.seen()
     still = (SetUnit(UNIT, True, True),)
-    steps = (WriteFile("/etc/pki/key", "AB", "key"),)
+    change = Change((WriteFile("/etc/pki/key", "AB", "key"),), look(machine), lambda: (look(machine), still))
     with pytest.raises(AccelError):
-        apply(
-            Change(steps, look(machine), lambda: (look(machine), still)),
-            machine.ports(),
-            t.cast(t.Any, Manager(machine)),
-        )
+        apply(change, machine.ports(), t.cast(t.Any, Manager(machine)))
     assert (machine.keys, machine.seen()) == (set(), before)
 
 
@@ -394,11 +390,12 @@ def test_what_the_driver_made_of_a_parameter_is_remembered_from_a_load_alone(tmp
         steps,
         seen,
         lambda: (dataclasses.replace(look(machine), live_parameters=seen.live_parameters), ()),
-        state={"packages": ["x"]},
+        state={"packages": ["x"], "dropped": {"boot": "", "values": {"nvidia": {"d": "1"}}}},
         parameters={"nvidia": {"a": "0", "b": "1", "c": "2"}},
     )
     done = apply(change, machine.ports(), t.cast(t.Any, Manager(machine)))
     wanted = {"nvidia": {"a": ["0", "1"]}} if loads else {"nvidia": {"a": ["7", "8"]}}
     assert record.read_state(machine.files)["adjusted"] == wanted
+    assert ("dropped" in record.read_state(machine.files)) is not loads
     told = "nvidia was loaded with a=0 and runs with 1; the driver may have adjusted it: wish what it makes of it"
     assert list(done.warnings) == ([told] if loads else [])

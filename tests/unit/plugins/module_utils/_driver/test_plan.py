@@ -14,9 +14,11 @@ import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._data.driver_distributions import KEYS, Key
 from ansible_collections.accel.gpu.plugins.module_utils._data.driver_system import MODPROBE_FILE
-from ansible_collections.accel.gpu.plugins.module_utils._driver import model, plan_files, steps
+from ansible_collections.accel.gpu.plugins.module_utils._driver import model, parameters, plan_files, steps
 from ansible_collections.accel.gpu.plugins.module_utils._driver.plan import Plan, decide
 from ansible_collections.accel.gpu.plugins.module_utils._driver.plan_choice import choose
+from ansible_collections.accel.gpu.plugins.module_utils._driver.plan_names import names
+from ansible_collections.accel.gpu.plugins.module_utils._driver.plan_request import request
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver import nodes
 
 OLD, NEW = "580.95.05", "580.126.16"
@@ -355,8 +357,8 @@ def test_a_key_that_lies_beside_the_pinned_one_is_refused(pinned: model.Wish) ->
     assert made.refusal is not None
     assert made.refusal.message == (
         f"https://mirror.example/nvidia/ubuntu2404/x86_64/test.pub: beside key {nodes.FINGERPRINT} there is "
-        f"{nodes.OTHER_FINGERPRINT}, which nobody named; do not trust this repository, or give the one key that signs it "
-        "in gpu_driver_mirror"
+        f"{nodes.OTHER_FINGERPRINT}, which nobody named; do not trust this repository, or give the one key that signs "
+        "it in gpu_driver_mirror"
     )
 
 
@@ -627,6 +629,76 @@ def test_a_missing_fabric_manager_waits_for_running_work() -> None:
     assert [entry["action"] for entry in made.actions] == ["deferred"]
 
 
+def test_what_waits_of_the_fabric_is_told_as_such_and_no_part_of_the_transaction() -> None:
+    node = settled(switches=SWITCHES)
+    lacking = {
+        name: version
+        for name, version in node.packages.items()
+        if name not in ("nvidia-fabricmanager", "nvidia-utils-580")
+    }
+    node = dataclasses.replace(node, packages=lacking, busy=BUSY)
+    wish = nodes.mirror(version=OLD)
+    offers = nodes.offers(node, names(wish, node), OLD)
+    # This is what is simulated.
+    assert request(wish, node, offers) == steps.ChangePackages((("nvidia-utils-580", f"{OLD}-1"),))
+    made = again(node, wish)
+    assert only(made, steps.ChangePackages).install == (("nvidia-utils-580", f"{OLD}-1"),)
+    assert [(one["action"], one["object"]) for one in made.actions if "nvidia-fabricmanager" in one["object"]] == [
+        ("deferred", "nvidia-fabricmanager")
+    ]
+    assert "package nvidia-fabricmanager" not in made.diff["after"]
+    # A dependency brings one all the same: then nothing is installed.
+    _state, made = nodes.decided(node, wish, OLD, changes=(model.Change("nvidia-fabricmanager", None, f"{OLD}-1"),))
+    assert (made.refusal, made.steps) == (None, ())
+    assert [(one["action"], one["object"]) for one in made.actions] == [
+        ("deferred", "driver packages, which bring nvidia-fabricmanager")
+    ]
+    _state, made = nodes.decided(node, nodes.mirror(version=OLD, when_busy="refuse"), OLD)
+    assert made.refusal is not None
+    assert made.refusal.message == (
+        "gpu_driver_when_busy=refuse: nvidia-fabricmanager cannot be installed, the node is busy: GPU 0000:17:00.0 is "
+        "used by Slurm job 4711; drain the node and run again"
+    )
+
+
+LOAD_FILE = "/etc/modules-load.d/accel-gpu.conf"
+
+
+def test_the_fabric_of_b200_boards_gets_its_modules_before_its_manager() -> None:
+    node = nodes.node("ubuntu", "24.04", "blackwell", nvlink5=True, lacking_modules=("ib_umad", "mlx5_ib"))
+    state, made = nodes.decided(node, nodes.mirror(version=OLD), OLD)
+    assert words(made)[-4:] == ["LoadModules", "InsertModules", "SetUnit", "SetUnit"]
+    assert only(made, steps.InsertModules).modules == ("ib_umad", "mlx5_ib")
+    (text,) = [step.content for step in made.steps if isinstance(step, steps.WriteFile) and step.path == LOAD_FILE]
+    assert text.splitlines()[1:] == ["ib_umad", "mlx5_ib"]
+    there = nodes.after(state, made)
+    assert again(there).steps == ()
+    for facts, kind in (
+        ({"lacking_modules": ("ib_umad",)}, "InsertModules"),
+        ({"files": {**there.files, LOAD_FILE: "ib_umad\n"}}, "WriteFile"),
+    ):
+        drifted = dataclasses.replace(there, busy=BUSY, **facts)
+        state, made = nodes.decided(drifted, nodes.mirror(version=OLD), OLD)
+        assert (words(made), nodes.after(state, made).files) == ([kind], there.files)
+    gone = decide(nodes.mirror(state="absent"), model.State(there))
+    assert LOAD_FILE in [step.path for step in gone.steps if isinstance(step, steps.RemoveFile)]
+
+
+def test_imex_waits_for_the_addresses_of_its_domain() -> None:
+    tray = nodes.node("ubuntu", "24.04", "10de:2941", imex_lacks="/etc/nvidia-imex/nodes_config.cfg")
+    state, made = nodes.decided(tray, nodes.mirror(version=OLD), OLD)
+    assert "nvidia-imex.service" not in [step.name for step in made.steps if isinstance(step, steps.SetUnit)]
+    assert {
+        "action": "deferred",
+        "object": "nvidia-imex.service",
+        "reason": "needs /etc/nvidia-imex/nodes_config.cfg with the addresses of the nodes of its domain",
+    } in made.actions
+    waiting = again(nodes.after(state, made))
+    assert (waiting.steps, waiting.changed, [one["action"] for one in waiting.actions]) == ((), False, ["deferred"])
+    told = again(dataclasses.replace(nodes.after(state, made), imex_lacks=""))
+    assert only(told, steps.SetUnit) == steps.SetUnit("nvidia-imex.service", True, True)
+
+
 def test_no_package_changes_where_a_daemon_reload_would_hurt() -> None:
     _state, made = fresh(daemon_reload_risk=RISK)
     assert "ChangePackages" not in words(made) and "SetUnit" not in words(made)
@@ -675,6 +747,41 @@ def test_signed_modules_need_no_enrolment() -> None:
     node = nodes.node("sles", "15.6", secure_boot=SECURE)
     _state, made = nodes.decided(node, nodes.mirror(modules="precompiled"), NEW)
     assert made.owed.enrolment is None and "ChangePackages" in words(made)
+
+
+def signed(**facts: t.Any) -> model.Node:
+    """Ubuntu's signed modules are loaded; nothing was ever built on the node."""
+    wish = nodes.wish(source="distribution", branch="580", modules="precompiled")
+    state, made = nodes.decided(nodes.node(), wish, OLD)
+    return dataclasses.replace(nodes.after(state, made), loaded=nodes.loaded(OLD), secure_boot=SECURE, **facts)
+
+
+def test_modules_to_come_need_an_enrolment_though_signed_ones_are_loaded() -> None:
+    key = "/var/lib/shim-signed/mok/MOK.der"
+    wish = {"source": "distribution", "branch": "580", "modules": "dkms"}
+    _state, made = nodes.decided(signed(), nodes.wish(**wish), OLD)
+    assert words(made) == ["RefreshIndex", "ChangePackages", "PrepareEnrolment"]
+    assert made.owed.enrolment == SENTENCE.format(key)
+    # As long as the loaded driver keeps its packages, nothing is to come.
+    _state, made = nodes.decided(signed(), nodes.wish(newest=True, **wish), NEW, OLD)
+    assert (made.owed.enrolment, made.owed.upgrade) == (None, (OLD, NEW))
+
+
+def test_a_loaded_module_that_was_built_on_the_node_proves_its_key() -> None:
+    """Its certificate may lie where nobody looks."""
+    node = dataclasses.replace(settled(), secure_boot=SECURE)
+    made = again(node, nodes.mirror(version=NEW, change_loaded=True), changes=dependency(NEW, OLD))
+    assert (made.owed.enrolment, "ReloadModules" in words(made)) == (None, True)
+
+
+def test_a_download_prepares_no_enrolment() -> None:
+    _state, made = fresh(nodes.mirror(download_only=True), secure_boot=SECURE)
+    assert words(made) == ["WriteFile", "WriteFile", "RefreshIndex", "ChangePackages"]
+    assert only(made, steps.ChangePackages).download is True
+    assert made.owed.enrolment == (
+        "Secure Boot is on and firmware does not know the key /var/lib/shim-signed/mok/MOK.der that DKMS signs the "
+        "driver's modules with: a run without gpu_driver_download_only prepares its enrolment"
+    )
 
 
 def test_a_unit_that_others_start_is_neither_enabled_nor_disabled() -> None:
@@ -770,6 +877,47 @@ def test_what_the_driver_makes_of_a_parameter_is_reloaded_once(
     assert made.warnings == told
 
 
+DROPPED = "nvidia runs with NVreg_EnableMSI=0, which nothing wishes any more"
+
+
+def test_a_parameter_that_is_no_longer_wished_is_owed_until_the_modules_are_loaded_again() -> None:
+    node = settled(nodes.mirror(version=OLD, parameters={"nvidia": {"NVreg_EnableMSI": 0}}), boot_id="one")
+    node = dataclasses.replace(
+        node, live_parameters={"nvidia": {"NVreg_EnableMSI": "0", "NVreg_Other": "0"}}, busy=BUSY
+    )
+    state, made = nodes.decided(node, nodes.mirror(version=OLD), OLD)
+    assert words(made) == ["WriteFile"]
+    assert made.owed.reload == (f"{DROPPED}; the node is busy: GPU 0000:17:00.0 is used by Slurm job 4711",)
+    # The file says nothing of it any more.
+    waiting = nodes.after(state, made)
+    assert again(waiting).owed.reload == made.owed.reload
+    idle = again(dataclasses.replace(waiting, busy=()))
+    assert [one["reason"] for one in idle.actions if one["action"] == "reload_modules"] == [DROPPED]
+    for facts in (
+        {"live_parameters": {"nvidia": {"NVreg_EnableMSI": "1"}}},  # somebody has loaded them since
+        {"boot_id": "two"},
+        {"loaded": None},
+    ):
+        later = dataclasses.replace(waiting, **facts)
+        assert again(later).owed.reload == ()
+        assert DROPPED not in str(again(later).actions)
+    wished = again(waiting, nodes.mirror(version=OLD, parameters={"nvidia": {"NVreg_EnableMSI": 0}}))
+    assert wished.owed.reload == ()
+
+
+def test_a_parameter_that_was_never_in_force_leaves_nothing() -> None:
+    node = settled(nodes.mirror(version=OLD, parameters={"nvidia": {"NVreg_EnableMSI": 0}}))
+    live = {"nvidia": {"NVreg_EnableMSI": "1"}}
+    assert words(again(dataclasses.replace(node, live_parameters=live))) == ["WriteFile"]
+
+
+def test_debians_names_of_modules_are_read_from_the_file_too() -> None:
+    names = {"nvidia-current": "nvidia", "nvidia-current-uvm": "nvidia_uvm"}
+    content = "# ours\nblacklist nouveau\noptions nvidia-current A=1 B=2\noptions nvidia-current-uvm x=1\n"
+    assert parameters.written(content, names) == {"nvidia": {"A": "1", "B": "2"}, "nvidia_uvm": {"x": "1"}}
+    assert parameters.written("options nvidia-drm modeset=1\n", {}) == {"nvidia_drm": {"modeset": "1"}}
+
+
 def test_a_boolean_parameter_reads_as_the_kernel_shows_it() -> None:
     wish = nodes.mirror(version=OLD, parameters={"nvidia_drm": {"modeset": True}})
     node = dataclasses.replace(settled(wish), live_parameters={"nvidia_drm": {"modeset": "Y"}})
@@ -824,8 +972,8 @@ def test_a_module_comes_with_the_packages_that_bring_or_build_it(
 
 PENDING = "/run/reboot-required is there"
 UNTOLD = (
-    f"{PENDING}: whether the driver waits for it cannot be told from that, so its modules are judged by what is loaded; "
-    "reboot the node when it suits"
+    f"{PENDING}: whether the driver waits for it cannot be told from that, so its modules are judged by what is "
+    "loaded; reboot the node when it suits"
 )
 
 
@@ -905,10 +1053,18 @@ def test_a_branch_at_its_end_is_told_with_its_successor(branch: str, today: str,
     assert made.warnings == ((f"driver branch {branch} {told}",) if told else ())
 
 
-def test_a_driver_too_old_for_mig_is_told() -> None:
-    _state, made = nodes.decided(nodes.node("ubuntu", "24.04", "10de:31c2"), nodes.mirror(), NEW)
-    assert made.warnings == (
-        f"GPU 0000:17:00.0 (NVIDIA GB300, Blackwell) can do MIG from driver 595.58.03 on, wished is {NEW}",
+@pytest.mark.parametrize(
+    ("device", "name", "version", "since"),
+    [
+        ("10de:31c2", "NVIDIA GB300", NEW, "595.58.03"),
+        ("10de:2bb3", "NVIDIA RTX PRO 5000 Blackwell", "575.51.03", "575.57.08"),
+        ("10de:2c31", "NVIDIA RTX PRO 4500 Blackwell", "575.57.08", "575.64"),
+    ],
+)
+def test_a_driver_too_old_for_mig_is_told(device: str, name: str, version: str, since: str) -> None:
+    _state, made = nodes.decided(nodes.node("ubuntu", "24.04", device), nodes.mirror(version=version), version)
+    assert made.warnings[-1] == (
+        f"GPU 0000:17:00.0 ({name}, Blackwell) can do MIG from driver {since} on, wished is {version}"
     )
 
 
