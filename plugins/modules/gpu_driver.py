@@ -46,8 +46,8 @@ options:
   state:
     description:
       - V(present) makes what is declared.
-      - V(absent) removes what this module put on the node, packages, holds and files; the modules are unloaded where
-        nobody uses them.
+      - V(absent) removes what this module put on the node, packages with the headers and tools that came for them,
+        holds, files and the signing key; the modules are unloaded where nobody uses them.
       - V(restored) brings back what was there before the last change of packages, by name and version, from the kept
         files where no repository has them any more. A change that was interrupted counts as the last one. Only
         O(change_loaded), O(when_busy), O(takeover), O(daemon_reload), O(reload), O(run) and O(restore_runs) are read
@@ -171,6 +171,12 @@ options:
       - Modules for DKMS are built when their package is installed, not before.
     type: bool
     default: false
+  keep_geometry:
+    description:
+      - The caller reboots the node next. What MIG layout it has is written down, and the first call after the boot
+        creates it again, see RV(geometry_restored).
+    type: bool
+    default: false
   run:
     description:
       - A name for the caller's change, such as the id of a run. It is written down with what was there before, so that
@@ -200,7 +206,8 @@ options:
 notes:
   - Needs root, so use C(become).
   - A reboot is reported in RV(reboot_required) and never made.
-  - A reload of the modules takes MIG devices, and sets power limit, clocks and modes again that were set before.
+  - A reload of the modules takes MIG devices, power limit, clocks and modes; what was there before is made again, a MIG
+    layout only where nobody made another one since. MIG devices have new UUIDs then.
 seealso:
   - module: accel.gpu.driver_info
   - module: accel.gpu.gpu_info
@@ -319,8 +326,8 @@ reboot_required:
   sample: []
 reboot_pending:
   description:
-    - Why the node should be rebooted for other packages, from the file that they leave (C(/run/reboot-required)). It says
-      nothing of the driver, and no reboot of role P(accel.gpu.gpu_driver#role) is made for it.
+    - Why the node should be rebooted for other packages, from the file that they leave (C(/run/reboot-required)). It
+      says nothing of the driver, and no reboot of role P(accel.gpu.gpu_driver#role) is made for it.
   returned: always
   type: list
   elements: str
@@ -338,6 +345,14 @@ enrolment_required:
   sample: null
 settings_reapplied:
   description: A sentence for each setting of a GPU that a reload took away and that was set again.
+  returned: when something was changed
+  type: list
+  elements: str
+  sample: []
+geometry_restored:
+  description:
+    - A sentence for each GPU whose MIG layout a reload or a reboot took away and that has it again. A layout that could
+      not be created stays written down, a warning says why, and the next call tries again.
   returned: when something was changed
   type: list
   elements: str
@@ -418,6 +433,7 @@ def main() -> None:
             "takeover": {"type": "bool", "default": False},
             "daemon_reload": {"type": "str", "choices": ["auto", "allowed"], "default": "auto"},
             "download_only": {"type": "bool", "default": False},
+            "keep_geometry": {"type": "bool", "default": False},
             "run": {"type": "str"},
             "restore_runs": {"type": "list", "elements": "str"},
             "cache_valid_time": {"type": "int", "default": 3600},

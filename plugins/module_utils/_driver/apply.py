@@ -52,7 +52,8 @@ class Change:
     """What `apply` needs. `transaction` is what the change of packages does, `earlier` the journal of an interrupted
     run. Without `remembers` the record of the way back stays as it is (a run that goes that way). `state` is what is
     ours on the node afterwards; None: as before. `own_holds` may be broken by the change. `parameters` are those of
-    the kernel modules that are wished. `run` names the caller's change."""
+    the kernel modules that are wished. `run` names the caller's change. `keep_geometry`: what MIG
+    layout there is in the end is written down for a reboot."""
 
     steps: t.Tuple[Step, ...]
     node: Node
@@ -65,6 +66,7 @@ class Change:
     own_holds: t.AbstractSet[str] = frozenset()
     parameters: Parameters = field(default_factory=dict)
     run: t.Optional[str] = None
+    keep_geometry: bool = False
 
     def of(self, *kinds: t.Type[t.Any]) -> t.List[t.Any]:
         return [step for step in self.steps if isinstance(step, kinds)]
@@ -78,6 +80,7 @@ class Done:
     warnings: t.Tuple[str, ...] = ()
     reload: t.Tuple[str, ...] = ()
     reapplied: t.Tuple[str, ...] = ()
+    geometry: t.Tuple[str, ...] = ()
     seconds: t.Mapping[str, float] = field(default_factory=dict)
 
 
@@ -91,9 +94,13 @@ def apply(change: Change, ports: Ports, manager: Manager) -> Done:
             _remember(change, ports, manager, walker)
         if reloads and reloads[0].load:
             gpus.take(reloads[0].stop)
+        elif change.node.loaded is not None and change.of(ChangePackages):
+            gpus.keep_geometry()  # once library and module differ nothing tells it any more, and a boot follows
         walker.walk(with_owed(change.steps, walker.journal.initramfs))
         walker.start_left()
         gpus.back()
+        if change.keep_geometry:
+            gpus.keep_geometry()
         node, fresh = _verify(change, walker, gpus)
     except BaseException as error:
         raise give_up(error, walker, gpus) from error
@@ -102,15 +109,21 @@ def apply(change: Change, ports: Ports, manager: Manager) -> Done:
     if state:
         # A later look at the same image then needs not unpack it.
         state = {**state, "initramfs": initramfs.remember((node.running, node.next))}
-        # What the driver makes of a parameter is no reason to reload it again at each run.
+        # What the driver makes of a parameter is no reason to reload it again at each run; what was dropped is gone.
         made = differing(change.parameters, node.live_parameters) if fresh else known.get("adjusted")
         state = {
-            **{key: value for key, value in state.items() if key != "adjusted"},
+            **{
+                key: value
+                for key, value in state.items()
+                if key not in ("adjusted", "keys") and not (key == "dropped" and fresh)
+            },
+            **({"keys": known["keys"]} if known.get("keys") else {}),
             **({"adjusted": made} if made else {}),
         }
     record.write_state(ports.files, state)
     record.remove_journal(ports.files)
-    return Done(node, (*walker.told, *gpus.lost), tuple(walker.reload), tuple(gpus.told), walker.seconds)
+    geometry = tuple(gpus.geometry)
+    return Done(node, (*walker.told, *gpus.lost), tuple(walker.reload), tuple(gpus.told), geometry, walker.seconds)
 
 
 def fetch(change: Change, ports: Ports, manager: Manager) -> Done:

@@ -59,11 +59,12 @@ def decide(
         own = plan_guard.own_holds(node) | set(recorded.holds)
         steps = steps_back(recorded, now, own)
         if any(isinstance(step, ChangePackages) for step in steps):
-            plan_guard.check_touched(node, touched(recorded, now), own)
+            plan_guard.check_touched(wish, node, touched(recorded, now), own)
         if any(isinstance(step, (ChangePackages, ReloadModules)) for step in steps):
             _check(wish, node)
         for step in steps:
             _add(draft, node, step)
+        draft.distrust(sorted({*node.records.get("keys", ())} - {*recorded.state.get("keys", ())}), _WHY)
     except AccelError as error:
         return Plan(wish, state, refusal=error)
     draft.facts.update(_facts(state), version=recorded.version, restored=True)

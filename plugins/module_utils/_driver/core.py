@@ -19,12 +19,23 @@ from .._lock import Lock
 from .._packages.objects import Change as PackageChange
 from .._packages.objects import Transaction
 from .._packages.probe import manager
+from . import (
+    apply_geometry,
+    plan_guard,
+    plan_modules,
+    planned,
+    probe_now,
+    probe_offers,
+    probe_sessions,
+    probe_system,
+    record,
+)
 from . import parse as parsing
-from . import plan_modules, planned, probe_now, probe_offers, probe_sessions, probe_system, record
 from .apply import Change, Done, fetch
 from .apply import apply as apply_change
 from .apply_back import repair, undo
 from .back import Now
+from .geometry import Kept
 from .model import Node
 from .planned import Asked, Planned, Seen, decide
 from .probe import probe
@@ -47,6 +58,7 @@ class Outcome:
         found["reload_required"] = list(dict.fromkeys((*found["reload_required"], *self.done.reload)))
         found["warnings"] = list(dict.fromkeys((*found["warnings"], *self.done.warnings)))
         found["settings_reapplied"] = list(self.done.reapplied)
+        found["geometry_restored"] = list(self.done.geometry)
         found["seconds"] = dict(self.done.seconds)
         return found
 
@@ -67,7 +79,7 @@ def read(asked: Asked, ports: Ports) -> Seen:
         _settle(asked, journal, ports)
     seen = _look(asked, ports)
     plan_ = decide(asked, seen)
-    if plan_.refusal is not None and any(probe_now.LOCKED in one for one in seen.state.node.package_problems):
+    if plan_.refusal is not None and any(plan_guard.LOCKED in one for one in seen.state.node.package_problems):
         with manager(ports) as packages:
             probe_now.wait_for_lock(packages, asked.wish.lock_timeout)
         seen = _look(asked, ports)
@@ -111,7 +123,15 @@ def _seen(asked: Asked, ports: Ports, packages: Manager, way: t.Optional[record.
         state = planned.bare(node) if wish.state == "restored" else _offers(asked, node, packages, ports, journal)
     except AccelError as error:
         return Seen(planned.bare(node), journal, recorded, now, error)
-    return Seen(state, journal, recorded, now, sessions=probe_sessions.foreign(ports.files))
+    seen = Seen(state, journal, recorded, now, sessions=probe_sessions.foreign(ports.files))
+    return dataclasses.replace(seen, layouts=_layouts(asked, seen, ports))
+
+
+def _layouts(asked: Asked, seen: Seen, ports: Ports) -> t.Tuple[Kept, ...]:
+    plan_ = decide(asked, seen)
+    if asked.wish.download_only or asked.wish.state == "absent" or plan_.refusal is not None:
+        return ()
+    return apply_geometry.look(ports, any(_loads(step) for step in plan_.steps))
 
 
 def _way_back(
@@ -131,7 +151,9 @@ def _foreign(problems: t.Sequence[str], journal: record.Journal, check: bool) ->
     """Without what our own run left half-way: the steps that follow replace or remove what dpkg cannot configure. In
     check mode dpkg was not asked to finish yet, so nothing of its state counts. Pure."""
     ours = [f"package {name} is " for name in (*journal.before.packages, *journal.before.added)]
-    return tuple(one for one in problems if probe_now.LOCKED in one or not (check or any(name in one for name in ours)))
+    return tuple(
+        one for one in problems if plan_guard.LOCKED in one or not (check or any(name in one for name in ours))
+    )
 
 
 def _offers(
@@ -189,4 +211,5 @@ def _change(plan: Planned, again: t.Any) -> Change:
         own_holds=planned.own_holds(plan.seen.state.node),
         parameters=plan.wish.parameters,
         run=plan.wish.run,
+        keep_geometry=plan.wish.keep_geometry,
     )

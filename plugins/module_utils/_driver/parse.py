@@ -39,6 +39,7 @@ BOOLEANS = (
     "takeover",
     "newest",
     "download_only",
+    "keep_geometry",
 )
 _OTHERS = (
     "mirror",

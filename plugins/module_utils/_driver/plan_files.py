@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The files that a wish puts on a node: repository, its key, modprobe.d. Pure. PRIVATE to the collection."""
+"""The files that a wish puts on a node: repository, its key, modprobe.d, modules-load.d. Pure. PRIVATE."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typing as t
 
 from .._data.driver_distributions import BASE, KEYS, SHA1_REFUSED, SIGNED_BY, SIGNED_BY_FAMILY
 from .._data.driver_packages import PINNED
-from .._data.driver_system import MODPROBE_FILE, REPOSITORY_NAME
+from .._data.driver_system import FABRIC_MODULES, MODPROBE_FILE, MODULES_LOAD_FILE, REPOSITORY_NAME
 from .._errors import BlockedError, WishError
 from .._packages.objects import deb822, yum_repo, zypp_repo
 from .._packages.openpgp import fingerprints
@@ -76,6 +76,9 @@ def wanted(wish: Wish, state: State, target: Target, blacklist: bool) -> t.Dict[
     content = modprobe(wish, target, blacklist)
     if content:
         files.append(WriteFile(MODPROBE_FILE, content, "modprobe"))
+    if state.node.nvlink5:
+        lines = "".join(f"{name}\n" for name in FABRIC_MODULES)
+        files.append(WriteFile(MODULES_LOAD_FILE, _OURS + lines, "modules"))
     return {file.path: file for file in files}
 
 
@@ -99,7 +102,7 @@ def sort_of(path: str) -> str:
             return "repository"
         if path == key:
             return "key"
-    return "modprobe" if path == MODPROBE_FILE else "other"
+    return {MODPROBE_FILE: "modprobe", MODULES_LOAD_FILE: "modules"}.get(path, "other")
 
 
 # --- repository ----------------------------------------------------------------------------------------------------

@@ -18,6 +18,8 @@ from .plan_modules import in_use
 from .plan_names import brings_modules, carries, installed_version, is_kernel, is_pinning
 from .steps import ChangePackages
 
+LOCKED = "is locked by"  # as the port to package managers says it
+
 
 def check_node(wish: Wish, node: Node) -> None:
     """Raises where this node is not ours to change at all."""
@@ -36,7 +38,7 @@ def check_node(wish: Wish, node: Node) -> None:
 def check_change(wish: Wish, state: State, change: ChangePackages) -> None:
     """Raises where the transaction must not be run as it is."""
     touched = names_of(change, state.changes)
-    check_touched(state.node, touched, own_holds(state.node))
+    check_touched(wish, state.node, touched, own_holds(state.node))
     goes = Transaction(tuple(PackageChange(*one) for one in state.changes or ()))
     judge.check_removals(Request(remove=change.remove), goes)
     kernels = sorted(name for name in touched if is_kernel(name))
@@ -48,11 +50,17 @@ def check_change(wish: Wish, state: State, change: ChangePackages) -> None:
         )
 
 
-def check_touched(node: Node, touched: t.Collection[str], own: t.AbstractSet[str]) -> None:
+def check_touched(wish: Wish, node: Node, touched: t.Collection[str], own: t.AbstractSet[str]) -> None:
     """Raises where packages cannot change, or where one of `touched` has a hold that is none of `own`."""
     if node.package_problems:
+        # Who reads the node has waited for a lock before it came to this.
+        locked = any(LOCKED in problem for problem in node.package_problems)
+        remedy = (
+            f"; waited {wish.lock_timeout:g} s; wait for its end and run again, or give it longer in "
+            f"{wish.prefix}lock_timeout"
+        )
         raise BlockedError(
-            f"packages cannot change on this node: {'; '.join(node.package_problems)}",
+            f"packages cannot change on this node: {'; '.join(node.package_problems)}{remedy if locked else ''}",
             problems=list(node.package_problems),
         )
     foreign = sorted((set(touched) & node.holds) - own)

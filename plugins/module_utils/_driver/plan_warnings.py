@@ -84,6 +84,6 @@ def _pending(node: Node) -> t.Iterator[str]:
     did, only what is loaded tells whether the driver still needs it."""
     if node.reboot_pending and (not node.reboot_packages or set(node.reboot_packages) & set(node.packages)):
         yield (
-            f"{'; '.join(node.reboot_pending)}: whether the driver waits for it cannot be told from that, so its modules "
-            "are judged by what is loaded; reboot the node when it suits"
+            f"{'; '.join(node.reboot_pending)}: whether the driver waits for it cannot be told from that, so its "
+            "modules are judged by what is loaded; reboot the node when it suits"
         )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from .._errors import AccelError, BindingWantedError
 from . import back_plan, plan_guard, plan_modules
 from .back import Now
+from .geometry import Kept
 from .model import Change, Node, State, Wish
 from .plan import Plan
 from .plan import decide as decide_wish
@@ -45,7 +46,8 @@ class Asked(t.NamedTuple):
 @dataclass(frozen=True)
 class Seen:
     """What was read. `journal` is that of an interrupted run, `recorded` and `now` are the way back where it is wished,
-    `error` is why repositories gave no answer, `sessions` are other people's logins."""
+    `error` is why repositories gave no answer, `sessions` are other people's logins, `layouts` MIG layouts that
+    a reload, of this run or of an earlier one, takes away and that come back."""
 
     state: State
     journal: t.Optional[Journal] = None
@@ -53,6 +55,7 @@ class Seen:
     now: t.Optional[Now] = None
     error: t.Optional[AccelError] = None
     sessions: t.Tuple[str, ...] = ()
+    layouts: t.Tuple[Kept, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ class Planned:
 
     @property
     def changed(self) -> bool:
-        return self.decided.changed or self.resumes
+        return self.decided.changed or self.resumes or bool(self.seen.layouts)
 
     @property
     def resumes(self) -> bool:
@@ -97,7 +100,7 @@ class Planned:
     @property
     def acts(self) -> bool:
         """Something is to be done, even if it is no change of the node (files in a cache)."""
-        return self.changed or bool(self.steps)
+        return self.changed or bool(self.steps) or self.wish.keep_geometry
 
     @property
     def diff(self) -> t.Mapping[str, t.Any]:
@@ -106,11 +109,15 @@ class Planned:
     @property
     def actions(self) -> t.List[t.Mapping[str, t.Any]]:
         journal = self.seen.journal
+        back = [
+            {"action": "restore_geometry", "object": one.uuid, "reason": f"loading the modules takes it away: {one}"}
+            for one in self.seen.layouts
+        ]
         if journal is None or not self.resumes:
-            return list(self.decided.actions)
+            return [*self.decided.actions, *back]
         reason = f"a run of {journal.since} was interrupted before it was done"
         first = {"action": "finish_interrupted", "object": "journal", "reason": reason}
-        return [first, *self.decided.actions]
+        return [first, *self.decided.actions, *back]
 
     def result(self) -> t.Dict[str, t.Any]:
         found = {

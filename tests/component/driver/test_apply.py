@@ -29,6 +29,7 @@ from ansible_collections.accel.gpu.plugins.module_utils._driver.model import (
 )
 from ansible_collections.accel.gpu.plugins.module_utils._driver.steps import (
     ChangePackages,
+    DistrustKeys,
     HoldPackages,
     RebuildInitramfs,
     RefreshIndex,
@@ -348,6 +349,37 @@ def test_what_is_written_down_bears_the_name_of_the_run(tmp_path):
     assert (kept.run, kept.packages) == ("R2", OLD)
 
 
+@pytest.mark.parametrize("known", [False, True])
+def test_only_a_key_that_a_run_of_ours_brought_goes_again(tmp_path, known):
+    machine = make(tmp_path)
+    if known:
+        machine.keys.add("AB")
+
+    def change(*steps: Step, state: t.Mapping[str, t.Any]) -> None:
+        made = Change(steps, look(machine), lambda: (look(machine), ()), state=state)
+        apply(made, machine.ports(), t.cast(t.Any, Manager(machine)))
+
+    change(WriteFile("/etc/pki/key", "AB", "key"), state={"packages": ["x"]})
+    ours = record.read_state(machine.files)
+    assert (machine.keys, ours.get("keys")) == ({"AB"}, None if known else ["AB"])
+    # What a later run writes down does not forget it.
+    change(state={"packages": ["x", "y"]})
+    assert record.read_state(machine.files).get("keys") == ours.get("keys")
+    keys = tuple(record.read_state(machine.files).get("keys") or ())
+    change(*([DistrustKeys(keys)] if keys else []), state={})
+    assert (machine.keys, record.read_state(machine.files)) == ({"AB"} if known else set(), {})
+
+
+def test_a_change_that_fails_takes_its_key_along(tmp_path):
+    machine = make(tmp_path)
+    before = machine.seen()
+    still = (SetUnit(UNIT, True, True),)
+    change = Change((WriteFile("/etc/pki/key", "AB", "key"),), look(machine), lambda: (look(machine), still))
+    with pytest.raises(AccelError):
+        apply(change, machine.ports(), t.cast(t.Any, Manager(machine)))
+    assert (machine.keys, machine.seen()) == (set(), before)
+
+
 @pytest.mark.parametrize("loads", [True, False])
 def test_what_the_driver_made_of_a_parameter_is_remembered_from_a_load_alone(tmp_path, loads):
     machine = make(tmp_path)
@@ -358,11 +390,12 @@ def test_what_the_driver_made_of_a_parameter_is_remembered_from_a_load_alone(tmp
         steps,
         seen,
         lambda: (dataclasses.replace(look(machine), live_parameters=seen.live_parameters), ()),
-        state={"packages": ["x"]},
+        state={"packages": ["x"], "dropped": {"boot": "", "values": {"nvidia": {"d": "1"}}}},
         parameters={"nvidia": {"a": "0", "b": "1", "c": "2"}},
     )
     done = apply(change, machine.ports(), t.cast(t.Any, Manager(machine)))
     wanted = {"nvidia": {"a": ["0", "1"]}} if loads else {"nvidia": {"a": ["7", "8"]}}
     assert record.read_state(machine.files)["adjusted"] == wanted
+    assert ("dropped" in record.read_state(machine.files)) is not loads
     told = "nvidia was loaded with a=0 and runs with 1; the driver may have adjusted it: wish what it makes of it"
     assert list(done.warnings) == ([told] if loads else [])

@@ -269,6 +269,11 @@ def _load(now: model.Node, step: t.Any, _seen: Seen) -> model.Node:
     return dataclasses.replace(now, loaded=_in_memory(now, ()), nouveau_loaded=now.nouveau_loaded and not step.unload)
 
 
+def _insert(now: model.Node, step: t.Any, _seen: Seen) -> model.Node:
+    left = tuple(name for name in now.lacking_modules if name not in step.modules)
+    return dataclasses.replace(now, lacking_modules=left)
+
+
 def _reload(now: model.Node, step: t.Any, _seen: Seen) -> model.Node:
     if not step.load:
         return dataclasses.replace(now, loaded=None)
@@ -296,9 +301,11 @@ _AFTER: t.Dict[type, t.Callable[[model.Node, t.Any, Seen], model.Node]] = {
     steps.ChangePackages: _packages,
     steps.HoldPackages: _hold,
     steps.UnholdPackages: _unhold,
+    steps.DistrustKeys: _same,
     steps.PrepareEnrolment: _enrol,
     steps.RebuildInitramfs: _initramfs,
     steps.SetUnit: _set_unit,
     steps.LoadModules: _load,
+    steps.InsertModules: _insert,
     steps.ReloadModules: _reload,
 }

@@ -13,14 +13,18 @@ import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._driver import back_plan, core, model, planned, record
 from ansible_collections.accel.gpu.plugins.module_utils._driver.back import Now
+from ansible_collections.accel.gpu.plugins.module_utils._driver.geometry import Kept
 from ansible_collections.accel.gpu.plugins.module_utils._driver.record import Journal, Recorded
 from ansible_collections.accel.gpu.plugins.module_utils._driver.steps import (
     ChangePackages,
+    DistrustKeys,
     HoldPackages,
     Step,
     UnholdPackages,
 )
 from ansible_collections.accel.gpu.plugins.module_utils._files import Files
+from ansible_collections.accel.gpu.plugins.module_utils._mig.model import GpuLayout, InstanceSpec
+from ansible_collections.accel.gpu.plugins.module_utils._nvml.objects import Placement
 from ansible_collections.accel.gpu.plugins.module_utils._ports import Ports
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver import nodes
 
@@ -175,3 +179,30 @@ def test_a_package_manager_in_trouble_refuses_the_way_back_in_check_mode_too():
     plan = restored(dataclasses.replace(HELD, holds=frozenset()), package_problems=(problem,))
     assert plan.refusal is not None
     assert plan.refusal.message == f"packages cannot change on this node: {problem}"
+
+
+def test_a_key_that_the_change_brought_is_trusted_no_longer():
+    node = nodes.node("debian", "12", records={"keys": ["A", "B"]})
+    recorded = dataclasses.replace(TWO, state={"keys": ["A"]})
+    plan = back_plan.decide(nodes.wish(state="restored"), model.State(node), recorded, Now(TWO.packages))
+    assert [step for step in plan.steps if isinstance(step, DistrustKeys)] == [DistrustKeys(("B",))]
+
+
+# --- MIG layouts ---------------------------------------------------------------------------------------------------
+
+
+def test_a_layout_that_comes_back_is_foretold():
+    kept = Kept("GPU-1", GpuLayout(True, True, (InstanceSpec(19, "1g.10gb", Placement(1, 1)),)))
+    asked = planned.Asked(nodes.wish(state="restored", restore_runs=[]))
+    plan = planned.decide(asked, planned.Seen(state(), layouts=(kept,)))
+    assert plan.changed
+    assert plan.actions[-1] == {
+        "action": "restore_geometry",
+        "object": "GPU-1",
+        "reason": "loading the modules takes it away: 1g.10gb at 1:1 (no compute instance)",
+    }
+
+
+def test_a_layout_is_kept_for_a_reboot_without_a_change():
+    plan = planned.decide(planned.Asked(nodes.wish(branch="580", keep_geometry=True)), planned.Seen(state()))
+    assert plan.acts

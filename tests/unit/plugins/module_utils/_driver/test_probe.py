@@ -415,6 +415,46 @@ def test_switches_on_the_bus_and_behind_bridges(tree):
     assert (found.nvlink5, found.switches) == (False, (PciDevice("0000:07:00.0", "10de:22a3", "0000:0000", None),))
 
 
+@pytest.mark.parametrize(
+    ("there", "built", "lacking"),
+    [((), "", ("ib_umad", "mlx5_ib")), (("ib_umad", "mlx5_ib"), "", ()), (("mlx5_ib",), "ib_umad", ())],
+)
+def test_modules_that_a_fabric_behind_bridges_lacks(tree, there, built, lacking):
+    tree.device("0000:3b:00.0", "0x10de", "0x2901", "0x030200")
+    tree.put("/proc/sys/kernel/osrelease", KERNEL)
+    tree.put(f"/lib/modules/{KERNEL}/modules.builtin", f"kernel/drivers/infiniband/core/{built}.ko\n")
+    for name in there:
+        tree.put(f"/sys/module/{name}/refcnt", "0\n")
+    assert probe.probe(tree.ports()).lacking_modules == ()  # another board needs none
+    tree.device("0000:9a:00.0", "0x15b3", "0x1021", "0x020700", "mlx5_core", vpd=b"\x82..SMDL=SW_MNG..")
+    assert probe.probe(tree.ports()).lacking_modules == lacking
+
+
+NODES = "/etc/nvidia-imex/nodes_config.cfg"
+
+
+@pytest.mark.parametrize(
+    ("files", "lacks"),
+    [
+        ({}, NODES),
+        ({NODES: "# one address a line\n\n"}, NODES),
+        ({NODES: "10.0.0.1\n10.0.0.2\n"}, ""),
+        (
+            {"/etc/nvidia-imex/config.cfg": "IMEX_NODE_CONFIG_FILE=/srv/imex.cfg\n", NODES: "10.0.0.1\n"},
+            "/srv/imex.cfg",
+        ),
+        ({"/etc/nvidia-imex/config.cfg": "IMEX_NODE_CONFIG_FILE=/srv/imex.cfg\n", "/srv/imex.cfg": "10.0.0.1\n"}, ""),
+    ],
+)
+def test_imex_lacks_the_addresses_of_its_domain(tree, files, lacks):
+    tree.device("0000:3b:00.0", "0x10de", "0x2330", "0x030200")
+    for path, content in files.items():
+        tree.put(path, content)
+    assert probe.probe(tree.ports()).imex_lacks == ""  # no tray of a rack
+    tree.device("0000:3c:00.0", "0x10de", "0x2941", "0x030200")
+    assert probe.probe(tree.ports()).imex_lacks == lacks
+
+
 def test_an_ordinary_adapter_is_no_bridge(tree):
     tree.device("0000:3b:00.0", "0x10de", "0x2901", "0x030200")
     tree.device("0000:9a:00.0", "0x15b3", "0x1021", "0x020700", "mlx5_core", vpd=b"\x82..ConnectX-7..")
