@@ -11,8 +11,9 @@ import typing as t
 
 from .._errors import AccelError, ApplyError, BusyError
 from . import back, probe_now, probe_use, record
-from .apply_walk import StepError, Walker, hurts, words
+from .apply_walk import StepError, Walker, hurts
 from .record import Journal
+from .step_words import words
 from .steps import ReloadModules, SetUnit, Step
 
 if t.TYPE_CHECKING:
@@ -61,6 +62,8 @@ def undo(journal: Journal, ports: Ports, manager: Manager) -> Aftermath:
     except AccelError as error:
         missing.append(error.message)
     if not missing:
+        for key in sorted({*record.read_state(ports.files).get("keys", ())} - {*journal.before.state.get("keys", ())}):
+            manager.distrust(key)
         record.write_state(ports.files, journal.before.state)
         record.remove_journal(ports.files)
     return Aftermath(tuple(missing), len(steps))

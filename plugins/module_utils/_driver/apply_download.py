@@ -17,8 +17,9 @@ import typing as t
 from .._boot import boot_id
 from .._errors import AccelError, ApplyError
 from . import record
-from .apply_walk import StepError, Walker, words
+from .apply_walk import StepError, Walker
 from .record import Contents, Journal, Recorded
+from .step_words import words
 from .steps import RemoveFile, Step, WriteFile
 
 if t.TYPE_CHECKING:

@@ -68,6 +68,7 @@ def decide(
                 draft.reboot.append(node.refused)
             else:
                 _add(draft, node, step)
+        draft.distrust(sorted({*node.records.get("keys", ())} - {*recorded.state.get("keys", ())}), _WHY)
     except AccelError as error:
         return Plan(wish, state, refusal=error)
     draft.facts.update(_facts(state), version=recorded.version, restored=True)
