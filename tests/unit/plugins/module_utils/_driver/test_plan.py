@@ -413,6 +413,16 @@ def test_a_loaded_module_keeps_its_packages() -> None:
     assert [entry["reason"] for entry in made.actions] == [f"upgrade pending {OLD} → {NEW}: a module is loaded"]
 
 
+def test_modules_with_the_kernels_version_stay_held_while_their_upgrade_is_pending() -> None:
+    node = signed()
+    held = f"linux-modules-nvidia-580-server-open-{node.running.release}"
+    assert held in node.holds
+    wish = nodes.wish(source="distribution", branch="595", modules="precompiled")
+    _state, made = nodes.decided(node, wish, "595.71.05")
+    assert (made.owed.upgrade, made.steps) == ((OLD, "595.71.05"), ())
+    assert held in dict(made.record or node.records)["holds"]
+
+
 def test_files_may_change_under_a_loaded_module() -> None:
     wish = nodes.mirror(version=NEW, parameters={"nvidia": {"NVreg_X": 1}})
     made = again(settled(), wish, changes=dependency(NEW, OLD))
