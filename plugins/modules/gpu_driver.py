@@ -46,8 +46,8 @@ options:
   state:
     description:
       - V(present) makes what is declared.
-      - V(absent) removes what this module put on the node, packages, holds and files; the modules are unloaded where
-        nobody uses them.
+      - V(absent) removes what this module put on the node, packages with the headers and tools that came for them,
+        holds, files and the signing key; the modules are unloaded where nobody uses them.
       - V(restored) brings back what was there before the last change of packages, by name and version, from the kept
         files where no repository has them any more. A change that was interrupted counts as the last one. Only
         O(change_loaded), O(when_busy), O(takeover), O(daemon_reload), O(reload), O(run) and O(restore_runs) are read

@@ -82,4 +82,5 @@ UBUNTU_KEY = SigningKey(
     ("dkms", "mokutil", "shim-signed"),
 )
 SIGNING_KEYS: t.Dict[str, SigningKey] = {"ubuntu": UBUNTU_KEY}  # by distribution; all others have DKMS_KEY
+ENROLLING = tuple(sorted({*DKMS_KEY.packages, *UBUNTU_KEY.packages}))
 MAKE_KEY: t.Dict[str, t.Tuple[str, ...]] = {key.certificate: key.make for key in (DKMS_KEY, UBUNTU_KEY)}

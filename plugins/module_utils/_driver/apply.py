@@ -112,7 +112,12 @@ def apply(change: Change, ports: Ports, manager: Manager) -> Done:
         # What the driver makes of a parameter is no reason to reload it again at each run; what was dropped is gone.
         made = differing(change.parameters, node.live_parameters) if fresh else known.get("adjusted")
         state = {
-            **{key: value for key, value in state.items() if key != "adjusted" and not (key == "dropped" and fresh)},
+            **{
+                key: value
+                for key, value in state.items()
+                if key not in ("adjusted", "keys") and not (key == "dropped" and fresh)
+            },
+            **({"keys": known["keys"]} if known.get("keys") else {}),
             **({"adjusted": made} if made else {}),
         }
     record.write_state(ports.files, state)

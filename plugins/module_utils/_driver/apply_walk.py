@@ -19,6 +19,7 @@ from .plan_names import is_pinning
 from .record import Journal
 from .steps import (
     ChangePackages,
+    DistrustKeys,
     HoldPackages,
     InsertModules,
     LoadModules,
@@ -113,10 +114,10 @@ class Walker:
         if isinstance(step, WriteFile):
             self.ports.files.write(step.path, step.content.encode("utf-8"), mode=step.mode, backup=True)
             if step.sort == "key":
-                self.manager.trust(step.path)
+                self._note_keys(add=self.manager.trust(step.path))
         elif isinstance(step, RemoveFile):
             self.ports.files.remove(step.path)
-        elif isinstance(step, (RefreshIndex, ChangePackages, HoldPackages, UnholdPackages)):
+        elif isinstance(step, (RefreshIndex, ChangePackages, HoldPackages, UnholdPackages, DistrustKeys)):
             self._packages(step)
         elif isinstance(step, PrepareEnrolment):
             self.told.append(apply_enrolment.prepare(self.ports, step.certificate))
@@ -131,13 +132,19 @@ class Walker:
         else:
             self._reload(step)
 
-    def _packages(self, step: t.Union[RefreshIndex, ChangePackages, HoldPackages, UnholdPackages]) -> None:
+    def _packages(
+        self, step: t.Union[RefreshIndex, ChangePackages, HoldPackages, UnholdPackages, DistrustKeys]
+    ) -> None:
         if isinstance(step, RefreshIndex):
             self.manager.refresh(step.max_age)
         elif isinstance(step, HoldPackages):
             self.manager.hold(step.names)
         elif isinstance(step, UnholdPackages):
             self.manager.unhold(step.names)
+        elif isinstance(step, DistrustKeys):
+            for one in step.fingerprints:
+                self.manager.distrust(one)
+            self._note_keys(drop=step.fingerprints)
         elif step.download:
             self.downloaded = self.manager.download(whole_request(step, self._own_holds))
         else:
@@ -145,6 +152,13 @@ class Walker:
             for request in requests_of(step, self._own_holds):
                 self.manager.run(request)
             self.note(phase=record.AFTER)
+
+    def _note_keys(self, add: t.Collection[str] = (), drop: t.Collection[str] = ()) -> None:
+        """Keys that the manager trusts because of us."""
+        state = record.read_state(self.ports.files)
+        keys = sorted({*state.pop("keys", ()), *add} - {*drop})
+        if add or drop:
+            record.write_state(self.ports.files, {**state, **({"keys": keys} if keys else {})})
 
     def _rebuild(self, kernel: str) -> None:
         rebuild(self.ports, kernel)
@@ -212,6 +226,8 @@ def words(step: Step) -> str:
         return "downloading packages" if step.download else "changing packages"
     if isinstance(step, (HoldPackages, UnholdPackages)):
         return f"{'holding' if isinstance(step, HoldPackages) else 'releasing'} {', '.join(step.names)}"
+    if isinstance(step, DistrustKeys):
+        return f"no longer trusting key {', '.join(step.fingerprints)}"
     if isinstance(step, PrepareEnrolment):
         return f"preparing the enrolment of {step.certificate}"
     if isinstance(step, RebuildInitramfs):

@@ -12,6 +12,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._data.driver_packages import STREAM_MODULE
+from .plan_files import sort_of
 from .record import CACHE, Recorded
 from .steps import (
     ChangePackages,
@@ -103,7 +104,8 @@ def _files(recorded: Recorded, now: Now) -> t.Iterator[Step]:
         if now.files.get(path) == content:
             continue
         moved = moved or path.endswith(_SOURCES)
-        yield RemoveFile(path, "other") if content is None else WriteFile(path, content, "other")
+        sort = sort_of(path)
+        yield RemoveFile(path, sort) if content is None else WriteFile(path, content, sort)
     if moved:
         yield RefreshIndex(0)
 

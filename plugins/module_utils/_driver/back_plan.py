@@ -64,6 +64,7 @@ def decide(
             _check(wish, node)
         for step in steps:
             _add(draft, node, step)
+        draft.distrust(sorted({*node.records.get("keys", ())} - {*recorded.state.get("keys", ())}), _WHY)
     except AccelError as error:
         return Plan(wish, state, refusal=error)
     draft.facts.update(_facts(state), version=recorded.version, restored=True)

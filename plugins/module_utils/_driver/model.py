@@ -177,6 +177,7 @@ class Node:
     nouveau_loaded: bool = False
     library: t.Optional[str] = None  # version of libnvidia-ml on disk
     packages: t.Mapping[str, str] = field(default_factory=dict)  # name -> version, NVIDIA's alone
+    tools: t.Mapping[str, str] = field(default_factory=dict)  # of others: what runs installed, what enrols a key
     holds: t.FrozenSet[str] = frozenset()
     hold_tools: t.Tuple[str, ...] = ()  # packages that are missing and without which a hold has no effect
     stream: t.Optional[str] = None  # the driver's dnf module stream that is enabled: "nvidia-driver:580-open"

@@ -13,6 +13,7 @@ from .._diff import Tracker
 from .model import Node
 from .steps import (
     ChangePackages,
+    DistrustKeys,
     HoldPackages,
     InsertModules,
     LoadModules,
@@ -90,6 +91,12 @@ class Draft:
             self.steps.append(UnholdPackages(tuple(names)))
             for name in names:
                 self.tracker.change(f"hold {name}", True, False, action="release", object=name, reason=reason)
+
+    def distrust(self, fingerprints: t.Sequence[str], reason: str) -> None:
+        if fingerprints:
+            self.steps.append(DistrustKeys(tuple(fingerprints)))
+            for one in fingerprints:
+                self.tracker.change(f"key {one}", True, False, action="distrust_key", object=one, reason=reason)
 
     def initramfs(self, kernel: str, before: t.Any, after: t.Any, reason: str) -> None:
         self.steps.append(RebuildInitramfs(kernel))

@@ -10,10 +10,10 @@ import typing as t
 
 from .._errors import BusyError
 from . import plan_guard, plan_modules
-from .model import Node, State, Wish
+from .model import Change, Node, State, Wish
 from .plan_choice import Target
 from .plan_draft import Draft
-from .plan_names import carries, is_fabric
+from .plan_names import DKMS, carries, is_fabric, listed
 from .plan_request import Packages
 from .steps import ChangePackages
 
@@ -120,6 +120,17 @@ def _held(
     target: Target, there: t.Mapping[str, str], wanted: t.Collection[str], version: t.Optional[str]
 ) -> t.List[str]:
     return sorted(name for name, is_ in there.items() if name in wanted or carries(is_, name, target) == version)
+
+
+def with_tools(
+    record_: t.Mapping[str, t.Any], node: Node, change: t.Optional[ChangePackages], changes: t.Sequence[Change]
+) -> t.Mapping[str, t.Any]:
+    """With what came for the driver without being of it, and was not there before: headers, dkms, what holds need."""
+    tools = set(node.records.get("tools") or ())
+    if change is not None:
+        asked = {DKMS, *(name for name, _version in change.install if not listed(name))}
+        tools.update(one.name for one in changes if one.before is None and one.name in asked)
+    return {**record_, "tools": sorted(tools)} if tools else record_
 
 
 def record(

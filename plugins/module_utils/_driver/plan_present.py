@@ -18,6 +18,8 @@ from .plan_names import installed_version, is_built, kernels
 from .plan_request import Packages
 from .steps import ChangePackages, PrepareEnrolment, RemoveFile
 
+# Programs of the whole system, or what a machine boots through: nothing that a removal of the driver takes along.
+STAYING = frozenset(("openssl", "shim-signed"))
 _FABRIC = "the NVLink fabric of this board is reached through it"
 _REASONS = {"modprobe": "module parameters and the blacklist of nouveau", "modules": _FABRIC}
 
@@ -67,8 +69,9 @@ def plan(draft: Draft, wish: Wish, state: State) -> None:
     dropped = _dropped(wish, node, target)
     _memory(draft, wish, node, target, built, change, there, dropped)
     draft.warnings += plan_warnings.warnings(wish, node, target, packages.version, version, built is not None)
+    ours = plan_packages.record(node, wish, target, there, files, packages, version)
     draft.record = {
-        **plan_packages.record(node, wish, target, there, files, packages, version),
+        **plan_packages.with_tools(ours, node, change, state.changes or ()),
         **({"dropped": {"boot": node.boot_id, "values": dropped}} if dropped else {}),
     }
 
@@ -131,11 +134,14 @@ def _enrol(draft: Draft, wish: Wish, node: Node, target: Target, packages: Packa
         )
     if boot.dkms_key_pending:
         return
-    tools = tuple((name, None) for name in key.packages if name not in node.packages)
+    lacking = [name for name in key.packages if name not in node.packages and name not in node.tools]
+    tools = tuple((name, None) for name in lacking)
     if boot.dkms_key is None and tools:
         draft.refresh(wish.cache_valid_time)
         draft.steps.append(ChangePackages(tools))
         draft.tracker.act("install_package", ", ".join(name for name, _version in tools), "they make and enrol the key")
+        ours = {*(node.records.get("tools") or ()), *lacking} - STAYING
+        draft.record = {**node.records, "tools": sorted(ours)}
     draft.steps.append(PrepareEnrolment(certificate))
     draft.tracker.change(
         "enrolment",

@@ -10,6 +10,7 @@ import typing as t
 
 from .._data.driver_packages import STREAM_MODULE
 from .._errors import BlockedError, WishError
+from .._packages.objects import HOLD_TOOLS
 from . import versions
 from .model import Node, Offers, Wish
 from .plan_choice import Target, choose, most_demanding, named
@@ -45,9 +46,18 @@ def request(wish: Wish, node: Node, offers: Offers) -> t.Optional[ChangePackages
 def removal(node: Node) -> t.Optional[ChangePackages]:
     """Everything that earlier runs put there and that is still there, the enabled stream with it."""
     recorded = node.records.get("packages") or ()
-    there = tuple(sorted(name for name in recorded if name in node.packages))
+    there = tuple(sorted({*(name for name in recorded if name in node.packages), *_tools(node)}))
     stream = STREAM_MODULE if node.stream and node.records.get("stream") == node.stream else None
     return ChangePackages((), remove=there, stream=stream) if there or stream else None
+
+
+def _tools(node: Node) -> t.Iterator[str]:
+    """Those that nobody else has come to rely on, as far as a hold tells it."""
+    foreign = node.holds - set(node.records.get("holds") or ())
+    for name in node.records.get("tools") or ():
+        locks = name in HOLD_TOOLS and bool(foreign)
+        if (name in node.packages or name in node.tools) and name not in foreign and not locks:
+            yield name
 
 
 def packages(wish: Wish, node: Node, target: Target, offers: Offers) -> Packages:

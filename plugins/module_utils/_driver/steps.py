@@ -58,6 +58,12 @@ class UnholdPackages(t.NamedTuple):
     names: t.Tuple[str, ...]
 
 
+class DistrustKeys(t.NamedTuple):
+    """Signing keys that a run of ours took into the package manager's own keys (rpm has such, apt has none)."""
+
+    fingerprints: t.Tuple[str, ...]
+
+
 class PrepareEnrolment(t.NamedTuple):
     """Secure Boot: the certificate that DKMS signs with is handed to firmware; a person confirms it at the console."""
 
@@ -105,6 +111,7 @@ Step = t.Union[
     ChangePackages,
     HoldPackages,
     UnholdPackages,
+    DistrustKeys,
     PrepareEnrolment,
     RebuildInitramfs,
     SetUnit,

@@ -155,9 +155,10 @@ class Apt(Base):
         self._stamp()
         return True
 
-    def trust(self, _key_path: str) -> None:
+    def trust(self, _key_path: str) -> t.Tuple[str, ...]:
         """apt has no list of keys for all: each repository names its own (Signed-By)."""
         self._may_change("trust")
+        return ()
 
     def distrust(self, _fingerprint: str) -> None:
         self._may_change("distrust")

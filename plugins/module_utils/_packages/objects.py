@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import typing as t
 
+# Packages without which a hold has no effect: dnf's locks are a plugin.
+HOLD_TOOLS = ("python3-dnf-plugin-versionlock",)
+
 
 class Package(t.NamedTuple):
     """A package that is there. `version` as the manager writes it, with epoch and revision."""

@@ -29,6 +29,7 @@ from ansible_collections.accel.gpu.plugins.module_utils._driver.model import (
 )
 from ansible_collections.accel.gpu.plugins.module_utils._driver.steps import (
     ChangePackages,
+    DistrustKeys,
     HoldPackages,
     RebuildInitramfs,
     RefreshIndex,
@@ -346,6 +347,37 @@ def test_what_is_written_down_bears_the_name_of_the_run(tmp_path):
     kept = record.read_record(machine.files)
     assert kept is not None
     assert (kept.run, kept.packages) == ("R2", OLD)
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_only_a_key_that_a_run_of_ours_brought_goes_again(tmp_path, known):
+    machine = make(tmp_path)
+    if known:
+        machine.keys.add("AB")
+
+    def change(*steps: Step, state: t.Mapping[str, t.Any]) -> None:
+        made = Change(steps, look(machine), lambda: (look(machine), ()), state=state)
+        apply(made, machine.ports(), t.cast(t.Any, Manager(machine)))
+
+    change(WriteFile("/etc/pki/key", "AB", "key"), state={"packages": ["x"]})
+    ours = record.read_state(machine.files)
+    assert (machine.keys, ours.get("keys")) == ({"AB"}, None if known else ["AB"])
+    # What a later run writes down does not forget it.
+    change(state={"packages": ["x", "y"]})
+    assert record.read_state(machine.files).get("keys") == ours.get("keys")
+    keys = tuple(record.read_state(machine.files).get("keys") or ())
+    change(*([DistrustKeys(keys)] if keys else []), state={})
+    assert (machine.keys, record.read_state(machine.files)) == ({"AB"} if known else set(), {})
+
+
+def test_a_change_that_fails_takes_its_key_along(tmp_path):
+    machine = make(tmp_path)
+    before = machine.seen()
+    still = (SetUnit(UNIT, True, True),)
+    change = Change((WriteFile("/etc/pki/key", "AB", "key"),), look(machine), lambda: (look(machine), still))
+    with pytest.raises(AccelError):
+        apply(change, machine.ports(), t.cast(t.Any, Manager(machine)))
+    assert (machine.keys, machine.seen()) == (set(), before)
 
 
 @pytest.mark.parametrize("loads", [True, False])

@@ -301,6 +301,7 @@ _AFTER: t.Dict[type, t.Callable[[model.Node, t.Any, Seen], model.Node]] = {
     steps.ChangePackages: _packages,
     steps.HoldPackages: _hold,
     steps.UnholdPackages: _unhold,
+    steps.DistrustKeys: _same,
     steps.PrepareEnrolment: _enrol,
     steps.RebuildInitramfs: _initramfs,
     steps.SetUnit: _set_unit,

@@ -17,6 +17,7 @@ from ansible_collections.accel.gpu.plugins.module_utils._driver.geometry import 
 from ansible_collections.accel.gpu.plugins.module_utils._driver.record import Journal, Recorded
 from ansible_collections.accel.gpu.plugins.module_utils._driver.steps import (
     ChangePackages,
+    DistrustKeys,
     HoldPackages,
     Step,
     UnholdPackages,
@@ -178,6 +179,13 @@ def test_a_package_manager_in_trouble_refuses_the_way_back_in_check_mode_too():
     plan = restored(dataclasses.replace(HELD, holds=frozenset()), package_problems=(problem,))
     assert plan.refusal is not None
     assert plan.refusal.message == f"packages cannot change on this node: {problem}"
+
+
+def test_a_key_that_the_change_brought_is_trusted_no_longer():
+    node = nodes.node("debian", "12", records={"keys": ["A", "B"]})
+    recorded = dataclasses.replace(TWO, state={"keys": ["A"]})
+    plan = back_plan.decide(nodes.wish(state="restored"), model.State(node), recorded, Now(TWO.packages))
+    assert [step for step in plan.steps if isinstance(step, DistrustKeys)] == [DistrustKeys(("B",))]
 
 
 # --- MIG layouts ---------------------------------------------------------------------------------------------------
