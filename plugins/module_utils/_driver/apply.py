@@ -24,6 +24,7 @@ from .apply_gpus import Gpus
 from .apply_walk import Walker, words
 from .model import Parameters
 from .parameters import adjusted, differing
+from .plan_names import kernels as kernels_of
 from .record import Journal, Recorded
 from .steps import (
     ChangePackages,
@@ -128,8 +129,9 @@ def apply(change: Change, ports: Ports, manager: Manager) -> Done:
 
 def fetch(change: Change, ports: Ports, manager: Manager) -> Done:
     """Only what the change will need; what an interrupted run left waits for the change itself."""
-    download(change.steps, ports, manager, change.own_holds)
-    return Done(change.again()[0])
+    kernels = [one.release for one in kernels_of(change.node) if one.headers]
+    seconds = download(change.steps, ports, manager, change.own_holds, kernels)
+    return Done(change.again()[0], seconds=seconds)
 
 
 def _begin(change: Change, ports: Ports) -> Journal:

@@ -13,7 +13,7 @@ import typing as t
 from .._errors import AccelError, ApplyError
 from .._holders import apply as holders
 from .._packages.objects import Request, Transaction
-from . import apply_enrolment, apply_modules, record
+from . import apply_build, apply_enrolment, apply_modules, record
 from .apply_build_log import explained
 from .plan_names import is_pinning
 from .record import Journal
@@ -42,7 +42,7 @@ INITRAMFS_SECONDS = 900.0  # with all modules of a large kernel and slow disks; 
 UNIT_SECONDS = 90.0  # systemd's own default for starting a service
 
 
-# What a report tells the seconds of. Modules of DKMS are built by the scripts of their package.
+# What a report tells the seconds of. Modules of DKMS are built by the scripts of their package, told as "build".
 PHASES: t.Mapping[type, str] = {
     ChangePackages: "install",
     RebuildInitramfs: "initramfs",
@@ -149,9 +149,17 @@ class Walker:
             self.downloaded = self.manager.download(whole_request(step, self._own_holds))
         else:
             self.note(phase=record.PACKAGES)
+            began = time.time()
             for request in requests_of(step, self._own_holds):
                 self.manager.run(request)
             self.note(phase=record.AFTER)
+            self._note_build(apply_build.seconds_since(self.ports, began))
+
+    def _note_build(self, seconds: float) -> None:
+        """Out of the time of the packages, whose scripts built."""
+        if seconds:
+            self.seconds["build"] = round(self.seconds.get("build", 0.0) + seconds, 1)
+            self.seconds["install"] = round(self.seconds.get("install", 0.0) - seconds, 1)
 
     def _note_keys(self, add: t.Collection[str] = (), drop: t.Collection[str] = ()) -> None:
         """Keys that the manager trusts because of us."""
