@@ -10,6 +10,7 @@ import time
 import typing as t
 
 from ..module_utils._drain.kubernetes import judge
+from ..module_utils._drain.model import Wish
 from ..module_utils._rolling import geometry, report
 from ..module_utils._rolling.batches import batches
 from ..module_utils._rolling.parse import left_out, parse_hosts
@@ -68,9 +69,10 @@ def kubernetes_drain(
     pods: t.Sequence[t.Mapping[str, t.Any]],
     run: str,
     purpose: str = "",
+    note: str = "",
     adopt: bool = False,
 ) -> dict[str, t.Any]:
-    return judge(node, pods, run, purpose, adopt)
+    return judge(node, pods, Wish("drained", "kubernetes", "", run, note, purpose, adopt))
 
 
 class FilterModule:
