@@ -15,7 +15,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._boot import boot_id
-from .._errors import VerifyError
+from .._errors import AccelError, VerifyError
 from .._packages.objects import Transaction
 from . import apply_keep, initramfs, record
 from .apply_back import give_up
@@ -104,7 +104,10 @@ def apply(change: Change, ports: Ports, manager: Manager) -> Done:
             gpus.keep_geometry()
         node, fresh = _verify(change, walker, gpus)
     except BaseException as error:
-        raise give_up(error, walker, gpus) from error
+        told = give_up(error, walker, gpus)
+        if isinstance(told, AccelError) and change.earlier is not None:
+            told.facts["changed"] = True  # what the interrupted run had left half-way is no longer there
+        raise told from error
     known = record.read_state(ports.files)
     state = known if change.state is None else change.state
     if state:

@@ -34,6 +34,7 @@ from . import parse as parsing
 from .apply import Change, Done, fetch
 from .apply import apply as apply_change
 from .apply_back import repair, undo
+from .apply_gpus import Gpus
 from .back import Now
 from .geometry import Kept
 from .model import Node
@@ -174,8 +175,12 @@ def before_refusal(plan: Planned, ports: Ports) -> bool:
     if journal is None or not plan.resumes or not node.root or (node.loaded is not None and plan_modules.in_use(node)):
         return False
     Lock(ports.files).acquire(plan.wish.lock_timeout)
+    gpus = Gpus(ports)
+    gpus.take(())
     with manager(ports, lock_timeout=plan.wish.lock_timeout) as packages:
-        return undo(journal, ports, packages).walked > 0
+        walked = undo(journal, ports, packages).walked
+    gpus.back()
+    return walked > 0
 
 
 def apply(plan: Planned, ports: Ports) -> Outcome:
