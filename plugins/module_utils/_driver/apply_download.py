@@ -17,9 +17,10 @@ import typing as t
 from .._boot import boot_id
 from .._errors import AccelError, ApplyError, BlockedError
 from . import apply_build, record
-from .apply_walk import StepError, Walker, words
+from .apply_walk import StepError, Walker
 from .record import Contents, Journal, Recorded
 from .steps import RemoveFile, Step, WriteFile
+from .words import words
 
 if t.TYPE_CHECKING:
     from .._packages.probe import Manager
