@@ -209,7 +209,7 @@ def _memory(
         if risky and step.enabled is not None:
             # systemctl enable reloads systemd by itself
             draft.daemon_reload = node.daemon_reload_risk
-            draft.tracker.keep(step.name, plan_packages.risk(node))
+            draft.tracker.keep(step.name, plan_packages.risk(node.daemon_reload_risk))
         else:
             draft.unit(node, step, reason)
     draft.reload += memory.reload
