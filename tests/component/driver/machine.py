@@ -46,9 +46,10 @@ class Machine:
         self.root = root
         self.fault = fault
         self.deeds: t.List[str] = []
-        self.keys: t.Set[str] = set()
         self.said: t.List[str] = []
-        self.job_after = ""  # the deed after which a job opens a GPU
+        self.job_after = ""  # the deed after which a job opens a device
+        self.job_device = "/dev/nvidia0"
+        self.keys: t.Set[str] = set()
         self.files = Files(str(root))
         self._path = root / "machine.json"
 
@@ -109,12 +110,12 @@ class Machine:
             os._exit(9)
         return found
 
-    def open_device(self, pid: int = 4711, path: str = "/dev/nvidia0") -> None:
+    def open_device(self, pid: int = 4711) -> None:
         """A process has it open from now on."""
         folder = self.root / "proc" / str(pid)
         (folder / "fd").mkdir(parents=True)
         (folder / "comm").write_text("train.py\n")
-        (folder / "fd/3").symlink_to(path)
+        (folder / "fd/3").symlink_to(self.job_device)
 
     def close_device(self, pid: int = 4711) -> None:
         shutil.rmtree(self.root / "proc" / str(pid))

@@ -51,7 +51,7 @@ def stopped(machine: Machine) -> t.List[str]:
 def test_work_that_comes_before_the_packages_keeps_them(tmp_path, device):
     machine = make(tmp_path, units=UNITS)
     before = machine.seen()
-    machine.job_after = "unhold"
+    machine.job_after, machine.job_device = "unhold", device
     answer = run(machine)
     assert answer["failed"] == (
         f"changing packages failed: {WHY}, which was not so when the run began; drain the node and run again; what was "
