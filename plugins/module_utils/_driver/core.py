@@ -20,7 +20,7 @@ from .._packages.objects import Change as PackageChange
 from .._packages.objects import Transaction
 from .._packages.probe import manager
 from . import parse as parsing
-from . import plan_modules, planned, probe_now, probe_offers, probe_sessions, probe_system, record
+from . import plan_modules, planned, probe_now, probe_offers, probe_others, probe_system, record
 from .apply import Change, Done
 from .apply import apply as apply_change
 from .apply_back import repair, undo
@@ -109,7 +109,10 @@ def _seen(asked: Asked, ports: Ports, packages: Manager) -> Seen:
         state = planned.bare(node) if wish.state == "restored" else _offers(asked, node, packages, ports, journal)
     except AccelError as error:
         return Seen(planned.bare(node), journal, recorded, now, error)
-    return Seen(state, journal, recorded, now, sessions=probe_sessions.foreign(ports.files))
+    seen = Seen(state, journal, recorded, now)
+    if not decide(asked, seen).decided.owed.reboot:
+        return seen
+    return dataclasses.replace(seen, others=probe_others.probe(ports))
 
 
 def _foreign(problems: t.Sequence[str], journal: record.Journal, check: bool) -> t.Tuple[str, ...]:
