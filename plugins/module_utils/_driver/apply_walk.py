@@ -127,7 +127,7 @@ class Walker:
 
     def _packages(self, step: t.Union[RefreshIndex, ChangePackages, HoldPackages, UnholdPackages]) -> None:
         if isinstance(step, RefreshIndex):
-            self.manager.refresh(step.max_age)
+            self.manager.refresh(step.max_age, step.needed)
         elif isinstance(step, HoldPackages):
             self.manager.hold(step.names)
         elif isinstance(step, UnholdPackages):

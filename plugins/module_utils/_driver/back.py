@@ -95,7 +95,8 @@ def _files(recorded: Recorded, now: Now) -> t.Iterator[Step]:
         moved = moved or path.endswith(_SOURCES)
         yield RemoveFile(path, "other") if content is None else WriteFile(path, content, "other")
     if moved:
-        yield RefreshIndex(0)
+        # The old packages' files are kept, so no repository has to answer.
+        yield RefreshIndex(0, ())
 
 
 def _holds(recorded: Recorded, now: Now, released: bool) -> t.Iterator[Step]:

@@ -38,6 +38,8 @@ def check_change(wish: Wish, state: State, change: ChangePackages) -> None:
             f"packages cannot change on this node: {'; '.join(node.package_problems)}",
             problems=list(node.package_problems),
         )
+    if state.full is not None:
+        raise state.full
     touched = names_of(change, state.changes)
     foreign = sorted((set(touched) & node.holds) - own_holds(node))
     if foreign:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import typing as t
 
 from .._errors import BusyError
-from . import plan_guard, plan_modules
+from . import plan_files, plan_guard, plan_modules
 from .model import Node, State, Wish
 from .plan_choice import Target
 from .plan_draft import Draft
 from .plan_names import carries, is_fabric
 from .plan_request import Packages
-from .steps import ChangePackages
+from .steps import ChangePackages, RefreshIndex
 
 After = t.Dict[str, t.Optional[str]]
 
@@ -62,13 +62,19 @@ def _without_fabric(draft: Draft, wish: Wish, node: Node, change: ChangePackages
 
 
 def repository(
-    draft: Draft, wish: Wish, node: Node, changes: t.Sequence[t.Any], change: t.Optional[ChangePackages]
+    draft: Draft,
+    wish: Wish,
+    node: Node,
+    target: Target,
+    changes: t.Sequence[t.Any],
+    change: t.Optional[ChangePackages],
 ) -> None:
     moved = [step for step in changes if step.sort in ("repository", "key")]
     for step in moved:
         draft.file(node, step, f"packages come from source {wish.source}")
     if moved or change is not None:
-        draft.refresh(0 if moved else wish.cache_valid_time)
+        age = 0 if moved else wish.cache_valid_time
+        draft.refresh(RefreshIndex(age, plan_files.needed(wish, node, target)))
 
 
 def after_change(node: Node, state: State, change: t.Optional[ChangePackages]) -> After:

@@ -16,7 +16,7 @@ from .plan_choice import Target, choose
 from .plan_draft import Draft
 from .plan_names import installed_version, kernels
 from .plan_request import Packages
-from .steps import ChangePackages, PrepareEnrolment, RemoveFile
+from .steps import ChangePackages, PrepareEnrolment, RefreshIndex, RemoveFile
 
 # What mokutil asked for at the import; apply_enrolment writes it.
 PASSWORD_FILE = "/var/lib/accel-gpu/driver/enrolment-password"
@@ -41,7 +41,7 @@ def plan(draft: Draft, wish: Wish, state: State) -> None:
     if change is not None:
         plan_guard.check_change(wish, state, change)
     changes = plan_files.changes(node, files)
-    plan_packages.repository(draft, wish, node, changes, change)
+    plan_packages.repository(draft, wish, node, target, changes, change)
     after = plan_packages.after_change(node, state, change)
     if change is not None:
         differing = {name: version for name, version in after.items() if node.packages.get(name) != version}
@@ -106,7 +106,8 @@ def _enrol(draft: Draft, wish: Wish, node: Node, target: Target, packages: Packa
         return
     tools = tuple((name, None) for name in key.packages if name not in node.packages)
     if boot.dkms_key is None and tools:
-        draft.refresh(wish.cache_valid_time)
+        # They come from the distribution; whether any other repository answers is of no interest.
+        draft.refresh(RefreshIndex(wish.cache_valid_time, ()))
         draft.steps.append(ChangePackages(tools))
         draft.tracker.act("install_package", ", ".join(name for name, _version in tools), "they make and enrol the key")
     draft.steps.append(PrepareEnrolment(certificate))
