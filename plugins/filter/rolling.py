@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Filters for rolling changes: batches before, records during, a report after, and how Kubernetes sees a node."""
+"""Filters for rolling changes: batches, records, proofs and a report, and how Kubernetes sees a node."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import time
 import typing as t
 
 from ..module_utils._drain.kubernetes import judge
-from ..module_utils._rolling import report
+from ..module_utils._drain.model import Wish
+from ..module_utils._rolling import geometry, report
 from ..module_utils._rolling.batches import batches
 from ..module_utils._rolling.parse import left_out, parse_hosts
 
@@ -57,10 +58,21 @@ def upgrade_report(
     }
 
 
+def upgrade_lost_geometry(
+    before: t.Mapping[str, t.Any], after: t.Mapping[str, t.Any], actions: t.Sequence[t.Mapping[str, t.Any]]
+) -> list[str]:
+    return geometry.lost(before, after, actions)
+
+
 def kubernetes_drain(
-    node: t.Mapping[str, t.Any], pods: t.Sequence[t.Mapping[str, t.Any]], run: str, adopt: bool = False
+    node: t.Mapping[str, t.Any],
+    pods: t.Sequence[t.Mapping[str, t.Any]],
+    run: str,
+    purpose: str = "",
+    note: str = "",
+    adopt: bool = False,
 ) -> dict[str, t.Any]:
-    return judge(node, pods, run, adopt)
+    return judge(node, pods, Wish("drained", "kubernetes", "", run, note, purpose, adopt))
 
 
 class FilterModule:
@@ -70,6 +82,7 @@ class FilterModule:
         return {
             "kubernetes_drain": kubernetes_drain,
             "upgrade_batches": upgrade_batches,
+            "upgrade_lost_geometry": upgrade_lost_geometry,
             "upgrade_mark": upgrade_mark,
             "upgrade_report": upgrade_report,
         }

@@ -16,9 +16,12 @@ author:
 description:
   - Tells the scheduler to give the node no new work, and waits until what runs there has ended. Nothing is ended by
     force.
-  - The reason that is left in the scheduler carries the id of the run. Only such a reason is lifted again; a node that
-    somebody else drained is left alone, see RV(foreign).
-  - If the work has not ended in time, the drain is lifted again, see O(on_timeout).
+  - The reason that is left in the scheduler carries the id of the run, as in C(accel.gpu RUN: NOTE), or with O(purpose)
+    as in C(accel.gpu PURPOSE RUN: NOTE). Only such a reason of the same run is lifted again; a node that somebody else
+    drained is left alone, see RV(foreign).
+  - If the work has not ended in time, the node is put back as it was, see O(on_timeout).
+  - A scheduler that does not answer, such as one that restarts, is asked again for a minute, and while running work is
+    waited for until O(timeout) has passed.
   - Kubernetes is drained over its API from the control node, by task files of the playbook C(accel.gpu.driver_upgrade).
 extends_documentation_fragment:
   - accel.gpu.attributes
@@ -50,7 +53,7 @@ options:
     required: true
   run:
     description:
-      - Id of the run. It stands in the reason, after C(accel.gpu), and says whose drain it is.
+      - Id of the run. It stands in the reason and says whose drain it is.
       - 1 to 64 letters, digits, dots, underscores and hyphens.
     type: str
     required: true
@@ -59,8 +62,19 @@ options:
       - What stands in the reason after the id, one line. Another note on a node that we drained replaces the reason.
     type: str
     default: maintenance
+  purpose:
+    description:
+      - What several runs have in common, such as the name of the playbook that drains. It stands in the reason before
+        the id of the run. A drain with another purpose, or with none, is somebody else's.
+      - 1 to 64 letters, digits, dots, underscores and hyphens. C(accel.gpu.driver_upgrade) drains with
+        V(driver_upgrade).
+    type: str
   adopt:
-    description: Whether a drain of an earlier run of this collection counts as ours, such as one that was interrupted.
+    description:
+      - Whether the drain of another run with the same O(purpose) counts as ours, such as one that was interrupted. It
+        needs O(purpose).
+      - RV(adopted) and RV(adopted_note) tell whose drain it was. With that run and that note, O(state=drained) puts the
+        reason back as it was.
     type: bool
     default: false
   timeout:
@@ -68,7 +82,9 @@ options:
     type: float
     default: 0
   on_timeout:
-    description: Whether the drain is lifted again where work has not ended in time, or kept.
+    description:
+      - What happens where work has not ended in time. V(lift) takes the drain back, to the reason of the run whose
+        drain was adopted, if there was one. V(keep) keeps it.
     type: str
     choices: [lift, keep]
     default: lift
@@ -130,6 +146,17 @@ foreign:
   returned: success
   type: str
   sample: "drained: bad DIMM"
+adopted:
+  description:
+    - The other run whose drain was there when the module began and counts as ours, see O(adopt), or V(null).
+  returned: success
+  type: str
+  sample: "20261125T221504Z-1a2b"
+adopted_note:
+  description: The note in the reason of that run, or V(null).
+  returned: success
+  type: str
+  sample: upgrade failed, the old driver is back
 timed_out:
   description: The work had not ended in time.
   returned: success
@@ -170,6 +197,7 @@ def main() -> None:
             "node": {"type": "str", "required": True},
             "run": {"type": "str", "required": True},
             "note": {"type": "str", "default": "maintenance"},
+            "purpose": {"type": "str"},
             "adopt": {"type": "bool", "default": False},
             "timeout": {"type": "float", "default": 0},
             "on_timeout": {"type": "str", "choices": ["lift", "keep"], "default": "lift"},

@@ -46,11 +46,12 @@ options:
   state:
     description:
       - V(present) makes what is declared.
-      - V(absent) removes what this module put on the node, packages, holds and files; the modules are unloaded where
-        nobody uses them.
+      - V(absent) removes what this module put on the node, packages with the headers and tools that came for them,
+        holds, files and the signing key; the modules are unloaded where nobody uses them.
       - V(restored) brings back what was there before the last change of packages, by name and version, from the kept
-        files where no repository has them any more. Only O(change_loaded), O(when_busy), O(takeover), O(daemon_reload)
-        and O(reload) are read then.
+        files where no repository has them any more. A change that was interrupted counts as the last one. Only
+        O(change_loaded), O(when_busy), O(takeover), O(daemon_reload), O(reload), O(run) and O(restore_runs) are read
+        then.
     type: str
     choices: [present, absent, restored]
     default: present
@@ -170,6 +171,24 @@ options:
       - Modules for DKMS are built when their package is installed, not before.
     type: bool
     default: false
+  keep_geometry:
+    description:
+      - The caller reboots the node next. What MIG layout it has is written down, and the first call after the boot
+        creates it again, see RV(geometry_restored).
+    type: bool
+    default: false
+  run:
+    description:
+      - A name for the caller's change, such as the id of a run. It is written down with what was there before, so that
+        O(restore_runs) can tell this change from others.
+    type: str
+  restore_runs:
+    description:
+      - With O(state=restored), the names (see O(run)) of the changes that may be taken back. Where the last change on
+        the node is another one, or one without a name, nothing is touched and RV(restored) is false.
+      - Without it the last change is taken back, whosever it was. An empty list takes back nothing.
+    type: list
+    elements: str
   cache_valid_time:
     description: Seconds for which the index of the repositories is not fetched again.
     type: int
@@ -187,7 +206,8 @@ options:
 notes:
   - Needs root, so use C(become).
   - A reboot is reported in RV(reboot_required) and never made.
-  - A reload of the modules takes MIG devices, and sets power limit, clocks and modes again that were set before.
+  - A reload of the modules takes MIG devices, power limit, clocks and modes; what was there before is made again, a MIG
+    layout only where nobody made another one since. MIG devices have new UUIDs then.
 seealso:
   - module: accel.gpu.driver_info
   - module: accel.gpu.gpu_info
@@ -224,6 +244,13 @@ EXAMPLES = r"""
 - name: Back to what was there before
   accel.gpu.gpu_driver:
     state: restored
+    change_loaded: true
+  become: true
+
+- name: Back to what was there before this change, and nothing where it never began
+  accel.gpu.gpu_driver:
+    state: restored
+    restore_runs: [kernel-week-48]
     change_loaded: true
   become: true
 
@@ -292,11 +319,19 @@ reload_required:
   elements: str
   sample: []
 reboot_required:
-  description: Why the node should be rebooted.
+  description: Why the driver needs a reboot of the node. What other packages ask for is in RV(reboot_pending).
   returned: always
   type: list
   elements: str
   sample: []
+reboot_pending:
+  description:
+    - Why the node should be rebooted for other packages, from the file that they leave (C(/run/reboot-required)). It
+      says nothing of the driver, and no reboot of role P(accel.gpu.gpu_driver#role) is made for it.
+  returned: always
+  type: list
+  elements: str
+  sample: ["/run/reboot-required is there, for libc6"]
 daemon_reload_required:
   description: Containers that would lose their GPU by the scripts of packages, see O(daemon_reload).
   returned: always
@@ -310,6 +345,14 @@ enrolment_required:
   sample: null
 settings_reapplied:
   description: A sentence for each setting of a GPU that a reload took away and that was set again.
+  returned: when something was changed
+  type: list
+  elements: str
+  sample: []
+geometry_restored:
+  description:
+    - A sentence for each GPU whose MIG layout a reload or a reboot took away and that has it again. A layout that could
+      not be created stays written down, a warning says why, and the next call tries again.
   returned: when something was changed
   type: list
   elements: str
@@ -330,6 +373,13 @@ reboot_hindered:
   type: list
   elements: str
   sample: []
+restored:
+  description:
+    - Whether the node has what was there before the last change. False where that is none of O(restore_runs), and then
+      a warning says whose it is.
+  returned: when O(state=restored)
+  type: bool
+  sample: true
 downloaded:
   description: Packages and versions whose files were put into the cache, see O(download_only).
   returned: when O(download_only=true)
@@ -339,8 +389,8 @@ error:
   description:
     - What went wrong, for machines. C(kind) is a stable word such as V(wish), V(busy), V(blocked), V(foreign_manager),
       V(locked), V(permission), V(package_locked), V(package_state), V(repository), V(version_missing), V(dependency),
-      V(held), V(disk_full), V(transaction), V(verify), V(apply). After a failed step there are C(step), C(restored) and
-      C(cause).
+      V(held), V(disk_full), V(transaction), V(verify), V(apply). C(changed) tells whether this call left something
+      changed on the node. After a failed step there are C(step), C(restored) and C(cause).
   returned: failure
   type: dict
   sample:
@@ -384,6 +434,9 @@ def main() -> None:
             "takeover": {"type": "bool", "default": False},
             "daemon_reload": {"type": "str", "choices": ["auto", "allowed"], "default": "auto"},
             "download_only": {"type": "bool", "default": False},
+            "keep_geometry": {"type": "bool", "default": False},
+            "run": {"type": "str"},
+            "restore_runs": {"type": "list", "elements": "str"},
             "cache_valid_time": {"type": "int", "default": 3600},
             "lock_timeout": {"type": "float", "default": 300},
             "address_prefix": {"type": "str", "default": ""},

@@ -47,7 +47,8 @@ MAY_KNOW: t.Dict[str, t.FrozenSet[str]] = {
     "_drain": GROUND | {"_nvml", "_owners"},
     # What gpu_info tells.
     "_info": GROUND | {"_nvml", "_owners", "_mig"},
-    "_driver": GROUND | {"_nvml", "_owners", "_packages", "_holders", "_settings"},
+    # A reload takes away what settings and MIG make.
+    "_driver": GROUND | {"_nvml", "_owners", "_packages", "_holders", "_settings", "_mig"},
     # The agent's table of residents names every core; no core knows the agent.
     "_agent": GROUND | {"_nvml", "_owners", "_mig", "_settings"},
     # Many hosts' wishes against each other, on the control node.

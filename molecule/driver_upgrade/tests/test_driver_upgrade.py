@@ -32,7 +32,7 @@ def test_the_node_that_failed_got_its_old_driver_and_no_work_until_it_was_mended
     version, state = after_first(sick)
     assert version == OLD
     assert " State=IDLE+DRAIN " in state
-    assert " Reason=accel.gpu first: upgrade failed, the old driver is back [" in state
+    assert " Reason=accel.gpu driver_upgrade first: upgrade failed, the old driver is back [" in state
     assert loaded(sick) == NEW
     assert "State=IDLE " in slurm(sick, "sick")
 

@@ -91,6 +91,9 @@ DEVICES: t.Dict[str, Device] = {
     "10de:2941": Device("NVIDIA GB200", "blackwell", "570.124.04", "570.133.20"),
     "10de:31c2": Device("NVIDIA GB300", "blackwell", "580.82.07", "595.58.03"),
     "10de:31c3": Device("NVIDIA GB300", "blackwell", "580.82.07", "595.58.03"),
+    # [boards] of the README of a later driver; which one listed them first is not verified
+    "10de:2bb3": Device("NVIDIA RTX PRO 5000 Blackwell", "blackwell", None, "575.57.08"),
+    "10de:2c31": Device("NVIDIA RTX PRO 4500 Blackwell", "blackwell", None, "575.64"),
     "10de:2bb5": Device("NVIDIA RTX PRO 6000 Blackwell Server Edition", "blackwell", "575.51.03", "575.51.03"),
 }
 

@@ -16,12 +16,22 @@ MODULES: t.Tuple[str, ...] = ("nvidia", "nvidia_modeset", "nvidia_uvm", "nvidia_
 # What a compute node needs in memory; the others are loaded by those who use them. nvidia_uvm is needed by CUDA.
 LOADED: t.Tuple[str, ...] = ("nvidia", "nvidia_uvm")
 
+# Modules of others without which nvlsm does not reach NVSwitches behind ConnectX bridges (B200, B300): CUDA then fails
+# with error 802 while all looks well. Sources: driver reference of the collection, sections 1 and 6; gpu-operator#2781.
+FABRIC_MODULES: t.Tuple[str, ...] = ("ib_umad", "mlx5_ib")
+
 PERSISTENCED = "nvidia-persistenced.service"
 FABRIC_MANAGER = "nvidia-fabricmanager.service"
 IMEX = "nvidia-imex.service"
 # CUDA jobs of the whole node may end with these (rule 6 of the live-node rules): never touched while a GPU is busy. On
 # B200 boards nvlsm is started by the fabric manager's unit; a unit of its own is not verified.
 FABRIC_UNITS: t.Tuple[str, ...] = (FABRIC_MANAGER, IMEX, "nvlsm.service", "nvidia-nvlsm.service")
+
+# imex reads the addresses of the nodes of its NVLink domain from this file unless its configuration names another one;
+# they "must" be there before the service starts. Source: NVIDIA's IMEX guide, "Deployment Models" and "IMEX Service
+# Config Options".
+IMEX_CONFIG = "/etc/nvidia-imex/config.cfg"
+IMEX_NODES = "/etc/nvidia-imex/nodes_config.cfg"
 
 # The alias that every display manager has, and the link that says whose it is (systemd.special(7)).
 DISPLAY = "display-manager.service"
@@ -42,6 +52,7 @@ STOPPABLE: t.Tuple[str, ...] = (
 
 # Our own files.
 MODPROBE_FILE = "/etc/modprobe.d/accel-gpu.conf"
+MODULES_LOAD_FILE = "/etc/modules-load.d/accel-gpu.conf"  # modules-load.d(5)
 REPOSITORY_NAME = "accel-gpu-driver"
 
 
@@ -71,4 +82,5 @@ UBUNTU_KEY = SigningKey(
     ("dkms", "mokutil", "shim-signed"),
 )
 SIGNING_KEYS: t.Dict[str, SigningKey] = {"ubuntu": UBUNTU_KEY}  # by distribution; all others have DKMS_KEY
+ENROLLING = tuple(sorted({*DKMS_KEY.packages, *UBUNTU_KEY.packages}))
 MAKE_KEY: t.Dict[str, t.Tuple[str, ...]] = {key.certificate: key.make for key in (DKMS_KEY, UBUNTU_KEY)}

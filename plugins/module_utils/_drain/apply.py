@@ -2,22 +2,31 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Drain, wait, lift. PRIVATE to the collection.
+"""Drain, wait, take back. PRIVATE to the collection.
 
-Before anything is lifted the scheduler is asked again: a reason that somebody wrote in the meantime stays.
+Before anything is taken back the scheduler is asked again: a reason that somebody wrote in the meantime stays. A drain
+that was taken over from an earlier run is not lifted where work does not end: it gets back the reason that it had.
+
+A scheduler that restarts does not end a drain of days: whatever it does not answer is asked again.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
 import typing as t
 from dataclasses import dataclass
 
+from .._errors import BlockedError
 from .._ports import Ports
-from . import slurm
-from .model import Situation, Wish
-from .plan import DRAIN, LIFT, Plan, answer, foreign
-from .probe import ask, read
+from . import probe, slurm
+from .model import Situation, Wish, adopted
+from .plan import DRAIN, LIFT, Plan, answer, earlier, foreign
+from .probe import SilentError, ask
+
+# Seconds for a scheduler that does not answer to start again.
+PATIENCE = 60.0
+T = t.TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -31,31 +40,58 @@ class Outcome:
     def result(self) -> t.Dict[str, t.Any]:
         other = foreign(self.wish, self.now)
         told = answer(self.wish, self.now, other, self.waited, self.timed_out)
+        told.update(earlier(self.wish, self.before))
         # A drain that was taken back leaves nothing changed.
         changed = (self.before.closed, self.before.reason) != (self.now.closed, self.now.reason)
         return {**told, "changed": changed or (self.before.drained != self.now.drained)}
+
+
+def read(wish: Wish, ports: Ports) -> Situation:
+    """How the scheduler sees the node. Raises BlockedError where it does not know it or does not answer."""
+    return _patiently(wish, ports, 0, lambda: probe.read(wish, ports))
 
 
 def apply(plan: Plan, ports: Ports) -> Outcome:
     """Raises BlockedError where the scheduler refuses."""
     wish = plan.wish
     if plan.step == LIFT:
-        return Outcome(wish, plan.before, _lift(wish, ports))
-    if plan.step == DRAIN:
-        _drain(wish, ports)
+        return Outcome(wish, plan.before, _patiently(wish, ports, 0, lambda: _lift(wish, ports)))
     began = time.monotonic()
-    now = _wait(wish, ports, began + wish.timeout)
+    try:
+        if plan.step == DRAIN:
+            _patiently(wish, ports, 0, lambda: _drain(wish, wish.reason, ports))
+        now = _wait(wish, ports, began + wish.timeout)
+    except BaseException:
+        # No node stays out of service for a change that does not come.
+        if not wish.keep:
+            with contextlib.suppress(BlockedError):
+                _patiently(wish, ports, 0, lambda: _take_back(plan, ports))
+        raise
     waited = time.monotonic() - began
     timed_out = not now.drained and foreign(wish, now) is None
     if timed_out and not wish.keep:
-        now = _lift(wish, ports)
+        now = _patiently(wish, ports, 0, lambda: _take_back(plan, ports))
     return Outcome(wish, plan.before, now, waited, timed_out)
+
+
+def _patiently(wish: Wish, ports: Ports, seconds: float, call: t.Callable[[], T]) -> T:
+    """What `call` answers. While the scheduler does not answer it is called again, for `seconds` and PATIENCE more."""
+    deadline = time.monotonic() + seconds + PATIENCE
+    while True:
+        try:
+            return call()
+        except SilentError as error:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise
+            ports.log(f"{wish.node}: {error.message}")
+        time.sleep(min(wish.poll, left))
 
 
 def _wait(wish: Wish, ports: Ports, deadline: float) -> Situation:
     """Until nobody works any more, somebody else took the node, or the time is over."""
     while True:
-        now = read(wish, ports)
+        now = _patiently(wish, ports, max(0.0, deadline - time.monotonic()), lambda: probe.read(wish, ports))
         if now.drained or foreign(wish, now) is not None:
             return now
         left = deadline - time.monotonic()
@@ -65,19 +101,30 @@ def _wait(wish: Wish, ports: Ports, deadline: float) -> Situation:
         time.sleep(min(wish.poll, left))
 
 
-def _drain(wish: Wish, ports: Ports) -> None:
+def _drain(wish: Wish, reason: str, ports: Ports) -> None:
     if wish.provider == "slurm":
-        ask(ports, slurm.drain(wish.node, wish.reason))
+        ask(ports, slurm.drain(wish.node, reason))
     else:
-        ask(ports, [*wish.command, "drain", wish.node, wish.reason])
+        ask(ports, [*wish.command, "drain", wish.node, reason])
+
+
+def _take_back(plan: Plan, ports: Ports) -> Situation:
+    """As the node was before: in service, or drained by an earlier run for its reason."""
+    if adopted(plan.wish, plan.before) is None:
+        return _lift(plan.wish, ports)
+    now = probe.read(plan.wish, ports)
+    if foreign(plan.wish, now) is not None or not now.closed:
+        return now
+    _drain(plan.wish, plan.before.reason, ports)
+    return probe.read(plan.wish, ports)
 
 
 def _lift(wish: Wish, ports: Ports) -> Situation:
-    now = read(wish, ports)
+    now = probe.read(wish, ports)
     if foreign(wish, now) is not None or not (now.closed or now.unusable):
         return now
     if wish.provider == "slurm":
         ask(ports, slurm.resume(wish.node))
     else:
         ask(ports, [*wish.command, "undrain", wish.node])
-    return read(wish, ports)
+    return probe.read(wish, ports)

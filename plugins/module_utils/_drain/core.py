@@ -6,9 +6,8 @@
 
 from __future__ import annotations
 
-from .apply import apply
+from .apply import apply, read
 from .parse import parse
 from .plan import plan
-from .probe import read
 
 __all__ = ("apply", "parse", "plan", "read")

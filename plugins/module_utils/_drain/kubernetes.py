@@ -2,42 +2,78 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How Kubernetes sees a node, from the objects that its API gives. Pure; used on the control node. PRIVATE.
+"""How Kubernetes sees a node, from the objects that its API gives, and how it is told. Pure; used on the control node.
 
 A cordon has no reason of its own, so ours is an annotation beside it: a node that is unschedulable without it
-was cordoned by somebody else.
+was cordoned by somebody else. PRIVATE to the collection.
 """
 
 from __future__ import annotations
 
 import typing as t
 
+from .._data import kubernetes as names
 from .model import Situation, Wish
-from .plan import answer, foreign
+from .plan import answer, earlier, foreign
 
 ANNOTATION = "accel.gpu/drain"
-# Resources of NVIDIA's device plugin, of its MIG strategies and of the sharing schedulers built on it.
-_RESOURCES = "nvidia.com/"
+# The labels that we set to PAUSED, one after the other.
+PAUSED_BY_US = "accel.gpu/paused"
+_KEYS = ("drained", "drained_by_us", "foreign", "working", "reason", "adopted", "adopted_note")
 _ENDED = ("Succeeded", "Failed")
 
 Object = t.Mapping[str, t.Any]
 
 
+def judge(node: Object, pods: t.Iterable[Object], wish: Wish) -> t.Dict[str, t.Any]:
+    """The same keys as the module's result, without those of waiting, and what Kubernetes alone has.
+
+    `services` are pods that keep GPUs open and go when they are paused, `strangers` those that nothing takes away.
+    `patches` has the merge patches of the node for each step.
+    """
+    living = [pod for pod in pods if (pod.get("status") or {}).get("phase") not in _ENDED]
+    now = situation(node, living)
+    told = {**answer(wish, now, foreign(wish, now), 0.0, False), **earlier(wish, now)}
+    idle = [pod for pod in living if not _asks_gpus(pod) and _is_daemon(pod)]
+    return {
+        **{key: told[key] for key in _KEYS},
+        "services": [_name(pod) for pod in idle if _is_paused_by_label(pod)],
+        "strangers": [_name(pod) for pod in idle if not _is_paused_by_label(pod) and _sees_gpus(pod)],
+        "patches": _patches(node, wish, now),
+    }
+
+
 def situation(node: Object, pods: t.Iterable[Object]) -> Situation:
-    annotations = (node.get("metadata") or {}).get("annotations") or {}
     return Situation(
         closed=bool((node.get("spec") or {}).get("unschedulable")),
-        reason=str(annotations.get(ANNOTATION, "")),
-        working=tuple(_name(pod) for pod in pods if _holds_gpu(pod)),
+        reason=str(_metadata(node, "annotations").get(ANNOTATION, "")),
+        working=tuple(_name(pod) for pod in pods if _asks_gpus(pod)),
     )
 
 
-def judge(node: Object, pods: t.Iterable[Object], run: str, adopt: bool) -> t.Dict[str, t.Any]:
-    """The same keys as the module's result, without those of waiting."""
-    wish = Wish("drained", "kubernetes", _name(node), run, "", adopt)
-    now = situation(node, pods)
-    told = answer(wish, now, foreign(wish, now), 0.0, False)
-    return {key: told[key] for key in ("drained", "drained_by_us", "foreign", "working", "reason")}
+def _patches(node: Object, wish: Wish, now: Situation) -> t.Dict[str, t.Any]:
+    labels = _metadata(node, "labels")
+    pause = [name for name, value in sorted(labels.items()) if value == names.DEPLOYED and _is_deploy(name)]
+    before = [name for name in str(_metadata(node, "annotations").get(PAUSED_BY_US, "")).split(",") if name]
+    # A label that somebody has changed since stays as it is.
+    back = {name: names.DEPLOYED for name in before if labels.get(name) == names.PAUSED}
+    return {
+        "cordon": _patch({ANNOTATION: wish.reason}, {}, True),
+        "pause": _patch({PAUSED_BY_US: ",".join([*before, *pause])}, dict.fromkeys(pause, names.PAUSED))
+        if pause
+        else {},
+        "keep": _patch({ANNOTATION: wish.reason, PAUSED_BY_US: None}, back, True),
+        "lift": _patch({ANNOTATION: None, PAUSED_BY_US: None}, back, None),
+    }
+
+
+def _patch(annotations: Object, labels: Object, *unschedulable: t.Optional[bool]) -> t.Dict[str, t.Any]:
+    spec = {"spec": {"unschedulable": unschedulable[0]}} if unschedulable else {}
+    return {"metadata": {"annotations": dict(annotations), "labels": dict(labels)}, **spec}
+
+
+def _metadata(thing: Object, field: str) -> Object:
+    return (thing.get("metadata") or {}).get(field) or {}
 
 
 def _name(thing: Object) -> str:
@@ -46,16 +82,48 @@ def _name(thing: Object) -> str:
     return f"pod {metadata['namespace']}/{name}" if metadata.get("namespace") else name
 
 
-def _holds_gpu(pod: Object) -> bool:
+def _is_deploy(label: str) -> bool:
+    return label.startswith(names.DEPLOY) and label != names.DEPLOY_DRIVER
+
+
+def _containers(pod: Object) -> t.List[Object]:
     spec = pod.get("spec") or {}
-    if (pod.get("status") or {}).get("phase") in _ENDED:
-        return False
-    containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
+    return [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
+
+
+def _asks_gpus(pod: Object) -> bool:
     # A claim says only in another object what for; on a node with GPUs it is taken for one.
-    return bool(spec.get("resourceClaims")) or any(_asks_gpu(container) for container in containers)
+    return bool((pod.get("spec") or {}).get("resourceClaims")) or any(map(_asks_gpu, _containers(pod)))
 
 
 def _asks_gpu(container: Object) -> bool:
     resources = container.get("resources") or {}
     asked = {**(resources.get("requests") or {}), **(resources.get("limits") or {})}
-    return any(name.startswith(_RESOURCES) and str(count) != "0" for name, count in asked.items())
+    return any(name.startswith(names.RESOURCES) and str(count) != "0" for name, count in asked.items())
+
+
+def _is_daemon(pod: Object) -> bool:
+    """It stays where a node is cordoned, and comes back where it is evicted."""
+    owners = (pod.get("metadata") or {}).get("ownerReferences") or ()
+    return any(owner.get("kind") == "DaemonSet" for owner in owners)
+
+
+def _is_paused_by_label(pod: Object) -> bool:
+    selector = (pod.get("spec") or {}).get("nodeSelector") or {}
+    return any(_is_deploy(name) and value == names.DEPLOYED for name, value in selector.items())
+
+
+def _sees_gpus(pod: Object) -> bool:
+    return (pod.get("spec") or {}).get("runtimeClassName") == names.RUNTIME_CLASS or any(
+        _image(container) in names.IMAGES or _visible(container) for container in _containers(pod)
+    )
+
+
+def _image(container: Object) -> str:
+    """As in dcgm-exporter of nvcr.io/nvidia/k8s/dcgm-exporter:4.2@sha256:…"""
+    return str(container.get("image", "")).rpartition("/")[2].partition("@")[0].partition(":")[0]
+
+
+def _visible(container: Object) -> bool:
+    values = [one.get("value") or "" for one in container.get("env") or () if one.get("name") == names.VISIBLE]
+    return any(value not in names.INVISIBLE for value in values)

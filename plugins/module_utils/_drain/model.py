@@ -10,21 +10,23 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-# What a reason of ours begins with; the run's id follows, so that nobody else's is taken for it (rule 11).
+# What a reason of ours begins with. The purpose, where there is one, and the run's id follow, so that nobody else's is
+# taken for it (rule 11): neither that of a person who drains with gpu_drain, nor that of another playbook.
 MARK = "accel.gpu"
 RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_OURS = re.compile(rf"^{re.escape(MARK)} ({RUN.pattern})(?::|$)")
+_REASON = re.compile(rf"^{re.escape(MARK)} (?:({RUN.pattern}) )?({RUN.pattern})(?::|$)")
 
 
 @dataclass(frozen=True)
 class Wish:
-    """The options of gpu_drain. `adopt`: a drain of an earlier run counts as ours."""
+    """The options of gpu_drain. `adopt`: a drain of an earlier run with the same `purpose` counts as ours."""
 
     state: str  # drained | undrained
     provider: str  # slurm | command
     node: str
     run: str
     note: str
+    purpose: str = ""
     adopt: bool = False
     timeout: float = 0
     poll: float = 10
@@ -33,7 +35,8 @@ class Wish:
 
     @property
     def reason(self) -> str:
-        return reason(self.run, self.note)
+        """What is written into the scheduler."""
+        return f"{MARK} {self.purpose} {self.run}: {self.note}" if self.purpose else f"{MARK} {self.run}: {self.note}"
 
 
 class Situation(t.NamedTuple):
@@ -52,17 +55,23 @@ class Situation(t.NamedTuple):
         return self.closed and not self.working
 
 
-def reason(run: str, note: str) -> str:
-    """What is written into the scheduler."""
-    return f"{MARK} {run}: {note}"
+def run_of(text: str, purpose: str) -> t.Optional[str]:
+    """The run with this purpose that wrote the reason; None where somebody else did."""
+    match = _REASON.match(text)
+    return match.group(2) if match and (match.group(1) or "") == purpose else None
 
 
-def run_of(text: str) -> t.Optional[str]:
-    """The run that wrote this reason; None where it is not one of ours."""
-    match = _OURS.match(text)
-    return match.group(1) if match else None
+def is_ours(text: str, wish: Wish) -> bool:
+    found = run_of(text, wish.purpose)
+    return found is not None and (wish.adopt or found == wish.run)
 
 
-def is_ours(text: str, run: str, adopt: bool) -> bool:
-    found = run_of(text)
-    return found is not None and (adopt or found == run)
+def adopted(wish: Wish, now: Situation) -> t.Optional[str]:
+    """The earlier run whose drain counts as ours."""
+    found = run_of(now.reason, wish.purpose) if now.closed and wish.adopt else None
+    return None if found == wish.run else found
+
+
+def note_of(text: str) -> str:
+    """What stands behind the run in a reason of ours."""
+    return text.partition(": ")[2]

@@ -19,10 +19,14 @@ def parse(params: t.Mapping[str, t.Any]) -> Wish:
     """Raises WishError that names every wrong option."""
     problems = Problems()
     run, note, command = params["run"], params["note"], tuple(params.get("command") or ())
-    if not RUN.fullmatch(run):
-        problems.add(
-            f"run: {shown(run)} cannot be the id of a run; give 1 to 64 letters, digits, dots, underscores and hyphens"
-        )
+    purpose = params.get("purpose") or ""
+    for name, value, what in (("run", run, "the id of a run"), ("purpose", purpose or "x", "a purpose")):
+        if not RUN.fullmatch(value):
+            problems.add(
+                f"{name}: {shown(value)} cannot be {what}; give 1 to 64 letters, digits, dots, underscores and hyphens"
+            )
+    if params["adopt"] and not purpose:
+        problems.add("adopt: true needs purpose, because only a drain with the same purpose is adopted; give it too")
     if not params["node"].strip() or len(params["node"].split()) != 1:
         problems.add(f"node: {shown(params['node'])} is not the name of a node; give the one that the scheduler knows")
     if not note.strip() or "\n" in note:
@@ -41,6 +45,7 @@ def parse(params: t.Mapping[str, t.Any]) -> Wish:
         node=params["node"].strip(),
         run=run,
         note=note.strip(),
+        purpose=purpose,
         adopt=params["adopt"],
         timeout=params["timeout"],
         poll=params["poll"],

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from .._diff import Tracker
 from .._errors import AccelError
-from .model import Situation, Wish, is_ours, run_of
+from .model import Situation, Wish, adopted, is_ours, note_of
 
 DRAIN, WAIT, LIFT, LEAVE = "drain", "wait", "lift", "leave"
 
@@ -44,14 +44,15 @@ class Plan:
         return None
 
     def result(self) -> t.Dict[str, t.Any]:
-        return answer(self.wish, self.before, self.foreign, waited=0.0, timed_out=False)
+        told = answer(self.wish, self.before, self.foreign, waited=0.0, timed_out=False)
+        return {**told, **earlier(self.wish, self.before)}
 
 
 def foreign(wish: Wish, now: Situation) -> t.Optional[str]:
     """Why the node is out of service if not because of us, else None."""
     if not now.closed and not now.unusable:
         return None
-    if is_ours(now.reason, wish.run, wish.adopt):
+    if is_ours(now.reason, wish):
         return None
     state = now.unusable or "drained"
     return f"{state}: {now.reason}" if now.reason else f"{state}, without a reason"
@@ -74,8 +75,8 @@ def _drained(wish: Wish, now: Situation, tracker: Tracker) -> Plan:
             return Plan(wish, now, LEAVE, None, tracker)
         tracker.change("state", _state(now), "drained", action="wait", object=wish.node, reason=f"it is draining{left}")
         return Plan(wish, now, WAIT, None, tracker)
-    earlier = run_of(now.reason)
-    why = f"run {earlier} drained it{left}" if earlier and now.closed else f"it is in service{left}"
+    other = adopted(wish, now) or wish.run
+    why = f"run {other} drained it{left}" if now.closed else f"it is in service{left}"
     tracker.change("reason", now.reason, wish.reason, action="drain", object=wish.node, reason=why)
     if not now.drained:
         tracker.change("state", _state(now), "drained", action="wait", object=wish.node, reason="its work ends first")
@@ -98,9 +99,15 @@ def _state(now: Situation) -> str:
     return "draining" if now.working else "drained"
 
 
+def earlier(wish: Wish, before: Situation) -> t.Dict[str, t.Any]:
+    """The keys of the result that tell whose drain is taken over, from how the node stood before anything was done."""
+    run = adopted(wish, before)
+    return {"adopted": run, "adopted_note": None if run is None else note_of(before.reason)}
+
+
 def answer(wish: Wish, now: Situation, other: t.Optional[str], waited: float, timed_out: bool) -> t.Dict[str, t.Any]:
     """The keys of the result that tell how the node stands."""
-    ours = other is None and now.closed and is_ours(now.reason, wish.run, wish.adopt)
+    ours = other is None and now.closed and is_ours(now.reason, wish)
     return {
         "drained": now.drained,
         "drained_by_us": ours,

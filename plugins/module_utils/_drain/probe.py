@@ -16,10 +16,16 @@ from . import command, slurm
 from .model import Situation, Wish
 
 TIMEOUT = 60.0  # seconds; slurmctld may be busy
+# What scontrol says of a name that is in no configuration; asking again does not help.
+_UNKNOWN = "not found"
+
+
+class SilentError(BlockedError):
+    """The scheduler does not answer. It may be about to start, so asking again can help."""
 
 
 def read(wish: Wish, ports: Ports) -> Situation:
-    """Raises BlockedError where the scheduler cannot be asked or does not know the node."""
+    """Raises BlockedError where the scheduler does not know the node, SilentError where it does not answer."""
     if wish.provider == "slurm":
         return _slurm(wish, ports)
     out = ask(ports, [*wish.command, "status", wish.node])
@@ -42,11 +48,12 @@ def _slurm(wish: Wish, ports: Ports) -> Situation:
 
 
 def ask(ports: Ports, argv: t.Sequence[str]) -> str:
-    """What a command of the scheduler printed. Raises BlockedError with its words."""
+    """What a command of the scheduler printed. Raises SilentError or BlockedError with its words."""
     code, out, err = ports.run(argv, timeout=TIMEOUT)
     if code == 0:
         return out
     said = (err or out).strip() or f"exit code {code}"
     if code == NOT_FOUND:
         raise BlockedError(f"provider: {said}; run this on a host that has the scheduler's commands")
-    raise BlockedError(f"{' '.join(argv)}: {said}; the scheduler must answer before a node is drained or put back")
+    kind = BlockedError if _UNKNOWN in said else SilentError
+    raise kind(f"{' '.join(argv)}: {said}; the scheduler must answer before a node is drained or put back")

@@ -19,6 +19,7 @@ from .._errors import VerifyError
 from .._packages.objects import Transaction
 from . import apply_keep, initramfs, record
 from .apply_back import give_up
+from .apply_download import download
 from .apply_gpus import Gpus
 from .apply_walk import Walker, words
 from .model import Parameters
@@ -51,7 +52,8 @@ class Change:
     """What `apply` needs. `transaction` is what the change of packages does, `earlier` the journal of an interrupted
     run. Without `remembers` the record of the way back stays as it is (a run that goes that way). `state` is what is
     ours on the node afterwards; None: as before. `own_holds` may be broken by the change. `parameters` are those of
-    the kernel modules that are wished."""
+    the kernel modules that are wished. `run` names the caller's change. `keep_geometry`: what MIG
+    layout there is in the end is written down for a reboot."""
 
     steps: t.Tuple[Step, ...]
     node: Node
@@ -63,6 +65,8 @@ class Change:
     state: t.Optional[t.Mapping[str, t.Any]] = None
     own_holds: t.AbstractSet[str] = frozenset()
     parameters: Parameters = field(default_factory=dict)
+    run: t.Optional[str] = None
+    keep_geometry: bool = False
 
     def of(self, *kinds: t.Type[t.Any]) -> t.List[t.Any]:
         return [step for step in self.steps if isinstance(step, kinds)]
@@ -76,6 +80,7 @@ class Done:
     warnings: t.Tuple[str, ...] = ()
     reload: t.Tuple[str, ...] = ()
     reapplied: t.Tuple[str, ...] = ()
+    geometry: t.Tuple[str, ...] = ()
     seconds: t.Mapping[str, float] = field(default_factory=dict)
 
 
@@ -85,13 +90,17 @@ def apply(change: Change, ports: Ports, manager: Manager) -> Done:
     reloads = [step for step in change.of(ReloadModules) if step.load]  # the others take the modules away
     walker = Walker(ports, manager, _begin(change, ports), change.own_holds)
     try:
-        if not all(step.download for step in change.of(ChangePackages)):
+        if change.of(ChangePackages):
             _remember(change, ports, manager, walker)
         if reloads and reloads[0].load:
             gpus.take(reloads[0].stop)
+        elif change.node.loaded is not None and change.of(ChangePackages):
+            gpus.keep_geometry()  # once library and module differ nothing tells it any more, and a boot follows
         walker.walk(with_owed(change.steps, walker.journal.initramfs))
         walker.start_left()
         gpus.back()
+        if change.keep_geometry:
+            gpus.keep_geometry()
         node, fresh = _verify(change, walker, gpus)
     except BaseException as error:
         raise give_up(error, walker, gpus) from error
@@ -100,25 +109,43 @@ def apply(change: Change, ports: Ports, manager: Manager) -> Done:
     if state:
         # A later look at the same image then needs not unpack it.
         state = {**state, "initramfs": initramfs.remember((node.running, node.next))}
-        # What the driver makes of a parameter is no reason to reload it again at each run.
+        # What the driver makes of a parameter is no reason to reload it again at each run; what was dropped is gone.
         made = differing(change.parameters, node.live_parameters) if fresh else known.get("adjusted")
         state = {
-            **{key: value for key, value in state.items() if key != "adjusted"},
+            **{
+                key: value
+                for key, value in state.items()
+                if key not in ("adjusted", "keys") and not (key == "dropped" and fresh)
+            },
+            **({"keys": known["keys"]} if known.get("keys") else {}),
             **({"adjusted": made} if made else {}),
         }
     record.write_state(ports.files, state)
     record.remove_journal(ports.files)
-    return Done(node, (*walker.told, *gpus.lost), tuple(walker.reload), tuple(gpus.told), walker.seconds)
+    geometry = tuple(gpus.geometry)
+    return Done(node, (*walker.told, *gpus.lost), tuple(walker.reload), tuple(gpus.told), geometry, walker.seconds)
+
+
+def fetch(change: Change, ports: Ports, manager: Manager) -> Done:
+    """Only what the change will need; what an interrupted run left waits for the change itself."""
+    download(change.steps, ports, manager, change.own_holds)
+    return Done(change.again()[0])
 
 
 def _begin(change: Change, ports: Ports) -> Journal:
     """The journal. Of an interrupted run it keeps what that run found: the half-way state is no way back."""
-    journal = Journal(boot_id(ports.files), record.BEFORE, recorded_of(change, ports))
+    before = recorded_of(change, ports)
+    journal = Journal(boot_id(ports.files), record.BEFORE, before, back=not change.remembers)
     if change.earlier is not None:
         before = merged(change.earlier.before, journal.before)
+        if not change.remembers and change.run is None:
+            # A way back that dies is still the way back from that change.
+            before = dataclasses.replace(before, run=change.earlier.before.run)
         same_boot = change.earlier.boot_id == journal.boot_id
         units = change.earlier.units if same_boot else ()
-        journal = dataclasses.replace(journal, before=before, initramfs=change.earlier.initramfs, units=units)
+        journal = dataclasses.replace(
+            journal, before=before, initramfs=change.earlier.initramfs, units=units, back=change.earlier.back
+        )
     record.write_journal(ports.files, journal)
     if change.state is not None:
         # Before the first package: a run that dies must not forget what it put there.
@@ -146,6 +173,8 @@ def merged(earlier: Recorded, later: Recorded) -> Recorded:
         holds=tuple(sorted({*earlier.holds, *(name for name in later.holds if name in more)})),
         files={**later.files, **earlier.files},
         units={**later.units, **earlier.units},
+        # Whoever goes on with a change makes it his.
+        run=later.run,
     )
 
 
@@ -169,6 +198,7 @@ def recorded_of(change: Change, ports: Ports) -> Recorded:
         units={unit.name: (unit.enabled, unit.active) for unit in units},
         state=record.read_state(ports.files),
         modules=(*node.loaded.dependents, "nvidia") if node.loaded else (),
+        run=change.run,
     )
 
 

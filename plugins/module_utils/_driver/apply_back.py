@@ -58,6 +58,8 @@ def undo(journal: Journal, ports: Ports, manager: Manager) -> Aftermath:
     except AccelError as error:
         missing.append(error.message)
     if not missing:
+        for key in sorted({*record.read_state(ports.files).get("keys", ())} - {*journal.before.state.get("keys", ())}):
+            manager.distrust(key)
         record.write_state(ports.files, journal.before.state)
         record.remove_journal(ports.files)
     return Aftermath(tuple(missing), len(steps))

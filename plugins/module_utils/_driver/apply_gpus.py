@@ -2,14 +2,15 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The GPUs across a reload of the driver: what is set on them, and whether they answer afterwards. PRIVATE."""
+"""The GPUs across a reload of the driver: what is set on them, their MIG layout, and whether they answer. PRIVATE."""
 
 from __future__ import annotations
 
 import typing as t
 
-from .._errors import AccelError
+from .._errors import AccelError, DriverMissingError
 from .._settings.kept import KeptSettings
+from .apply_geometry import SUBSETS, Geometry
 
 if t.TYPE_CHECKING:
     from .._ports import Ports
@@ -17,28 +18,37 @@ if t.TYPE_CHECKING:
 
 
 class Gpus:
-    """Power limit, clocks and modes fall back with the driver (live_node rule 14): `take` before the first package
-    changes, because a library that differs from the module answers nothing; `back` after the modules are loaded."""
+    """Power limit, clocks, modes and MIG instances fall back with the driver (live_node rule 14): `take` before the
+    first package changes, because a library that differs from the module answers nothing; `back` after the modules are
+    loaded."""
 
     def __init__(self, ports: Ports) -> None:
         self._session = ports.open_nvml()
         self._kept = KeptSettings(ports, self._session)
+        self._geometry = Geometry(ports, self._session)
         self._taken: t.List[str] = []
         self._unknown: t.List[str] = []
 
     @property
     def told(self) -> t.List[str]:
         """Sentences for settings that were set again."""
-        return list(self._kept.told)
+        return [*self._kept.told, *self._geometry.reapplied]
+
+    @property
+    def geometry(self) -> t.List[str]:
+        """Sentences for MIG layouts that were created again."""
+        return list(self._geometry.told)
 
     @property
     def lost(self) -> t.List[str]:
-        """Sentences for settings that were not."""
-        return [*self._unknown, *self._kept.lost]
+        """Sentences for settings and layouts that were not."""
+        return [*self._unknown, *self._kept.lost, *self._geometry.lost]
 
     def take(self, stopped: t.Collection[str]) -> None:
         try:
-            for gpu in self._session.snapshot(("identity",)).gpus:
+            snapshot = self._session.snapshot(SUBSETS)
+            self._geometry.keep(snapshot)
+            for gpu in snapshot.gpus:
                 self._kept.read(gpu.uuid, stopped)
                 self._kept.keep(gpu.uuid)
                 self._taken.append(gpu.uuid)
@@ -46,9 +56,21 @@ class Gpus:
             self._unknown.append(f"settings of the GPUs could not be read before the driver changed: {error.message}")
         self._session.release()
 
+    def keep_geometry(self) -> None:
+        """For a reboot that comes later. A driver that does not answer adds nothing to what was kept before."""
+        try:
+            self._geometry.keep(self._session.snapshot(SUBSETS))
+        except DriverMissingError:
+            pass
+        except AccelError as error:
+            self._unknown.append(f"the MIG layout could not be read before the reboot: {error.message}")
+        self._session.release()
+
     def back(self) -> None:
         for uuid in self._taken:
             self._kept.bring_back(uuid)
+        # Where MIG has to be switched on again settings fall back once more; that walk takes care of them.
+        self._geometry.back()
         self._session.release()
 
     def silent(self, devices: t.Sequence[PciDevice]) -> t.List[str]:

@@ -28,7 +28,7 @@ def load(ports: Ports, step: LoadModules) -> None:
         refused = _remove(ports, name)
         if refused:
             raise ApplyError(f"kernel module {name} is in the way and cannot be unloaded ({refused}); reboot the node")
-    _insert(ports, step.modules)
+    insert(ports, step.modules)
 
 
 def reload(ports: Ports, step: ReloadModules) -> t.Tuple[t.Optional[str], t.Dict[str, str]]:
@@ -41,7 +41,7 @@ def reload(ports: Ports, step: ReloadModules) -> t.Tuple[t.Optional[str], t.Dict
     refused: t.Optional[str] = None
     try:
         refused = _stop_all(ports, step.stop, stopped) or _remove_all(ports, step.unload, gone)
-        _insert(ports, list(reversed(gone)) if refused else step.load)
+        insert(ports, list(reversed(gone)) if refused else step.load)
     finally:
         late = holders.start(ports, stopped)
     return refused, late
@@ -76,7 +76,8 @@ def _remove(ports: Ports, name: str) -> str:
     return "" if code == 0 else _said(out, err)
 
 
-def _insert(ports: Ports, names: t.Sequence[str]) -> None:
+def insert(ports: Ports, names: t.Sequence[str]) -> None:
+    """Raises ApplyError with the words of modprobe."""
     for name in names:
         code, out, err = ports.run(["modprobe", name], timeout=SECONDS)
         if code != 0:

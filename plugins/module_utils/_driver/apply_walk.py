@@ -19,7 +19,9 @@ from .plan_names import is_pinning
 from .record import Journal
 from .steps import (
     ChangePackages,
+    DistrustKeys,
     HoldPackages,
+    InsertModules,
     LoadModules,
     PrepareEnrolment,
     RebuildInitramfs,
@@ -61,12 +63,14 @@ class StepError(Exception):
 
 class Walker:
     """Keeps the journal up to date on the way. `told` are sentences for warnings, `reload` says why modules stayed,
-    `downloaded` is what was only fetched, `seconds` how long each of PHASES took."""
+    `downloaded` is what was only fetched, `seconds` how long each of PHASES took. `journals` False: nothing is written
+    down, for what needs no way back."""
 
     def __init__(self, ports: Ports, manager: Manager, journal: Journal, own_holds: t.Collection[str] = ()) -> None:
         self.ports = ports
         self.manager = manager
         self.journal = journal
+        self.journals = True
         self.done: t.List[Step] = []
         self.told: t.List[str] = []
         self.reload: t.List[str] = []
@@ -103,16 +107,17 @@ class Walker:
     def note(self, **facts: t.Any) -> None:
         """The journal first, then the deed."""
         self.journal = dataclasses.replace(self.journal, **facts)
-        record.write_journal(self.ports.files, self.journal)
+        if self.journals:
+            record.write_journal(self.ports.files, self.journal)
 
     def _take(self, step: Step) -> None:
         if isinstance(step, WriteFile):
             self.ports.files.write(step.path, step.content.encode("utf-8"), mode=step.mode, backup=True)
             if step.sort == "key":
-                self.manager.trust(step.path)
+                self._note_keys(add=self.manager.trust(step.path))
         elif isinstance(step, RemoveFile):
             self.ports.files.remove(step.path)
-        elif isinstance(step, (RefreshIndex, ChangePackages, HoldPackages, UnholdPackages)):
+        elif isinstance(step, (RefreshIndex, ChangePackages, HoldPackages, UnholdPackages, DistrustKeys)):
             self._packages(step)
         elif isinstance(step, PrepareEnrolment):
             self.told.append(apply_enrolment.prepare(self.ports, step.certificate))
@@ -122,16 +127,24 @@ class Walker:
             set_unit(self.ports, step)
         elif isinstance(step, LoadModules):
             apply_modules.load(self.ports, step)
+        elif isinstance(step, InsertModules):
+            apply_modules.insert(self.ports, step.modules)
         else:
             self._reload(step)
 
-    def _packages(self, step: t.Union[RefreshIndex, ChangePackages, HoldPackages, UnholdPackages]) -> None:
+    def _packages(
+        self, step: t.Union[RefreshIndex, ChangePackages, HoldPackages, UnholdPackages, DistrustKeys]
+    ) -> None:
         if isinstance(step, RefreshIndex):
             self.manager.refresh(step.max_age, step.needed)
         elif isinstance(step, HoldPackages):
             self.manager.hold(step.names)
         elif isinstance(step, UnholdPackages):
             self.manager.unhold(step.names)
+        elif isinstance(step, DistrustKeys):
+            for one in step.fingerprints:
+                self.manager.distrust(one)
+            self._note_keys(drop=step.fingerprints)
         elif step.download:
             self.downloaded = self.manager.download(whole_request(step, self._own_holds))
         else:
@@ -139,6 +152,13 @@ class Walker:
             for request in requests_of(step, self._own_holds):
                 self.manager.run(request)
             self.note(phase=record.AFTER)
+
+    def _note_keys(self, add: t.Collection[str] = (), drop: t.Collection[str] = ()) -> None:
+        """Keys that the manager trusts because of us."""
+        state = record.read_state(self.ports.files)
+        keys = sorted({*state.pop("keys", ()), *add} - {*drop})
+        if add or drop:
+            record.write_state(self.ports.files, {**state, **({"keys": keys} if keys else {})})
 
     def _rebuild(self, kernel: str) -> None:
         rebuild(self.ports, kernel)
@@ -206,10 +226,14 @@ def words(step: Step) -> str:
         return "downloading packages" if step.download else "changing packages"
     if isinstance(step, (HoldPackages, UnholdPackages)):
         return f"{'holding' if isinstance(step, HoldPackages) else 'releasing'} {', '.join(step.names)}"
+    if isinstance(step, DistrustKeys):
+        return f"no longer trusting key {', '.join(step.fingerprints)}"
     if isinstance(step, PrepareEnrolment):
         return f"preparing the enrolment of {step.certificate}"
     if isinstance(step, RebuildInitramfs):
         return f"rebuilding the initramfs of kernel {step.kernel}"
     if isinstance(step, SetUnit):
         return f"setting {step.name}"
+    if isinstance(step, InsertModules):
+        return f"loading the kernel modules {', '.join(step.modules)}"
     return "loading the kernel modules" if isinstance(step, LoadModules) else "reloading the kernel modules"

@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import posixpath
 import typing as t
 from dataclasses import dataclass, field
 
 from .._data.driver_packages import STREAM_MODULE
+from .plan_files import sort_of
 from .record import CACHE, Recorded
 from .steps import (
     ChangePackages,
@@ -50,8 +52,11 @@ class Now:
     half: bool = False
 
 
-def steps_back(recorded: Recorded, now: Now) -> t.List[Step]:
-    """In the order in which steps are walked."""
+def steps_back(recorded: Recorded, now: Now, own: t.Optional[t.AbstractSet[str]] = None) -> t.List[Step]:
+    """In the order in which steps are walked. Of holds only `own` are ours to release; None: all are, since a change
+    that fails meets none of others."""
+    if own is not None:
+        now = dataclasses.replace(now, holds=now.holds & own)
     change = packages_back(recorded, now)
     return [
         *_files(recorded, now),
@@ -62,6 +67,12 @@ def steps_back(recorded: Recorded, now: Now) -> t.List[Step]:
         *_units(recorded, now),
         *_modules(recorded, now),
     ]
+
+
+def touched(recorded: Recorded, now: Now) -> t.List[str]:
+    """The packages that another version, or their removal, awaits."""
+    moved = {name for name, version in recorded.packages.items() if now.packages.get(name) != version}
+    return sorted(moved | (set(now.packages) - set(recorded.packages)))
 
 
 def packages_back(recorded: Recorded, now: Now) -> t.Optional[ChangePackages]:
@@ -93,7 +104,8 @@ def _files(recorded: Recorded, now: Now) -> t.Iterator[Step]:
         if now.files.get(path) == content:
             continue
         moved = moved or path.endswith(_SOURCES)
-        yield RemoveFile(path, "other") if content is None else WriteFile(path, content, "other")
+        sort = sort_of(path)
+        yield RemoveFile(path, sort) if content is None else WriteFile(path, content, sort)
     if moved:
         # The old packages' files are kept, so no repository has to answer.
         yield RefreshIndex(0, ())

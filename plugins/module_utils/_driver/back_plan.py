@@ -14,11 +14,11 @@ import typing as t
 from .._diff import Tracker
 from .._errors import AccelError, BlockedError, BusyError, WishError
 from . import plan_guard, plan_modules
-from .back import Now, steps_back
+from .back import Now, steps_back, touched
 from .model import Node, State, Wish
 from .plan import Plan
 from .plan_draft import Draft
-from .record import Recorded
+from .record import Journal, Recorded
 from .steps import (
     ChangePackages,
     HoldPackages,
@@ -36,23 +36,38 @@ from .steps import (
 _WHY = "it was so before the last change of packages"
 
 
-def decide(wish: Wish, state: State, recorded: t.Optional[Recorded], now: t.Optional[Now]) -> Plan:
+def decide(
+    wish: Wish,
+    state: State,
+    recorded: t.Optional[Recorded],
+    now: t.Optional[Now],
+    foreign: t.Optional[Journal] = None,
+) -> Plan:
+    """`foreign` is the journal of an interrupted run that is none of those which may be taken back."""
     draft, node = Draft(Tracker()), state.node
     try:
         plan_guard.check_node(wish, node)
+        nothing = _nothing(wish, recorded, foreign)
+        if nothing:
+            draft.tracker.keep("driver packages", nothing)
+            return Plan(wish, state, warnings=(nothing,), actions=tuple(draft.tracker.actions), facts=_facts(state))
         if recorded is None or now is None:
             raise WishError(
                 f"{wish.prefix}state: restored, but no change of packages is recorded on this node; give present, with "
                 "the version that is wished"
             )
-        steps = steps_back(recorded, now)
+        own = plan_guard.own_holds(node) | set(recorded.holds)
+        steps = steps_back(recorded, now, own)
+        if any(isinstance(step, ChangePackages) for step in steps):
+            plan_guard.check_touched(wish, node, touched(recorded, now), own)
         if any(isinstance(step, (ChangePackages, ReloadModules)) for step in steps):
             _check(wish, node)
         for step in steps:
             _add(draft, node, step)
+        draft.distrust(sorted({*node.records.get("keys", ())} - {*recorded.state.get("keys", ())}), _WHY)
     except AccelError as error:
         return Plan(wish, state, refusal=error)
-    draft.facts.update(version=recorded.version, packages=dict(node.packages), installed=node.library)
+    draft.facts.update(_facts(state), version=recorded.version, restored=True)
     return Plan(
         wish,
         state,
@@ -63,6 +78,28 @@ def decide(wish: Wish, state: State, recorded: t.Optional[Recorded], now: t.Opti
         actions=tuple(draft.tracker.actions),
         facts=draft.facts,
     )
+
+
+def _nothing(wish: Wish, recorded: t.Optional[Recorded], foreign: t.Optional[Journal]) -> str:
+    """Why there is nothing to restore for the runs that are named; empty: there is, or none are named."""
+    if wish.restore_runs is None:
+        return ""
+    asked = f"nothing was restored: {wish.prefix}restore_runs has {', '.join(wish.restore_runs) or 'no run'}"
+    if foreign is not None:
+        return f"{asked}, and {_whose(foreign.before)} of {foreign.since} was interrupted on this node"
+    if recorded is None:
+        return f"{asked}, and no change of packages is recorded on this node"
+    if recorded.run not in wish.restore_runs:
+        return f"{asked}, and the last change of packages here is that of {_whose(recorded)} of {recorded.since}"
+    return ""
+
+
+def _whose(recorded: Recorded) -> str:
+    return f"run {recorded.run}" if recorded.run else "a run without a name"
+
+
+def _facts(state: State) -> t.Dict[str, t.Any]:
+    return {"packages": dict(state.node.packages), "installed": state.node.library}
 
 
 def _check(wish: Wish, node: Node) -> None:

@@ -19,11 +19,23 @@ from .._lock import Lock
 from .._packages.objects import Change as PackageChange
 from .._packages.objects import Transaction
 from .._packages.probe import manager
+from . import (
+    apply_geometry,
+    plan_guard,
+    plan_modules,
+    planned,
+    probe_now,
+    probe_offers,
+    probe_others,
+    probe_system,
+    record,
+)
 from . import parse as parsing
-from . import plan_modules, planned, probe_now, probe_offers, probe_others, probe_system, record
-from .apply import Change, Done
+from .apply import Change, Done, fetch
 from .apply import apply as apply_change
 from .apply_back import repair, undo
+from .back import Now
+from .geometry import Kept
 from .model import Node
 from .planned import Asked, Planned, Seen, decide
 from .probe import probe
@@ -46,6 +58,7 @@ class Outcome:
         found["reload_required"] = list(dict.fromkeys((*found["reload_required"], *self.done.reload)))
         found["warnings"] = list(dict.fromkeys((*found["warnings"], *self.done.warnings)))
         found["settings_reapplied"] = list(self.done.reapplied)
+        found["geometry_restored"] = list(self.done.geometry)
         found["seconds"] = dict(self.done.seconds)
         return found
 
@@ -61,16 +74,17 @@ def read(asked: Asked, ports: Ports) -> Seen:
     """One look, and a second one under the node's lock where something would be changed."""
     journal = record.read_journal(ports.files)
     may = not ports.check and probe_system.is_root()
-    if journal is not None and may:
+    # A download too needs a database that its manager can read.
+    if journal is not None and may and (asked.wish.download_only or not planned.leaves(asked.wish, journal)):
         _settle(asked, journal, ports)
     seen = _look(asked, ports)
     plan_ = decide(asked, seen)
-    if plan_.refusal is not None and any(probe_now.LOCKED in one for one in seen.state.node.package_problems):
+    if plan_.refusal is not None and any(plan_guard.LOCKED in one for one in seen.state.node.package_problems):
         with manager(ports) as packages:
             probe_now.wait_for_lock(packages, asked.wish.lock_timeout)
         seen = _look(asked, ports)
         plan_ = decide(asked, seen)
-    if not may or not (plan_.acts or seen.journal) or plan_.refusal is not None:
+    if not may or not plan_.acts or plan_.refusal is not None:
         return seen
     if asked.lean and any(_loads(step) for step in plan_.steps):
         # After the change the driver is asked whether all GPUs answer; its library may come with this very change.
@@ -98,28 +112,49 @@ def _look(asked: Asked, ports: Ports) -> Seen:
         return _seen(asked, ports, packages)
 
 
-def _seen(asked: Asked, ports: Ports, packages: Manager) -> Seen:
+def _seen(asked: Asked, ports: Ports, packages: Manager, way: t.Optional[record.Recorded] = None) -> Seen:
+    """`way` is the way back that was decided on; the journal of this very run is none."""
     wish, journal = asked.wish, record.read_journal(ports.files)
     node = probe(ports, packages)
     if journal is not None and journal.phase == record.PACKAGES:
         node = dataclasses.replace(node, package_problems=_foreign(node.package_problems, journal, ports.check))
-    recorded = record.read_record(ports.files) if wish.state == "restored" else None
-    now = probe_now.look(recorded, ports, packages) if recorded else None
+    recorded, now = _way_back(ports, packages, journal, way) if wish.state == "restored" else (None, None)
     try:
         state = planned.bare(node) if wish.state == "restored" else _offers(asked, node, packages, ports, journal)
     except AccelError as error:
         return Seen(planned.bare(node), journal, recorded, now, error)
     seen = Seen(state, journal, recorded, now)
-    if not decide(asked, seen).decided.owed.reboot:
-        return seen
-    return dataclasses.replace(seen, others=probe_others.probe(ports))
+    plan_ = decide(asked, seen)
+    others = probe_others.probe(ports) if plan_.decided.owed.reboot else planned.Others()
+    return dataclasses.replace(seen, others=others, layouts=_layouts(asked, plan_, ports))
+
+
+def _layouts(asked: Asked, plan_: Planned, ports: Ports) -> t.Tuple[Kept, ...]:
+    if asked.wish.download_only or asked.wish.state == "absent" or plan_.refusal is not None:
+        return ()
+    return apply_geometry.look(ports, any(_loads(step) for step in plan_.steps))
+
+
+def _way_back(
+    ports: Ports, packages: Manager, journal: t.Optional[record.Journal], way: t.Optional[record.Recorded]
+) -> t.Tuple[t.Optional[record.Recorded], t.Optional[Now]]:
+    if way is not None:
+        return way, probe_now.look(way, ports, packages)
+    recorded = record.way_back(journal, record.read_record(ports.files))
+    if recorded is None:
+        return None, None
+    kernels = journal.initramfs if journal else ()
+    half = journal is not None and journal.phase == record.PACKAGES
+    return recorded, probe_now.look(recorded, ports, packages, kernels, half)
 
 
 def _foreign(problems: t.Sequence[str], journal: record.Journal, check: bool) -> t.Tuple[str, ...]:
     """Without what our own run left half-way: the steps that follow replace or remove what dpkg cannot configure. In
     check mode dpkg was not asked to finish yet, so nothing of its state counts. Pure."""
     ours = [f"package {name} is " for name in (*journal.before.packages, *journal.before.added)]
-    return tuple(one for one in problems if probe_now.LOCKED in one or not (check or any(name in one for name in ours)))
+    return tuple(
+        one for one in problems if plan_guard.LOCKED in one or not (check or any(name in one for name in ours))
+    )
 
 
 def _offers(
@@ -137,7 +172,7 @@ def before_refusal(plan: Planned, ports: Ports) -> bool:
     """Undoes an interrupted run although this wish is refused; whether that changed something. Not under work that has
     come since: packages and fabric manager stay as they are until it is gone."""
     journal, node = plan.seen.journal, plan.seen.state.node
-    if journal is None or not node.root or (node.loaded is not None and plan_modules.in_use(node)):
+    if journal is None or not plan.resumes or not node.root or (node.loaded is not None and plan_modules.in_use(node)):
         return False
     Lock(ports.files).acquire(plan.wish.lock_timeout)
     with manager(ports, lock_timeout=plan.wish.lock_timeout) as packages:
@@ -150,12 +185,14 @@ def apply(plan: Planned, ports: Ports) -> Outcome:
         looks: t.List[Planned] = []
 
         def again() -> t.Tuple[Node, t.Sequence[t.Any]]:
-            looks.append(decide(plan.asked, dataclasses.replace(_seen(plan.asked, ports, packages), journal=None)))
+            seen = _seen(plan.asked, ports, packages, plan.seen.recorded)
+            looks.append(decide(plan.asked, dataclasses.replace(seen, journal=None)))
             if looks[-1].refusal is not None:
                 raise looks[-1].refusal
             return looks[-1].seen.state.node, () if plan.wish.download_only else looks[-1].steps
 
-        done = apply_change(_change(plan, again), ports, packages)
+        make = fetch if plan.wish.download_only else apply_change
+        done = make(_change(plan, again), ports, packages)
     if plan.wish.state == "absent" and not looks[-1].steps and not record.read_state(ports.files):
         record.forget(ports.files)
     return Outcome(looks[-1], done)
@@ -174,4 +211,6 @@ def _change(plan: Planned, again: t.Any) -> Change:
         state=plan.state_after,
         own_holds=planned.own_holds(plan.seen.state.node),
         parameters=plan.wish.parameters,
+        run=plan.wish.run,
+        keep_geometry=plan.wish.keep_geometry,
     )

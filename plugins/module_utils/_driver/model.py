@@ -55,6 +55,9 @@ class Wish:
     daemon_reload: str = "auto"  # auto | allowed (rule 7)
     newest: bool = False  # a branch means its newest version; else any installed version of the branch will do
     download_only: bool = False  # fetch what the change needs, change nothing else
+    keep_geometry: bool = False  # write down the MIG layout, because the caller reboots the node
+    run: t.Optional[str] = None  # names the caller's change in what is written down
+    restore_runs: t.Optional[t.Tuple[str, ...]] = None  # changes that may be taken back; None: whosever it was
     cache_valid_time: int = 3600  # seconds for which a package index is not fetched again
     lock_timeout: float = 300
     today: datetime.date = datetime.date(1970, 1, 1)
@@ -169,11 +172,14 @@ class Node:
     gpus: t.Tuple[PciDevice, ...] = ()
     switches: t.Tuple[PciDevice, ...] = ()
     nvlink5: bool = False  # NVSwitches of generation 4 behind ConnectX bridges: nvlsm is needed (driver.md 6)
+    lacking_modules: t.Tuple[str, ...] = ()  # of FABRIC_MODULES those that are needed and not in memory
+    imex_lacks: str = ""  # the file of addresses without which imex does not start; "" where it is there or not needed
     secure_boot: SecureBoot = SecureBoot()
     loaded: t.Optional[LoadedModule] = None
     nouveau_loaded: bool = False
     library: t.Optional[str] = None  # version of libnvidia-ml on disk
     packages: t.Mapping[str, str] = field(default_factory=dict)  # name -> version, NVIDIA's alone
+    tools: t.Mapping[str, str] = field(default_factory=dict)  # of others: what runs installed, what enrols a key
     holds: t.FrozenSet[str] = frozenset()
     hold_tools: t.Tuple[str, ...] = ()  # packages that are missing and without which a hold has no effect
     stream: t.Optional[str] = None  # the driver's dnf module stream that is enabled: "nvidia-driver:580-open"
@@ -183,7 +189,8 @@ class Node:
     managers: t.Tuple[t.Tuple[str, str], ...] = ()  # rule 3: (name, evidence)
     busy: t.Tuple[Busy, ...] = ()
     holders: t.Tuple[Holder, ...] = ()  # processes with devices open
-    reboot_pending: t.Tuple[str, ...] = ()  # reasons
+    reboot_pending: t.Tuple[str, ...] = ()  # reasons of the whole node, which need not be the driver's
+    reboot_packages: t.Tuple[str, ...] = ()  # that asked for it, as far as they left their names
     daemon_reload_risk: t.Tuple[str, ...] = ()  # containers that a daemon-reload would hurt (rule 7)
     files: t.Mapping[str, str] = field(default_factory=dict)  # our own files (repository, modprobe.d, ...) as they are
     records: t.Mapping[str, t.Any] = field(default_factory=dict)  # what earlier runs wrote down (state.json)
@@ -191,6 +198,7 @@ class Node:
     next_from: str = ""  # what says which kernel boots next: a file of the boot loader, or "highest version in /boot"
     nouveau_holders: t.Tuple[str, ...] = ()  # modules that use nouveau, outermost first
     nouveau_blacklists: t.Tuple[str, ...] = ()  # files of others that blacklist nouveau
+    boot_id: str = ""
     live_parameters: Parameters = field(default_factory=dict)  # of the loaded modules, as far as the kernel shows them
     nvml: str = ""  # "" where the driver answered or nobody asked, else why it did not
     nvml_state: str = ""  # answers | missing | not_loaded | mismatch | hung | failed; "" where nobody asked

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .model import Parameters
+from .model import Node, Parameters
 
 # module -> parameter -> (wished, live)
 Differences = t.Dict[str, t.Dict[str, t.List[str]]]
@@ -35,6 +35,36 @@ def unknown(differences: Differences, recorded: t.Any) -> Differences:
     """Those which a reload may mend."""
     before = recorded if isinstance(recorded, dict) else {}
     return _filtered(differences, before, False)
+
+
+def dropped(wished: Parameters, written: Parameters, node: Node) -> t.Dict[str, t.Dict[str, str]]:
+    """What nothing wishes any more and the loaded modules still run with: module -> parameter -> live value. `written`
+    stands in our file, and earlier runs recorded what they took out of it; that is void in another boot."""
+    if node.loaded is None:
+        return {}
+    recorded = node.records.get("dropped") or {}
+    before = recorded.get("values", {}) if recorded.get("boot") == node.boot_id else {}
+    made = node.records.get("adjusted") or {}
+    found: t.Dict[str, t.Dict[str, str]] = {}
+    for module, live in node.live_parameters.items():
+        for name, value in live.items():
+            was = written.get(module, {}).get(name)
+            ours = was is not None and (_same(value, was) or made.get(module, {}).get(name) == [was, value])
+            if name not in wished.get(module, {}) and (ours or before.get(module, {}).get(name) == value):
+                found.setdefault(module, {})[name] = value
+    return found
+
+
+def written(content: str, names: t.Mapping[str, str]) -> Parameters:
+    """Those in a file of modprobe.d; `names` are the modules by what this node's driver calls them there."""
+    found: t.Dict[str, t.Dict[str, str]] = {}
+    for line in content.splitlines():
+        words = line.split()
+        if len(words) > 2 and words[0] == "options":
+            module = names.get(words[1], words[1].replace("-", "_"))
+            pairs = (pair.partition("=") for pair in words[2:])
+            found.setdefault(module, {}).update({name: value for name, _equals, value in pairs})
+    return found
 
 
 def adjusted(differences: Differences) -> t.List[str]:

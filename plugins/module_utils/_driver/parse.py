@@ -16,7 +16,7 @@ from .._data.driver_system import MODULES
 from .._errors import WishError
 from .._packages import openpgp
 from .._problems import Problems
-from .._shape import boolean, integer, keys, mapping, number, shown, text
+from .._shape import boolean, integer, keys, mapping, number, sequence, shown, text
 from . import versions
 from .model import Mirror, Parameters, Wish
 
@@ -39,11 +39,23 @@ BOOLEANS = (
     "takeover",
     "newest",
     "download_only",
+    "keep_geometry",
 )
-_OTHERS = ("mirror", "branch", "version", "parameters", "cache_valid_time", "lock_timeout", "address_prefix")
+_OTHERS = (
+    "mirror",
+    "branch",
+    "version",
+    "parameters",
+    "run",
+    "restore_runs",
+    "cache_valid_time",
+    "lock_timeout",
+    "address_prefix",
+)
 OPTIONS = (*CHOICES, *BOOLEANS, *_OTHERS)
 
 _MIRROR = "a mapping with url, and with key and fingerprint where another key signs it"
+_RUN = "the name of a run, such as 20261126T044721Z-9c1f"
 _ADDRESS = re.compile(r"^(?:https?://[^\s/]+|file://)/?[^\s]*$")
 _FINGERPRINT = re.compile(r"^[0-9A-F]{40}$")
 _PARAMETER = re.compile(r"^[A-Za-z0-9_]+$")
@@ -71,6 +83,7 @@ def parse(options: t.Mapping[str, t.Any], today: datetime.date) -> Wish:
                 found[name] = boolean(given[name], f"{prefix}{name}")
     _numbers(given, prefix, problems, found)
     _release(given, prefix, problems, found)
+    _runs(given, prefix, problems, found)
     with problems.caught():
         found["mirror"] = _mirror(given, prefix)
     with problems.caught():
@@ -93,6 +106,17 @@ def _numbers(given: t.Mapping[str, t.Any], prefix: str, problems: Problems, foun
     with problems.caught():
         if "lock_timeout" in given:
             found["lock_timeout"] = number(given["lock_timeout"], f"{prefix}lock_timeout", "seconds above 0")
+
+
+def _runs(given: t.Mapping[str, t.Any], prefix: str, problems: Problems, found: t.Dict[str, t.Any]) -> None:
+    with problems.caught():
+        if "run" in given:
+            found["run"] = text(given["run"], f"{prefix}run", _RUN)
+    with problems.caught():
+        if "restore_runs" in given:
+            address = f"{prefix}restore_runs"
+            entries = sequence(given["restore_runs"], address, "a list of names of runs")
+            found["restore_runs"] = tuple(text(one, f"{address}[{n}]", _RUN) for n, one in enumerate(entries))
 
 
 # --- which driver --------------------------------------------------------------------------------------------------
@@ -208,6 +232,14 @@ def _check_key(key: str, fingerprint: str, address: str) -> None:
             f"{address}.key: has the fingerprint {', '.join(there)}, not {fingerprint}; give the key that belongs to "
             "the fingerprint, and do not trust this one",
             address=f"{address}.key",
+        )
+    more = sorted(set(there) - {fingerprint})
+    if more:
+        raise WishError(
+            f"{address}.key: beside {fingerprint} it has the key {', '.join(more)}, which the package manager would "
+            f"trust as well; give the one key alone (gpg --armor --export {fingerprint})",
+            address=f"{address}.key",
+            fingerprints=more,
         )
 
 

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
 from dataclasses import dataclass, field
 
@@ -56,6 +55,7 @@ class Plan:
             "upgrade_pending": {"from": owed.upgrade[0], "to": owed.upgrade[1]} if owed.upgrade else None,
             "reload_required": list(owed.reload),
             "reboot_required": list(owed.reboot),
+            "reboot_pending": list(node.reboot_pending),
             "daemon_reload_required": list(owed.daemon_reload),
             "enrolment_required": owed.enrolment,
             "warnings": list(self.warnings),
@@ -73,12 +73,11 @@ def decide(wish: Wish, state: State) -> Plan:
             plan_present.plan(draft, wish, state)
     except AccelError as error:
         return Plan(wish, state, refusal=error, facts=draft.facts)
-    owed = dataclasses.replace(draft.owed(), reboot=(*draft.reboot, *state.node.reboot_pending))
     return Plan(
         wish,
         state,
         tuple(draft.steps),
-        owed,
+        draft.owed(),
         tuple(draft.warnings),
         None,
         draft.tracker.changed,

@@ -37,8 +37,9 @@ def plan(draft: Draft, wish: Wish, state: State) -> None:
         _unload(draft, node)
     for path in plan_files.ours(node):
         draft.file(node, RemoveFile(path, plan_files.sort_of(path)), "no driver is wished")
+    # Those of packages that were there before us too: nobody would know any more that they are ours.
+    draft.unhold(sorted(node.holds & plan_guard.own_holds(node)), "no driver is wished")
     if change is not None:
-        draft.unhold(sorted(node.holds & plan_guard.own_holds(node)), "no driver is wished")
         gone = {one.name: one.after for one in state.changes or () if one.after is None}
         gone.update(dict.fromkeys(change.remove))
         draft.packages(node, change, gone, "no driver is wished, and an earlier run installed it")
@@ -46,6 +47,7 @@ def plan(draft: Draft, wish: Wish, state: State) -> None:
             image = kernel.initramfs
             if image is not None and image.versions:
                 draft.initramfs(kernel.release, list(image.versions), [], "it carries NVIDIA modules")
+    draft.distrust(node.records.get("keys") or (), "an earlier run gave it to the package manager")
     draft.record = {}
 
 

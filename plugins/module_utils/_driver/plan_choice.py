@@ -46,7 +46,7 @@ def choose(wish: Wish, node: Node) -> Target:
     if layout is None:
         raise _not_offered(wish, node, platform, source, branch, address)
     for gpu in driven(node):
-        _check_gpu(gpu, branch, wish.version, address)
+        _check_gpu(wish, platform, gpu, branch, address)
     flavour = _flavour(wish, node, platform, layout, branch)
     stream = None
     if source == "nvidia" and platform.streams:
@@ -153,19 +153,19 @@ def _branch(wish: Wish, node: Node, platform: Platform, source: str) -> str:
         return wish.branch
     if source == "nvidia":
         return DEFAULT
-    fits = (branch for branch in platform.own if all(_spans(gpu, branch) for gpu in driven(node)))
+    fits = (branch for branch in platform.own if all(_spans(wish, platform, gpu, branch) for gpu in driven(node)))
     return next(fits, platform.own[0])
 
 
-def _spans(gpu: PciDevice, branch: str) -> bool:
+def _spans(wish: Wish, platform: Platform, gpu: PciDevice, branch: str) -> bool:
     try:
-        _check_gpu(gpu, branch, None, "")
+        _check_gpu(wish, platform, gpu, branch, "")
     except WishError:
         return False
     return True
 
 
-def _check_gpu(gpu: PciDevice, branch: str, version: t.Optional[str], address: str) -> None:
+def _check_gpu(wish: Wish, platform: Platform, gpu: PciDevice, branch: str, address: str) -> None:
     """Is the branch neither too new nor too old for it?"""
     row, device = generation_of(gpu), DEVICES.get(gpu.device_id)
     if row is None:
@@ -182,17 +182,36 @@ def _check_gpu(gpu: PciDevice, branch: str, version: t.Optional[str], address: s
     if first is not None and int(branch) < first:
         raise WishError(
             f"{address}: branch {branch} does not support {named(gpu)}: it needs driver {oldest or first} or newer; "
-            f"give branch {min((name for name in BRANCHES if int(name) >= first), key=int)} or newer",
+            f"{_newer(wish, platform, first)}",
             address=address,
             gpu=gpu.address,
         )
-    if oldest and version and versions.older(version, oldest):
+    if oldest and wish.version and versions.older(wish.version, oldest):
         raise WishError(
-            f"{address}: driver {version} does not support {named(gpu)}: it needs {oldest} or newer; give such a "
+            f"{address}: driver {wish.version} does not support {named(gpu)}: it needs {oldest} or newer; give such a "
             "version",
             address=address,
             gpu=gpu.address,
         )
+
+
+def _newer(wish: Wish, platform: Platform, first: int) -> str:
+    """The remedy for a branch that is too old, in what the wish's source has."""
+    known = min((name for name in BRANCHES if int(name) >= first), key=int)
+    if source_of(wish) != "distribution":
+        return f"give branch {known} or newer"
+    own = [name for name in platform.own if int(name) >= first]
+    if own:
+        return f"give branch {_listed(own)}"
+    has = _listed(platform.own)
+    return f"the distribution has {has} alone; give {wish.prefix}source: nvidia and branch {known} or newer"
+
+
+def most_demanding(node: Node) -> t.Optional[t.Tuple[PciDevice, str]]:
+    """The GPU that needs the newest driver of all, and its oldest one; None: no GPU is known to need any."""
+    oldest = ((gpu, device.oldest) for gpu in driven(node) for device in [DEVICES.get(gpu.device_id)] if device)
+    needs = [(gpu, version) for gpu, version in oldest if version]
+    return max(needs, key=lambda one: versions.key(one[1])) if needs else None
 
 
 # --- flavour -------------------------------------------------------------------------------------------------------

@@ -13,7 +13,9 @@ from .._diff import Tracker
 from .model import Node
 from .steps import (
     ChangePackages,
+    DistrustKeys,
     HoldPackages,
+    InsertModules,
     LoadModules,
     Owed,
     RebuildInitramfs,
@@ -90,6 +92,12 @@ class Draft:
             for name in names:
                 self.tracker.change(f"hold {name}", True, False, action="release", object=name, reason=reason)
 
+    def distrust(self, fingerprints: t.Sequence[str], reason: str) -> None:
+        if fingerprints:
+            self.steps.append(DistrustKeys(tuple(fingerprints)))
+            for one in fingerprints:
+                self.tracker.change(f"key {one}", True, False, action="distrust_key", object=one, reason=reason)
+
     def initramfs(self, kernel: str, before: t.Any, after: t.Any, reason: str) -> None:
         self.steps.append(RebuildInitramfs(kernel))
         self.tracker.change(
@@ -113,3 +121,11 @@ class Draft:
         self.steps.append(step)
         verb = "load_modules" if isinstance(step, LoadModules) else "reload_modules" if step.load else "unload_modules"
         self.tracker.change("kernel modules", before, after, action=verb, object="nvidia", reason=reason)
+
+    def insert(self, names: t.Sequence[str], reason: str) -> None:
+        if names:
+            self.steps.append(InsertModules(tuple(names)))
+            for name in names:
+                self.tracker.change(
+                    f"kernel module {name}", False, True, action="load_module", object=name, reason=reason
+                )

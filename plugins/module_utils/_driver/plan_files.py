@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The files that a wish puts on a node: repository, its key, modprobe.d. Pure. PRIVATE to the collection."""
+"""The files that a wish puts on a node: repository, its key, modprobe.d, modules-load.d. Pure. PRIVATE."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typing as t
 
 from .._data.driver_distributions import BASE, KEYS, SHA1_REFUSED, SIGNED_BY, SIGNED_BY_FAMILY
 from .._data.driver_packages import PINNED
-from .._data.driver_system import MODPROBE_FILE, REPOSITORY_NAME
+from .._data.driver_system import FABRIC_MODULES, MODPROBE_FILE, MODULES_LOAD_FILE, REPOSITORY_NAME
 from .._errors import BlockedError, WishError
 from .._packages.objects import Origin, deb822, yum_repo, zypp_repo
 from .._packages.openpgp import fingerprints
@@ -82,6 +82,9 @@ def wanted(wish: Wish, state: State, target: Target, blacklist: bool) -> t.Dict[
     content = modprobe(wish, target, blacklist)
     if content:
         files.append(WriteFile(MODPROBE_FILE, content, "modprobe"))
+    if state.node.nvlink5:
+        lines = "".join(f"{name}\n" for name in FABRIC_MODULES)
+        files.append(WriteFile(MODULES_LOAD_FILE, _OURS + lines, "modules"))
     return {file.path: file for file in files}
 
 
@@ -105,18 +108,19 @@ def sort_of(path: str) -> str:
             return "repository"
         if path == key:
             return "key"
-    return "modprobe" if path == MODPROBE_FILE else "other"
+    return {MODPROBE_FILE: "modprobe", MODULES_LOAD_FILE: "modules"}.get(path, "other")
 
 
 # --- repository ----------------------------------------------------------------------------------------------------
 
 
 def _key(wish: Wish, state: State, found: Repository, path: str) -> str:
-    """The armored key: the wish's, else the one on the node where it is the right one, else the one fetched."""
+    """The armored key: the wish's, else the one on the node where it is the right one, else the one fetched. The whole
+    file is what apt trusts, so nothing may be in it but the one key."""
     if wish.mirror is not None and wish.mirror.key:
         return wish.mirror.key.rstrip("\n") + "\n"
     there = state.node.files.get(path)
-    if there is not None and found.fingerprint in _fingerprints(there):
+    if there is not None and _fingerprints(there) == {found.fingerprint}:
         return there
     if state.key is None:
         raise BlockedError(
@@ -127,11 +131,19 @@ def _key(wish: Wish, state: State, found: Repository, path: str) -> str:
         )
     there_now = _fingerprints(state.key)
     if found.fingerprint not in there_now:
-        has = f"the fingerprint {', '.join(there_now)}" if there_now else "no OpenPGP key in it"
+        has = f"the fingerprint {', '.join(sorted(there_now))}" if there_now else "no OpenPGP key in it"
         raise BlockedError(
             f"{found.key_url}: the key there has {has}, not {found.fingerprint}; do not trust this repository, or "
             f"give the fingerprint of its new key in {wish.prefix}mirror",
             url=found.key_url,
+        )
+    more = sorted(there_now - {found.fingerprint})
+    if more:
+        raise BlockedError(
+            f"{found.key_url}: beside key {found.fingerprint} there is {', '.join(more)}, which nobody named; do not "
+            f"trust this repository, or give the one key that signs it in {wish.prefix}mirror",
+            url=found.key_url,
+            fingerprints=more,
         )
     return state.key.rstrip("\n") + "\n"
 
@@ -141,14 +153,14 @@ def lacks_key(wish: Wish, node: Node, found: Repository) -> bool:
     if (wish.mirror is not None and wish.mirror.key) or not found.key_url:
         return False
     there = node.files.get(PATHS[node.distribution.family][1])
-    return there is None or found.fingerprint not in _fingerprints(there)
+    return there is None or _fingerprints(there) != {found.fingerprint}
 
 
-def _fingerprints(text: str) -> t.Tuple[str, ...]:
+def _fingerprints(text: str) -> t.Set[str]:
     try:
-        return fingerprints(text.encode("utf-8"))
+        return set(fingerprints(text.encode("utf-8")))
     except WishError:
-        return ()
+        return set()
 
 
 def _definition(node: Node, found: Repository, key_path: str) -> str:

@@ -9,11 +9,16 @@ from __future__ import annotations
 import typing as t
 
 from .._errors import BlockedError, BusyError, ForeignManagerError, NotRootError
+from .._packages import judge
+from .._packages.objects import Change as PackageChange
+from .._packages.objects import Request, Transaction
 from .model import Change, Node, State, Wish
 from .plan_choice import Target
 from .plan_modules import in_use
-from .plan_names import carries, installed_version, is_kernel, is_pinning
+from .plan_names import brings_modules, carries, installed_version, is_kernel, is_pinning
 from .steps import ChangePackages
+
+LOCKED = "is locked by"  # as the port to package managers says it
 
 
 def check_node(wish: Wish, node: Node) -> None:
@@ -32,23 +37,12 @@ def check_node(wish: Wish, node: Node) -> None:
 
 def check_change(wish: Wish, state: State, change: ChangePackages) -> None:
     """Raises where the transaction must not be run as it is."""
-    node = state.node
-    if node.package_problems:
-        raise BlockedError(
-            f"packages cannot change on this node: {'; '.join(node.package_problems)}",
-            problems=list(node.package_problems),
-        )
+    touched = names_of(change, state.changes)
+    check_touched(wish, state.node, touched, own_holds(state.node))
     if state.full is not None:
         raise state.full
-    touched = names_of(change, state.changes)
-    foreign = sorted((set(touched) & node.holds) - own_holds(node))
-    if foreign:
-        many = "are held" if len(foreign) > 1 else "is held"
-        raise BlockedError(
-            f"{', '.join(foreign)} would change but {many} by somebody else; ask them, or release the hold and run "
-            "again",
-            packages=foreign,
-        )
+    goes = Transaction(tuple(PackageChange(*one) for one in state.changes or ()))
+    judge.check_removals(Request(remove=change.remove), goes)
     kernels = sorted(name for name in touched if is_kernel(name))
     if kernels and not wish.allow_kernel_change:
         raise BlockedError(
@@ -58,10 +52,46 @@ def check_change(wish: Wish, state: State, change: ChangePackages) -> None:
         )
 
 
+def check_touched(wish: Wish, node: Node, touched: t.Collection[str], own: t.AbstractSet[str]) -> None:
+    """Raises where packages cannot change, or where one of `touched` has a hold that is none of `own`."""
+    if node.package_problems:
+        # Who reads the node has waited for a lock before it came to this.
+        locked = any(LOCKED in problem for problem in node.package_problems)
+        remedy = (
+            f"; waited {wish.lock_timeout:g} s; wait for its end and run again, or give it longer in "
+            f"{wish.prefix}lock_timeout"
+        )
+        raise BlockedError(
+            f"packages cannot change on this node: {'; '.join(node.package_problems)}{remedy if locked else ''}",
+            problems=list(node.package_problems),
+        )
+    foreign = sorted((set(touched) & node.holds) - own)
+    if foreign:
+        many = "are held" if len(foreign) > 1 else "is held"
+        raise BlockedError(
+            f"{', '.join(foreign)} would change but {many} by somebody else; ask them, or release the hold and run "
+            "again",
+            packages=foreign,
+        )
+
+
 def names_of(change: ChangePackages, changes: t.Optional[t.Sequence[Change]]) -> t.List[str]:
     """Every package that a transaction touches, as far as it is known."""
     named = [name for name, _version in (*change.first, *change.install)]
     return list(dict.fromkeys((*named, *change.remove, *(one.name for one in changes or ()))))
+
+
+def builds(node: Node, change: t.Optional[ChangePackages], changes: t.Optional[t.Sequence[Change]]) -> bool:
+    """Are the kernel modules of the driver anew on the disk after the transaction? Debian's and Ubuntu's packages of
+    headers let dkms build what it knows for their kernel (/etc/kernel/header_postinst.d/dkms); those of rpm do not."""
+    if change is None or change.download:
+        return False
+    gone = {*change.remove, *(one.name for one in changes or () if one.after is None)}
+    names = [name for name in names_of(change, changes) if name not in gone]
+    if any(brings_modules(name) for name in names):
+        return True
+    headers = any(name.startswith("linux-headers-") for name in names)
+    return headers and any(brings_modules(name) for name in node.packages)
 
 
 def own_holds(node: Node) -> t.Set[str]:

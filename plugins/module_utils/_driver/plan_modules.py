@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 import typing as t
+from types import MappingProxyType
 
 from .._data.driver_system import FABRIC_MANAGER, FABRIC_UNITS, IMEX, LOADED, PERSISTENCED, STOPPABLE
 from . import parameters
-from .model import Node, Wish
+from .model import Node, Parameters, Wish
 from .plan_choice import driven
 from .steps import LoadModules, ReloadModules, SetUnit
 
@@ -28,15 +29,25 @@ class Memory(t.NamedTuple):
 
 
 def memory(
-    wish: Wish, node: Node, version: t.Optional[str], flavour: str, packages: t.Optional[t.Collection[str]] = None
+    wish: Wish,
+    node: Node,
+    version: t.Optional[str],
+    flavour: str,
+    packages: t.Optional[t.Collection[str]] = None,
+    dropped: Parameters = MappingProxyType({}),
 ) -> Memory:
     """`version` is the one that the module on disk will have, None where there will be none for the running kernel.
-    `packages` will be there after a change of packages, whose scripts start their units; None: there is no change."""
+    `packages` will be there after a change of packages, whose scripts start their units; None: there is no change.
+    `dropped` are parameters with their live values that nothing wishes any more."""
     if version is None or not driven(node):
         return Memory()
     if node.loaded is None:
         return _load(wish, node, version)
     reasons = _differs(wish, node, version, flavour)
+    for module, entries in sorted(dropped.items()):
+        reasons += [
+            f"{module} runs with {name}={live}, which nothing wishes any more" for name, live in entries.items()
+        ]
     if not reasons:
         return Memory()
     why = "; ".join(reasons)
@@ -142,9 +153,19 @@ def units(
         return found
     if (node.switches or node.nvlink5) and any(name.startswith(_FABRIC_MANAGERS) for name in packages):
         _want(found, node, FABRIC_MANAGER, present, "the node has NVSwitches")
-    if any(name.startswith("nvidia-imex") for name in packages):
+    if _has_imex(packages) and not node.imex_lacks:
         _want(found, node, IMEX, present, "the node is a tray of an NVLink rack")
     return found
+
+
+def imex_waits(node: Node, packages: t.Collection[str]) -> bool:
+    """Nobody has told it yet who belongs to its domain, so it is neither enabled nor started."""
+    unit = node.units.get(IMEX)
+    return _has_imex(packages) and bool(node.imex_lacks) and (unit is None or not unit.active)
+
+
+def _has_imex(packages: t.Collection[str]) -> bool:
+    return any(name.startswith("nvidia-imex") for name in packages)
 
 
 def _want(found: t.List[t.Tuple[SetUnit, str]], node: Node, name: str, running: bool, why: str) -> None:

@@ -7,12 +7,14 @@
 from __future__ import annotations
 
 import collections
+import fnmatch
 import re
 import typing as t
 
 from .._data.driver_branches import BRANCHES
 from .._data.driver_distributions import Platform
 from .._data.driver_gpus import TRAYS
+from .._data.driver_node import PACKAGES
 from .._data.driver_packages import HEADERS, KERNEL_PACKAGES, LAYOUTS, Layout
 from .._errors import WishError
 from . import versions
@@ -21,6 +23,9 @@ from .plan_choice import Target, choose
 
 # Packages that bring a kernel module, or are meta-packages for one flavour of it.
 _MODULES = re.compile(r"dkms|-kmp-|^kmod-|^nvidia-open$|^cuda-drivers$|^nvidia-headless-|driver-G0\d|^linux-modules-")
+DKMS = "dkms"  # comes with the driver by dependency, and is no part of it
+# Those of them whose modules are built on the node, if need be by what they depend on.
+_BUILT = re.compile(r"dkms|^nvidia-headless-|driver-G0\d(-kmp-default)?$")
 _KERNEL = re.compile("|".join(f"(?:{pattern})" for pattern in KERNEL_PACKAGES))
 
 
@@ -203,6 +208,11 @@ def _suffixed(target: Target) -> bool:
     return any("{branch}" in name for row in target.layout.names.values() for name in row)
 
 
+def listed(name: str) -> bool:
+    """Does a snapshot list it among the driver's packages?"""
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in PACKAGES)
+
+
 def is_fabric(name: str) -> bool:
     """Fabric manager, nvlsm or imex: rule 6 keeps them as they are on a busy node."""
     return name.startswith(("nvidia-fabricmanager", "nvidia-fabric-manager", "nvidia-imex")) or name == "nvlsm"
@@ -216,6 +226,17 @@ def is_pinning(name: str) -> bool:
 def is_kernel(name: str) -> bool:
     """Is it a kernel or a part of one, by data?"""
     return _KERNEL.fullmatch(name) is not None
+
+
+def brings_modules(name: str) -> bool:
+    """Does a package bring kernel modules of the driver, or build them by its scripts? dkms alone builds none."""
+    none = name == "dkms" or "-no-dkms-" in name or is_kernel(name)
+    return not none and _MODULES.search(name) is not None
+
+
+def is_built(name: str) -> bool:
+    """Does it bring modules that are built on the node, and so signed by its own key?"""
+    return brings_modules(name) and _BUILT.search(name) is not None
 
 
 def carries(version: str, name: str, target: Target) -> t.Optional[str]:

@@ -10,10 +10,10 @@ import typing as t
 
 from .._errors import BusyError
 from . import plan_files, plan_guard, plan_modules
-from .model import Node, State, Wish
+from .model import Change, Node, State, Wish
 from .plan_choice import Target
 from .plan_draft import Draft
-from .plan_names import carries, is_fabric
+from .plan_names import DKMS, carries, is_fabric, listed
 from .plan_request import Packages
 from .steps import ChangePackages, RefreshIndex
 
@@ -23,16 +23,17 @@ After = t.Dict[str, t.Optional[str]]
 def allowed(draft: Draft, wish: Wish, state: State, target: Target, packages: Packages) -> t.Optional[ChangePackages]:
     """The transaction, without what has to wait for running work (rules 5, 6 and 7)."""
     node, change = state.node, packages.change
-    if change is None or wish.download_only:
+    if wish.download_only:
         return change
-    changes = plan_guard.changes_version(node, target, change, state.changes or ())
+    changes = change is not None and plan_guard.changes_version(node, target, change, state.changes or ())
     waits = plan_guard.hold_back(wish, node, target, packages.version) if changes else ""
     if waits:
         draft.upgrade = plan_guard.upgrade(node, target, packages.version)
         before, after = draft.upgrade
         draft.tracker.keep("driver packages", f"upgrade pending {before} → {after}: {waits}")
         return None
-    change = _without_fabric(draft, wish, node, change)
+    if _brings_fabric(draft, wish, state, packages):
+        return None
     if change is not None and node.daemon_reload_risk and wish.daemon_reload == "auto":
         draft.daemon_reload = node.daemon_reload_risk
         draft.tracker.keep("driver packages", risk(node))
@@ -44,21 +45,24 @@ def risk(node: Node) -> str:
     return f"a daemon-reload would take the GPUs away from {', '.join(node.daemon_reload_risk)}"
 
 
-def _without_fabric(draft: Draft, wish: Wish, node: Node, change: ChangePackages) -> t.Optional[ChangePackages]:
-    fabric = [name for name, _version in change.install if is_fabric(name)]
-    why = plan_modules.in_use(node)
-    if not why or not fabric:
-        return change
-    names = ", ".join(fabric)
+def _brings_fabric(draft: Draft, wish: Wish, state: State, packages: Packages) -> bool:
+    """Under running work no package of the fabric changes (rule 6); a transaction that needs one by dependency waits as
+    a whole. Raises BusyError where a wait is not wished."""
+    node, why = state.node, plan_modules.in_use(state.node)
+    by_dependency = [one.name for one in state.changes or () if is_fabric(one.name)] if why else []
+    names = ", ".join(dict.fromkeys((*packages.deferred, *by_dependency)))
+    if not names:
+        return False
     if wish.when_busy == "refuse":
         raise BusyError(
             f"{wish.prefix}when_busy=refuse: {names} cannot be installed, {why}; "
             f"{'drain the node' if node.busy else 'end it'} and run again",
             busy=[one._asdict() for one in node.busy],
         )
+    if by_dependency:
+        names = f"driver packages, which bring {names}"
     draft.tracker.act("deferred", names, why)
-    rest = tuple(pair for pair in change.install if pair[0] not in fabric)
-    return change._replace(install=rest) if rest or change.remove or change.first else None
+    return bool(by_dependency)
 
 
 def repository(
@@ -122,6 +126,18 @@ def _held(
     target: Target, there: t.Mapping[str, str], wanted: t.Collection[str], version: t.Optional[str]
 ) -> t.List[str]:
     return sorted(name for name, is_ in there.items() if name in wanted or carries(is_, name, target) == version)
+
+
+def with_tools(
+    record_: t.Mapping[str, t.Any], node: Node, change: t.Optional[ChangePackages], changes: t.Sequence[Change]
+) -> t.Mapping[str, t.Any]:
+    """With what came for the driver without being of it, and was not there before in any version: headers, dkms, what
+    holds need."""
+    tools = set(node.records.get("tools") or ())
+    if change is not None:
+        asked = {DKMS, *(name for name, _version in change.install if not listed(name))}
+        tools.update(one.name for one in changes if one.before is None and not one.beside and one.name in asked)
+    return {**record_, "tools": sorted(tools)} if tools else record_
 
 
 def record(

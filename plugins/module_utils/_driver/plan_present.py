@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import typing as t
 
-from .._data.driver_system import DKMS_KEY, MODPROBE_FILE, SIGNING_KEYS
+from .._data.driver_system import DKMS_KEY, IMEX, MODPROBE_FILE, SIGNING_KEYS
 from .._errors import BlockedError, WishError
-from . import plan_files, plan_guard, plan_modules, plan_packages, plan_request, plan_warnings
-from .model import Node, Offers, State, Wish
+from . import parameters, plan_files, plan_guard, plan_modules, plan_packages, plan_request, plan_warnings
+from .model import Node, Offers, Parameters, State, Wish
 from .plan_choice import Target, choose
 from .plan_draft import Draft
-from .plan_names import installed_version, kernels
+from .plan_names import installed_version, is_built, kernels
 from .plan_request import Packages
 from .steps import ChangePackages, PrepareEnrolment, RefreshIndex, RemoveFile
+
+# Programs of the whole system, or what a machine boots through: nothing that a removal of the driver takes along.
+STAYING = frozenset(("openssl", "shim-signed"))
+_FABRIC = "the NVLink fabric of this board is reached through it"
+_REASONS = {"modprobe": "module parameters and the blacklist of nouveau", "modules": _FABRIC}
 
 # What mokutil asked for at the import; apply_enrolment writes it.
 PASSWORD_FILE = "/var/lib/accel-gpu/driver/enrolment-password"
@@ -34,10 +39,12 @@ def plan(draft: Draft, wish: Wish, state: State) -> None:
     packages = _packages(wish, state, target)
     files = plan_files.wanted(wish, state, target, blacklist)
     draft.facts.update(version=packages.version, installed=installed_version(node, target), packages=node.packages)
-    if _unsigned(wish, node, target, packages):
-        _enrol(draft, wish, node, target, packages)
-        return
     change = plan_packages.allowed(draft, wish, state, target, packages)
+    if _unsigned(wish, state, target, change):
+        if not wish.download_only:
+            _enrol(draft, wish, node, target, packages)
+            return
+        draft.enrolment = f"{_unknown(node)}: a run without {wish.prefix}download_only prepares its enrolment"
     if change is not None:
         plan_guard.check_change(wish, state, change)
     changes = plan_files.changes(node, files)
@@ -54,10 +61,16 @@ def plan(draft: Draft, wish: Wish, state: State) -> None:
     version = installed_version(node, target) if stays else packages.version
     plan_packages.holds(draft, wish, node, target, there, packages.wanted, version)
     _modprobe(draft, node, changes)
-    _initramfs(draft, node, version, blacklist, any(step.path == MODPROBE_FILE for step in changes))
-    _memory(draft, wish, node, target, version, change, there)
-    draft.warnings += plan_warnings.warnings(wish, node, target, packages.version, version, change is not None)
-    draft.record = plan_packages.record(node, wish, target, there, files, packages, version)
+    built = version if plan_guard.builds(node, change, state.changes) else None
+    _initramfs(draft, node, built, blacklist, any(step.path == MODPROBE_FILE for step in changes))
+    dropped = _dropped(wish, node, target)
+    _memory(draft, wish, node, target, built, change, there, dropped)
+    draft.warnings += plan_warnings.warnings(wish, node, target, packages.version, version, built is not None)
+    ours = plan_packages.record(node, wish, target, there, files, packages, version)
+    draft.record = {
+        **plan_packages.with_tools(ours, node, change, state.changes or ()),
+        **({"dropped": {"boot": node.boot_id, "values": dropped}} if dropped else {}),
+    }
 
 
 def _packages(wish: Wish, state: State, target: Target) -> Packages:
@@ -77,23 +90,37 @@ def _packages(wish: Wish, state: State, target: Target) -> Packages:
 # --- Secure Boot ---------------------------------------------------------------------------------------------------
 
 
-def _unsigned(wish: Wish, node: Node, target: Target, packages: Packages) -> bool:
-    """Would the kernel refuse the modules, since firmware does not know the key that DKMS signs with?"""
-    boot = node.secure_boot
+def _unsigned(wish: Wish, state: State, target: Target, change: t.Optional[ChangePackages]) -> bool:
+    """Would the kernel refuse the modules to come, since firmware does not know the key that DKMS signs with? It knows
+    the key of a loaded module that was built here, wherever its certificate lies, but not of one that came signed."""
+    node, boot = state.node, state.node.secure_boot
     if not boot.enabled or boot.dkms_key_enrolled or wish.modules in target.layout.signed or wish.modules != "dkms":
         return False
-    return node.loaded is None
+    if node.loaded is None:
+        return True
+    to_come = [] if change is None else plan_guard.names_of(change, state.changes)
+    return any(is_built(name) for name in to_come) and not any(is_built(name) for name in node.packages)
+
+
+def _certificate(node: Node) -> str:
+    return node.secure_boot.dkms_key or SIGNING_KEYS.get(node.distribution.id, DKMS_KEY).certificate
+
+
+def _unknown(node: Node) -> str:
+    return (
+        f"Secure Boot is on and firmware does not know the key {_certificate(node)} that DKMS signs the driver's "
+        "modules with"
+    )
 
 
 def _enrol(draft: Draft, wish: Wish, node: Node, target: Target, packages: Packages) -> None:
     """Only what a person needs to enrol the key; the driver comes after that, so nothing is half installed."""
     boot = node.secure_boot
     key = SIGNING_KEYS.get(node.distribution.id, DKMS_KEY)
-    certificate = boot.dkms_key or key.certificate
+    certificate = _certificate(node)
     draft.enrolment = (
-        f"Secure Boot is on and firmware does not know the key {certificate} that DKMS signs the driver's modules "
-        f"with: reboot, choose Enroll MOK at the console, type the password in {PASSWORD_FILE} of this node, and run "
-        "again"
+        f"{_unknown(node)}: reboot, choose Enroll MOK at the console, type the password in {PASSWORD_FILE} of "
+        "this node, and run again"
     )
     draft.warnings += plan_warnings.life(wish, target.branch)
     if packages.change is not None:
@@ -104,12 +131,15 @@ def _enrol(draft: Draft, wish: Wish, node: Node, target: Target, packages: Packa
         )
     if boot.dkms_key_pending:
         return
-    tools = tuple((name, None) for name in key.packages if name not in node.packages)
+    lacking = [name for name in key.packages if name not in node.packages and name not in node.tools]
+    tools = tuple((name, None) for name in lacking)
     if boot.dkms_key is None and tools:
         # They come from the distribution; whether any other repository answers is of no interest.
         draft.refresh(RefreshIndex(wish.cache_valid_time, ()))
         draft.steps.append(ChangePackages(tools))
         draft.tracker.act("install_package", ", ".join(name for name, _version in tools), "they make and enrol the key")
+        ours = {*(node.records.get("tools") or ()), *lacking} - STAYING
+        draft.record = {**node.records, "tools": sorted(ours)}
     draft.steps.append(PrepareEnrolment(certificate))
     draft.tracker.change(
         "enrolment",
@@ -129,19 +159,18 @@ def _modprobe(draft: Draft, node: Node, changes: t.Sequence[t.Any]) -> None:
         if step.sort in ("repository", "key"):
             continue
         gone = isinstance(step, RemoveFile)
-        draft.file(
-            node, step, "nothing wishes it any more" if gone else "module parameters and the blacklist of nouveau"
-        )
+        draft.file(node, step, "nothing wishes it any more" if gone else _REASONS[step.sort])
 
 
-def _initramfs(draft: Draft, node: Node, version: t.Optional[str], blacklist: bool, parameters: bool) -> None:
-    """Only where the image carries something that is no longer right."""
-    if version is None:
-        return
+def _initramfs(draft: Draft, node: Node, built: t.Optional[str], blacklist: bool, parameters: bool) -> None:
+    """Only where the image carries something that is no longer right: a new one carries what its kernel has on disk.
+    Whether that is the wished version is for a warning, not for a rebuild at each run. `built` is the version of the
+    modules that this run brings, None where it brings none."""
     for kernel in kernels(node):
         image = kernel.initramfs
         if image is None or image.unread:
             continue
+        version = built or _nvidia(kernel.modules)
         if image.versions and set(image.versions) != {version}:
             reason = f"it carries NVIDIA modules {', '.join(image.versions)}"
         elif blacklist and image.nouveau:
@@ -150,7 +179,7 @@ def _initramfs(draft: Draft, node: Node, version: t.Optional[str], blacklist: bo
             reason = "it carries NVIDIA modules and their parameters change"
         else:
             continue
-        after = [version] if image.versions else []
+        after = [version] if image.versions and version else []
         draft.initramfs(kernel.release, list(image.versions), after, reason)
 
 
@@ -159,15 +188,19 @@ def _memory(
     wish: Wish,
     node: Node,
     target: Target,
-    version: t.Optional[str],
+    built: t.Optional[str],
     change: t.Optional[ChangePackages],
     there: t.Mapping[str, str],
+    dropped: Parameters,
 ) -> None:
-    on_disk = version if change is not None and change.install else _on_disk(node)
+    on_disk = built or _nvidia(node.running.modules)
     flavour = target.flavour if draft.upgrade is None else _flavour_on_disk(node, target)
-    memory = plan_modules.memory(wish, node, on_disk, flavour, None if change is None else there)
+    memory = plan_modules.memory(wish, node, on_disk, flavour, None if change is None else there, dropped)
     if memory.step is not None:
         draft.modules(memory.step, node.loaded.version if node.loaded else None, on_disk, memory.why)
+    draft.insert(node.lacking_modules, _FABRIC)
+    if plan_modules.imex_waits(node, there):
+        draft.tracker.act("deferred", IMEX, f"needs {node.imex_lacks} with the addresses of the nodes of its domain")
     loaded = node.loaded is not None or memory.step is not None
     risky = bool(node.daemon_reload_risk) and wish.daemon_reload == "auto"
     for step, reason in plan_modules.units(wish, node, there, loaded, draft.upgrade is None):
@@ -186,8 +219,10 @@ def _memory(
         )
 
 
-def _on_disk(node: Node) -> t.Optional[str]:
-    return _nvidia(node.running.modules)
+def _dropped(wish: Wish, node: Node, target: Target) -> Parameters:
+    """The file is written anew before the modules are, so what went from it is recorded until they are loaded again."""
+    names = {name: module for names in target.layout.modules.values() for module, name in names.items()}
+    return parameters.dropped(wish.parameters, parameters.written(node.files.get(MODPROBE_FILE, ""), names), node)
 
 
 def _nvidia(modules: t.Sequence[t.Any]) -> t.Optional[str]:

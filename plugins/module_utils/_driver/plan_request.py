@@ -10,10 +10,12 @@ import typing as t
 
 from .._data.driver_packages import STREAM_MODULE
 from .._errors import BlockedError, WishError
+from .._packages.objects import HOLD_TOOLS
 from . import versions
 from .model import Node, Offers, Wish
-from .plan_choice import Target, choose
-from .plan_names import Parts, carries, followers, kernels, of_other_source, parts, strays
+from .plan_choice import Target, choose, most_demanding, named
+from .plan_modules import in_use
+from .plan_names import Parts, carries, followers, is_fabric, kernels, of_other_source, parts, strays
 from .steps import ChangePackages
 
 _SHOWN = 6  # versions that a message lists
@@ -22,11 +24,13 @@ Pairs = t.Tuple[t.Tuple[str, t.Optional[str]], ...]
 
 
 class Packages(t.NamedTuple):
-    """`version` is NVIDIA's that the node is to have, `change` what leads there (None: nothing), `wanted` all names."""
+    """`version` is NVIDIA's that the node is to have, `change` what leads there (None: nothing), `wanted` all names.
+    `deferred` are packages of the fabric that are no part of the change, since somebody works on the node (rule 6)."""
 
     version: t.Optional[str]
     change: t.Optional[ChangePackages]
     wanted: t.Tuple[str, ...] = ()
+    deferred: t.Tuple[str, ...] = ()
 
 
 def request(wish: Wish, node: Node, offers: Offers) -> t.Optional[ChangePackages]:
@@ -42,9 +46,18 @@ def request(wish: Wish, node: Node, offers: Offers) -> t.Optional[ChangePackages
 def removal(node: Node) -> t.Optional[ChangePackages]:
     """Everything that earlier runs put there and that is still there, the enabled stream with it."""
     recorded = node.records.get("packages") or ()
-    there = tuple(sorted(name for name in recorded if name in node.packages))
+    there = tuple(sorted({*(name for name in recorded if name in node.packages), *_tools(node)}))
     stream = STREAM_MODULE if node.stream and node.records.get("stream") == node.stream else None
     return ChangePackages((), remove=there, stream=stream) if there or stream else None
+
+
+def _tools(node: Node) -> t.Iterator[str]:
+    """Those that nobody else has come to rely on, as far as a hold tells it."""
+    foreign = node.holds - set(node.records.get("holds") or ())
+    for name in node.records.get("tools") or ():
+        locks = name in HOLD_TOOLS and bool(foreign)
+        if (name in node.packages or name in node.tools) and name not in foreign and not locks:
+            yield name
 
 
 def packages(wish: Wish, node: Node, target: Target, offers: Offers) -> Packages:
@@ -69,14 +82,20 @@ def packages(wish: Wish, node: Node, target: Target, offers: Offers) -> Packages
     other = of_other_source(node, target.platform, target) - set(wanted) - {name for name, _version_ in install}
     left = {name for name in other & set(node.packages) if carries(node.packages[name], name, target) != version}
     remove = tuple(sorted({*strays(node, target.platform, target, wanted), *left}))
+    deferred: t.Tuple[str, ...] = ()
+    if in_use(node) and not wish.download_only:
+        # Before the transaction is simulated, so that what a report tells is what is done.
+        deferred = tuple(name for name in (*(name for name, _version_ in install), *remove) if is_fabric(name))
+        install = [pair for pair in install if pair[0] not in deferred]
+        remove = tuple(name for name in remove if name not in deferred)
     if not install and not remove and not first:
-        return Packages(version, None, wanted)
+        return Packages(version, None, wanted, deferred)
     moves = target.stream != node.stream and any(name in needed.driver for name, _version_ in install)
     stream = target.stream if moves else None
     change = ChangePackages(
         tuple(install), remove, _goes_down(node, target, version), stream, first, download=wish.download_only
     )
-    return Packages(version, change, wanted)
+    return Packages(version, change, wanted, deferred)
 
 
 def _offered_parts(needed: Parts, node: Node, target: Target, offers: Offers) -> Parts:
@@ -109,10 +128,28 @@ def _version(wish: Wish, node: Node, target: Target, needed: Parts, offers: Offe
     fitting = sorted((one for one in common if versions.branch(one) == target.branch), key=versions.key)
     if not fitting:
         raise _missing(wish, target, None, there, common)
+    fitting = _new_enough(wish, node, target, fitting)
     present = {carries(node.packages[name], name, target) for name in needed.driver if name in node.packages}
     if not wish.newest and len(present) == 1 and present <= set(fitting):
         return str(present.pop())
     return fitting[-1]
+
+
+def _new_enough(wish: Wish, node: Node, target: Target, fitting: t.Sequence[str]) -> t.List[str]:
+    """A branch may begin with versions that do not know a GPU yet."""
+    needs = most_demanding(node)
+    found = [one for one in fitting if needs is None or not versions.older(one, needs[1])]
+    if needs is None or found:
+        return found
+    gpu, oldest = needs
+    raise WishError(
+        f"{target.address}: the repository of {_source(wish, target)} has {', '.join(fitting[-_SHOWN:])} of branch "
+        f"{target.branch}, and {named(gpu)} needs driver {oldest} or newer; bring the repository up to date, or give a "
+        "newer branch or another source",
+        address=target.address,
+        gpu=gpu.address,
+        available=list(reversed(fitting)),
+    )
 
 
 def _available(node: Node, target: Target, offers: Offers, name: str) -> t.Tuple[str, ...]:

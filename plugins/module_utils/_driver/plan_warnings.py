@@ -27,6 +27,7 @@ def warnings(
         *_gpus(node, wished),
         *_kernels(node, version, built),
         *_unread(node),
+        *_pending(node),
         *parameters.adjusted(parameters.known(differences, node.records.get("adjusted"))),
     )
 
@@ -76,3 +77,13 @@ def _unread(node: Node) -> t.Iterator[str]:
         image = kernel.initramfs
         if image is not None and image.unread:
             yield f"{image.path} could not be looked into ({image.unread}); whether its modules are right is not known"
+
+
+def _pending(node: Node) -> t.Iterator[str]:
+    """A reboot that other packages asked for is none of the driver's. Where its own packages did, or nobody says who
+    did, only what is loaded tells whether the driver still needs it."""
+    if node.reboot_pending and (not node.reboot_packages or set(node.reboot_packages) & set(node.packages)):
+        yield (
+            f"{'; '.join(node.reboot_pending)}: whether the driver waits for it cannot be told from that, so its "
+            "modules are judged by what is loaded; reboot the node when it suits"
+        )

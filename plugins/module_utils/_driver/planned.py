@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from .._errors import AccelError, BindingWantedError
 from . import back_plan, plan_guard, plan_modules
 from .back import Now
+from .geometry import Kept
 from .model import Change, Node, State, Wish
 from .plan import Plan
 from .plan import decide as decide_wish
@@ -27,6 +28,7 @@ OWED = (
     "upgrade_pending",
     "reload_required",
     "reboot_required",
+    "reboot_pending",
     "reboot_hindered",
     "daemon_reload_required",
     "enrolment_required",
@@ -52,7 +54,8 @@ class Others(t.NamedTuple):
 @dataclass(frozen=True)
 class Seen:
     """What was read. `journal` is that of an interrupted run, `recorded` and `now` are the way back where it is wished,
-    `error` is why repositories gave no answer, `others` whom a reboot would hurt beside those who work on GPUs."""
+    `error` is why repositories gave no answer, `others` whom a reboot would hurt beside those who work on GPUs,
+    `layouts` MIG layouts that a reload, of this run or of an earlier one, takes away and that come back."""
 
     state: State
     journal: t.Optional[Journal] = None
@@ -60,6 +63,7 @@ class Seen:
     now: t.Optional[Now] = None
     error: t.Optional[AccelError] = None
     others: Others = Others()
+    layouts: t.Tuple[Kept, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,12 +98,17 @@ class Planned:
 
     @property
     def changed(self) -> bool:
-        return self.decided.changed or self.seen.journal is not None
+        return self.decided.changed or self.resumes or bool(self.seen.layouts)
+
+    @property
+    def resumes(self) -> bool:
+        """An interrupted run is finished or undone by this one."""
+        return self.seen.journal is not None and not leaves(self.wish, self.seen.journal)
 
     @property
     def acts(self) -> bool:
         """Something is to be done, even if it is no change of the node (files in a cache)."""
-        return self.changed or bool(self.steps)
+        return self.changed or bool(self.steps) or self.wish.keep_geometry
 
     @property
     def diff(self) -> t.Mapping[str, t.Any]:
@@ -108,11 +117,15 @@ class Planned:
     @property
     def actions(self) -> t.List[t.Mapping[str, t.Any]]:
         journal = self.seen.journal
-        if journal is None:
-            return list(self.decided.actions)
+        back = [
+            {"action": "restore_geometry", "object": one.uuid, "reason": f"loading the modules takes it away: {one}"}
+            for one in self.seen.layouts
+        ]
+        if journal is None or not self.resumes:
+            return [*self.decided.actions, *back]
         reason = f"a run of {journal.since} was interrupted before it was done"
         first = {"action": "finish_interrupted", "object": "journal", "reason": reason}
-        return [first, *self.decided.actions]
+        return [first, *self.decided.actions, *back]
 
     def result(self) -> t.Dict[str, t.Any]:
         found = {
@@ -120,6 +133,8 @@ class Planned:
         }
         seen = self.seen
         found["reboot_hindered"] = hindrances(seen.state.node, seen.others) if found["reboot_required"] else []
+        if self.wish.state == "restored":
+            found["restored"] = bool(self.decided.facts.get("restored"))
         if self.wish.download_only:
             changes = self.seen.state.changes or ()
             found["downloaded"] = {one.name: one.after for one in changes if one.after is not None}
@@ -128,8 +143,17 @@ class Planned:
 
 def decide(asked: Asked, seen: Seen) -> Planned:
     if asked.wish.state == "restored":
-        return Planned(asked, seen, back_plan.decide(asked.wish, seen.state, seen.recorded, seen.now))
+        journal = seen.journal if seen.journal is not None and leaves(asked.wish, seen.journal) else None
+        return Planned(asked, seen, back_plan.decide(asked.wish, seen.state, seen.recorded, seen.now, journal))
     return Planned(asked, seen, decide_wish(asked.wish, seen.state))
+
+
+def leaves(wish: Wish, journal: Journal) -> bool:
+    """Whether an interrupted run is none of this wish's business: a download changes nothing on the node, and a way
+    back that is wished for certain runs ends at what another one left half-way."""
+    if wish.state == "restored":
+        return wish.restore_runs is not None and journal.before.run not in wish.restore_runs
+    return wish.download_only
 
 
 def hindrances(node: Node, others: Others) -> t.List[str]:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import typing as t
 
+from .._data.driver_gpus import TRAYS
 from .._data.driver_node import INITRAMFS_RECORD, PACKAGES
 from .._data.driver_packages import STREAM_MODULE
-from .._data.driver_system import DISPLAY, MPS
+from .._data.driver_system import DISPLAY, ENROLLING, FABRIC_MODULES, MPS
 from .._owners import managers
 from .._owners.probe_reload import containers_at_risk
 from .._ports import Ports
 from . import osrelease, probe_kernels, probe_modules, probe_pci, probe_system, probe_users
 from .model import Node
+from .plan_names import listed
 from .probe_files import text
 
 
@@ -53,6 +55,8 @@ def probe(ports: Ports, packages: t.Optional[Packages] = None, users: bool = Tru
     never = _never_stopped(ports, answer)
     records = probe_system.records(files)
     kernels = probe_kernels.probe(ports, probe_system.records(files, INITRAMFS_RECORD))
+    installed = _installed(packages, records) if packages else {}
+    tools = {name: version for name, version in installed.items() if name in _tools(records) and not listed(name)}
     return Node(
         distribution=osrelease.distribution(_os_release(ports), probe_kernels.architecture(files)),
         running=kernels.running,
@@ -61,14 +65,18 @@ def probe(ports: Ports, packages: t.Optional[Packages] = None, users: bool = Tru
         gpus=found.gpus,
         switches=found.switches,
         nvlink5=found.nvlink5,
+        lacking_modules=_lacking(ports, kernels.running.release) if found.nvlink5 else (),
+        imex_lacks=probe_system.imex_lacks(files) if any(gpu.device_id in TRAYS for gpu in found.gpus) else "",
         secure_boot=probe_system.secure_boot(ports),
         loaded=probe_modules.loaded_module(memory, kernels.running.modules),
         nouveau_loaded=memory.nouveau,
         nouveau_holders=memory.nouveau_holders,
         nouveau_blacklists=probe_system.nouveau_blacklists(files),
+        boot_id=probe_system.boot(files),
         live_parameters=memory.parameters,
         library=library,
-        packages=_installed(packages, records) if packages else {},
+        packages={name: version for name, version in installed.items() if name not in tools},
+        tools=tools,
         holds=packages.holds() if packages else frozenset(),
         hold_tools=packages.needs_for_holds() if packages else (),
         stream=_stream(packages.stream(STREAM_MODULE)) if packages else None,
@@ -79,6 +87,7 @@ def probe(ports: Ports, packages: t.Optional[Packages] = None, users: bool = Tru
         busy=probe_users.busy_gpus(answer),
         holders=probe_users.open_devices(ports, answer.snapshot, never) if users else (),
         reboot_pending=probe_system.reboot_pending(files),
+        reboot_packages=probe_system.reboot_packages(files),
         daemon_reload_risk=containers_at_risk(ports.root),
         files=probe_system.our_files(files),
         records=records,
@@ -88,10 +97,18 @@ def probe(ports: Ports, packages: t.Optional[Packages] = None, users: bool = Tru
     )
 
 
+def _lacking(ports: Ports, release: str) -> t.Tuple[str, ...]:
+    return probe_modules.lacking(ports.files, FABRIC_MODULES, release)
+
+
 def _installed(packages: Packages, records: t.Mapping[str, t.Any]) -> t.Dict[str, str]:
-    """The driver's packages and those that earlier runs installed for it, such as headers of a kernel."""
-    recorded = [str(name) for name in records.get("packages") or ()]
-    return {one.name: one.version for one in packages.installed((*PACKAGES, *recorded))}
+    """The driver's packages, and the others that matter here, by one question."""
+    recorded = (str(name) for name in records.get("packages") or ())
+    return {one.name: one.version for one in packages.installed((*PACKAGES, *recorded, *_tools(records)))}
+
+
+def _tools(records: t.Mapping[str, t.Any]) -> t.Tuple[str, ...]:
+    return (*ENROLLING, *(str(name) for name in records.get("tools") or ()))
 
 
 def _stream(name: t.Optional[str]) -> t.Optional[str]:

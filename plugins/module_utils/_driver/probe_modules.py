@@ -14,6 +14,7 @@ from .model import LoadedModule, ModuleFile
 from .probe_files import line, text
 
 SYS = "/sys/module"
+KERNELS = "/lib/modules"
 PROC = "/proc/driver/nvidia"
 
 
@@ -42,6 +43,12 @@ def probe(files: Files) -> Memory:
         nouveau_holders=loaded.removal_order("nouveau", holders) if nouveau else (),
         parameters={name: _parameters(files, name) for name in names if name.startswith("nvidia")},
     )
+
+
+def lacking(files: Files, wanted: t.Sequence[str], release: str) -> t.Tuple[str, ...]:
+    """Those that are neither in memory nor built into the kernel."""
+    built = text(files, f"{KERNELS}/{release}/modules.builtin")
+    return tuple(name for name in wanted if not files.exists(f"{SYS}/{name}") and f"/{name}.ko" not in built)
 
 
 def loaded_module(memory: Memory, on_disk: t.Sequence[ModuleFile]) -> t.Optional[LoadedModule]:

@@ -13,6 +13,7 @@ from .._data.driver_packages import STREAM_MODULE
 from .._data.driver_system import DISPLAY, MPS
 from . import probe_modules, probe_system
 from .back import Now
+from .plan_guard import LOCKED
 from .record import Recorded
 
 if t.TYPE_CHECKING:
@@ -21,7 +22,6 @@ if t.TYPE_CHECKING:
 
 _SECONDS = 30.0
 _PAUSE = 1.0  # seconds between two looks at a lock
-LOCKED = "is locked by"  # as the port to package managers says it
 # Never stopped without knowing who uses them; that the node was idle does not say it.
 _WITH_PEOPLE = (DISPLAY, MPS)
 

@@ -11,6 +11,7 @@ already has what is wished.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import ssl
 import typing as t
 import urllib.error
@@ -40,7 +41,7 @@ def look(wish: Wish, node: Node, packages: Manager, ports: Ports, always: bool =
     try:
         plan_guard.check_node(wish, node)
         if wish.state == "absent":
-            return _simulated(bare, plan_request.request(wish, node, Offers({})), packages)
+            return _removal(bare, packages)
         target = choose(wish, node)
     except AccelError:
         return bare
@@ -98,6 +99,17 @@ def _simulated(state: State, change: t.Optional[ChangePackages], packages: Manag
     transaction = packages.simulate(whole_request(change, ours))
     changes = tuple(Change(*one) for one in transaction.changes)
     return State(state.node, state.offers, changes, key=state.key, full=transaction.full)
+
+
+def _removal(state: State, packages: Manager) -> State:
+    """Tools that something else came to need since stay: they are no longer known as ours."""
+    change = plan_request.removal(state.node)
+    found = _simulated(state, change, packages)
+    named = set(change.remove if change else ())
+    if not state.node.records.get("tools") or all(one.after or one.name in named for one in found.changes or ()):
+        return found
+    node = dataclasses.replace(state.node, records={**state.node.records, "tools": []})
+    return _simulated(State(node), plan_request.removal(node), packages)
 
 
 def _scratch(wish: Wish, state: State, target: Target, always: bool) -> t.Tuple[Source, ...]:

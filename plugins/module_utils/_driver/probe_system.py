@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import typing as t
 
+from .._boot import boot_id
 from .._data.driver_node import (
     LIBRARY_FOLDERS,
     MODPROBE_FOLDERS,
@@ -16,6 +17,7 @@ from .._data.driver_node import (
     OUR_MARK,
     RECORDS,
 )
+from .._data.driver_system import IMEX_CONFIG, IMEX_NODES
 from .._data.driver_system import STOPPABLE as UNITS
 from .._errors import AccelError
 from .._files import Files
@@ -107,8 +109,27 @@ def reboot_pending(files: Files) -> t.Tuple[str, ...]:
     """Debian's and Ubuntu's packages leave files; the others are judged by the kernels."""
     if not files.exists(_REBOOT):
         return ()
-    packages = sorted(set(text(files, f"{_REBOOT}.pkgs").split()))
+    packages = reboot_packages(files)
     return (f"{_REBOOT} is there" + (f", for {', '.join(packages)}" if packages else ""),)
+
+
+def reboot_packages(files: Files) -> t.Tuple[str, ...]:
+    return tuple(sorted(set(text(files, f"{_REBOOT}.pkgs").split())))
+
+
+def imex_lacks(files: Files) -> str:
+    """The file of addresses that imex reads, where it has none; "" where it has."""
+    path = environment(text(files, IMEX_CONFIG)).get("IMEX_NODE_CONFIG_FILE") or IMEX_NODES
+    lines = (line.strip() for line in text(files, path).splitlines())
+    return "" if any(line and not line.startswith("#") for line in lines) else path
+
+
+def boot(files: Files) -> str:
+    """Which boot this is; "" in a tree that does not run."""
+    try:
+        return boot_id(files)
+    except AccelError:
+        return ""
 
 
 def graphical_sessions(files: Files) -> t.Tuple[str, ...]:

@@ -16,11 +16,12 @@ from .._errors import (
     DriverMismatchError,
     DriverMissingError,
     GpuHungError,
+    GpuLostError,
     NotRootError,
     NvmlError,
 )
 from .._holders.probe import openers
-from .._nvml.objects import Snapshot
+from .._nvml.objects import GpuFailure, Snapshot
 from .._owners.objects import Owners
 from .._owners.probe import probe as probe_owners
 from .._owners.usage import busy
@@ -98,10 +99,15 @@ def busy_gpus(answer: Answer) -> t.Tuple[Busy, ...]:
         for uuid, claims in busy(answer.snapshot, answer.owners).items()
         for claim in claims
     ]
-    # A GPU that gives no answer may be at work.
-    silent = answer.snapshot.failures
+    silent = [one for one in answer.snapshot.failures if _may_work(one, answer.owners)]
     found += [Busy(f"GPU {one.pci or one.index}", f"it gives no answer ({one.message})", True) for one in silent]
     return tuple(found)
+
+
+def _may_work(failure: GpuFailure, owners: Owners) -> bool:
+    """A GPU that gives no answer may be at work. One that is lost runs nothing any more: whoever had it keeps its
+    device open and is found there, or is known to an owner."""
+    return failure.kind != GpuLostError.kind or bool(owners.allocations or owners.silent)
 
 
 def _of_owners(owners: Owners) -> t.Iterator[Busy]:

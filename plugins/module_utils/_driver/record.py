@@ -39,7 +39,8 @@ class Recorded:
     """`version` is NVIDIA's, `flavour` open | proprietary. `packages` are those that the change replaces or removes,
     `added` those that it brings newly, what comes with the driver included. `state` is what was ours, see
     `read_state`. `files` are ours, `units` tell (enabled, active). `kept` are the old packages' files in CACHE by
-    package; without one there is no sure way back. `modules` were loaded, outermost first with nvidia last."""
+    package; without one there is no sure way back. `modules` were loaded, outermost first with nvidia last. `run` is
+    the caller's change in which all this was written down, None where it gave no name."""
 
     since: str
     version: t.Optional[str] = None
@@ -53,22 +54,29 @@ class Recorded:
     kept: t.Mapping[str, str] = field(default_factory=dict)
     state: t.Mapping[str, t.Any] = field(default_factory=dict)
     modules: t.Tuple[str, ...] = ()
+    run: t.Optional[str] = None
 
 
 @dataclass(frozen=True)
 class Journal:
     """`initramfs` are kernels whose image is not known to be right yet, `units` those to be started again, in the order
-    of stopping."""
+    of stopping. `back`: the change is itself a way back, so `before` is what it wants to leave behind."""
 
     boot_id: str
     phase: str
     before: Recorded
     initramfs: t.Tuple[str, ...] = ()
     units: t.Tuple[str, ...] = ()
+    back: bool = False
 
     @property
     def since(self) -> str:
         return self.before.since
+
+
+def way_back(journal: t.Optional[Journal], recorded: t.Optional[Recorded]) -> t.Optional[Recorded]:
+    """What was there before the last change: that one may have been interrupted. Pure."""
+    return journal.before if journal is not None and not journal.back else recorded
 
 
 def now() -> str:
@@ -160,7 +168,12 @@ def _recorded(document: t.Any) -> Recorded:
 def _journal(document: t.Any) -> Journal:
     entry = document["is"]
     return Journal(
-        entry["boot_id"], entry["phase"], _from(entry["before"]), tuple(entry["initramfs"]), tuple(entry["units"])
+        entry["boot_id"],
+        entry["phase"],
+        _from(entry["before"]),
+        tuple(entry["initramfs"]),
+        tuple(entry["units"]),
+        bool(entry.get("back", False)),
     )
 
 
@@ -178,4 +191,5 @@ def _from(entry: t.Mapping[str, t.Any]) -> Recorded:
         dict(entry["kept"]),
         dict(entry["state"]),
         tuple(entry["modules"]),
+        entry.get("run"),
     )

@@ -18,7 +18,8 @@ from .._packages.objects import Origin
 
 
 class WriteFile(t.NamedTuple):
-    """A whole file of ours. `sort` is repository | key | preferences | modprobe | unattended | other."""
+    """A whole file of ours. `sort` is repository | key | preferences | modprobe | modules | unattended |
+    other."""
 
     path: str
     content: str
@@ -61,6 +62,12 @@ class UnholdPackages(t.NamedTuple):
     names: t.Tuple[str, ...]
 
 
+class DistrustKeys(t.NamedTuple):
+    """Signing keys that a run of ours took into the package manager's own keys (rpm has such, apt has none)."""
+
+    fingerprints: t.Tuple[str, ...]
+
+
 class PrepareEnrolment(t.NamedTuple):
     """Secure Boot: the certificate that DKMS signs with is handed to firmware; a person confirms it at the console."""
 
@@ -86,6 +93,12 @@ class LoadModules(t.NamedTuple):
     unload: t.Tuple[str, ...] = ()
 
 
+class InsertModules(t.NamedTuple):
+    """Modules of others that a service of the driver needs; what is there already stays as it is."""
+
+    modules: t.Tuple[str, ...]
+
+
 class ReloadModules(t.NamedTuple):
     """Every dependent of nvidia goes, outermost first, then nvidia; all come again in reverse order. If one cannot go,
     none goes. `stop` are units that hold devices and are started again, in the order of stopping."""
@@ -102,10 +115,12 @@ Step = t.Union[
     ChangePackages,
     HoldPackages,
     UnholdPackages,
+    DistrustKeys,
     PrepareEnrolment,
     RebuildInitramfs,
     SetUnit,
     LoadModules,
+    InsertModules,
     ReloadModules,
 ]
 

@@ -93,8 +93,8 @@ def _gpu(entry: t.Mapping[str, t.Any]) -> GpuRecord:
         entry["uuid"],
         entry["name"],
         entry["pci"],
-        _layout(entry["before"]),
-        _layout(entry["after"]),
+        layout_from(entry["before"]),
+        layout_from(entry["after"]),
         tuple(
             Device(
                 one["profile"],
@@ -108,7 +108,8 @@ def _gpu(entry: t.Mapping[str, t.Any]) -> GpuRecord:
     )
 
 
-def _layout(entry: t.Mapping[str, t.Any]) -> GpuLayout:
+def layout_from(entry: t.Mapping[str, t.Any]) -> GpuLayout:
+    """From the JSON of a layout."""
     return GpuLayout(entry["mode"], entry["pending"], tuple(_instance(one) for one in entry["layout"]))
 
 

@@ -52,7 +52,16 @@ def run_declare(module: AnsibleModule, core: t.Any) -> None:
 
 
 def declare(core: Core, params: t.Mapping[str, t.Any], ports: Ports, result: Result) -> None:
-    """The flow without AnsibleModule. Raises AccelError; `result` then holds what is known."""
+    """The flow without AnsibleModule. Raises AccelError; `result` then holds what is known, and the error tells whether
+    this call left something changed: a rescue in a playbook may see the error alone."""
+    try:
+        _declare(core, params, ports, result)
+    except AccelError as error:
+        error.facts.setdefault("changed", bool(result.get("changed")))
+        raise
+
+
+def _declare(core: Core, params: t.Mapping[str, t.Any], ports: Ports, result: Result) -> None:
     wish = core.parse(params)
     plan: Plan = core.plan(wish, core.read(wish, ports))
     result.update(plan.result(), diff=dict(plan.diff), actions=list(plan.actions))

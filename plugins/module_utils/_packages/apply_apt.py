@@ -135,9 +135,10 @@ class Apt(Base):
         if known:
             self._call("apt-mark", "unhold", *known)
 
-    def trust(self, _key_path: str) -> None:
+    def trust(self, _key_path: str) -> t.Tuple[str, ...]:
         """apt has no list of keys for all: each repository names its own (Signed-By)."""
         self._may_change("trust")
+        return ()
 
     def distrust(self, _fingerprint: str) -> None:
         self._may_change("distrust")

@@ -16,7 +16,7 @@ from .._ports import Ports
 from . import judge, judge_dnf, parse_dnf, parse_rpm, probe_locks
 from .apply_rpm import Rpm
 from .apply_scratch import Scratch
-from .objects import Origin, Package, Request, Source, Transaction
+from .objects import HOLD_TOOLS, Origin, Package, Request, Source, Transaction
 
 _OPTIONS = (
     "--setopt=exit_on_lock=True", "--setopt=best=True", "--setopt=strict=True",
@@ -100,7 +100,7 @@ class Dnf(Rpm):
     def needs_for_holds(self) -> t.Tuple[str, ...]:
         """Packages without which `hold` has no effect."""
         there = self._ports.files.exists(f"{_VERSIONLOCK}.conf")
-        return () if there else ("python3-dnf-plugin-versionlock",)
+        return () if there else HOLD_TOOLS
 
     def run(self, request: Request) -> Transaction:
         """Raises before anything is touched where a package would go that was not named."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from .._errors import PackageStateError, TransactionError
-from . import judge, parse_rpm, probe_locks
+from . import judge, openpgp, parse_rpm, probe_locks
 from .apply_base import Base
 from .objects import Change, Package, Transaction
 
@@ -34,21 +34,28 @@ class Rpm(Base):
         code, out, _err = self._ports.run(["env", "LC_ALL=C", "rpm", "-qf", "--qf", "%{NAME}\\n", path])
         return out.split()[0] if code == 0 and out.split() else None
 
-    def trust(self, key_path: str) -> None:
-        """Takes a key file into rpm's keys, with which zypper checks repositories and packages."""
+    def trust(self, key_path: str) -> t.Tuple[str, ...]:
+        """Takes a key file into rpm's keys, with which zypper checks repositories and packages. The answer are the
+        fingerprints of those that were not among them."""
         self._may_change("trust")
+        there = self._keys()
+        found = openpgp.fingerprints(self._ports.files.read(key_path) or b"")
         code, _out, err = self._ports.run(["rpm", "--import", key_path])
         if code != 0:
             raise judge.repository_error(key_path, "no_key", err.strip() or f"rpm --import ended with {code}")
+        return tuple(one for one in found if _short(one) not in there)
 
     def distrust(self, fingerprint: str) -> None:
         """Takes it out again. rpm calls a key by the last 8 digits of its fingerprint."""
         self._may_change("distrust")
-        names = [f"{one.name}-{one.version}" for one in self.all() if one.name == "gpg-pubkey"]
-        start = f"gpg-pubkey-{fingerprint[-8:].lower()}-"
-        for name in names:
-            if name.startswith(start):
-                self._ports.run(["rpm", "-e", "--allmatches", name])
+        name = self._keys().get(_short(fingerprint))
+        if name is not None:
+            self._ports.run(["rpm", "-e", "--allmatches", name])
+
+    def _keys(self) -> t.Dict[str, str]:
+        """The end of a fingerprint -> the package of this key."""
+        found = [f"{one.name}-{one.version}" for one in self.all() if one.name == "gpg-pubkey"]
+        return {name.split("-")[2][-8:]: name for name in found}
 
     def _rpm_problems(self) -> t.Tuple[str, ...]:
         try:
@@ -91,3 +98,7 @@ class Rpm(Base):
 def _is_done(change: Change, there: t.Sequence[str]) -> bool:
     """Several versions of a kernel's packages lie side by side."""
     return change.before not in there if change.after is None else change.after in there
+
+
+def _short(fingerprint: str) -> str:
+    return fingerprint[-8:].lower()

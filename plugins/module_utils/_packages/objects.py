@@ -10,6 +10,9 @@ import typing as t
 
 from .._errors import DiskFullError
 
+# Packages without which a hold has no effect: dnf's locks are a plugin.
+HOLD_TOOLS = ("python3-dnf-plugin-versionlock",)
+
 
 class Package(t.NamedTuple):
     """A package that is there. `version` as the manager writes it, with epoch and revision."""

@@ -45,6 +45,8 @@ def dearmor(key: bytes) -> bytes:
     blocks = _ARMOR.findall(key)
     if not blocks:
         raise WishError("the key is neither an armored nor a binary OpenPGP key; give what gpg --export writes")
+    if key.count(b"-----BEGIN PGP ") != len(blocks):
+        raise WishError("the armored key has a block that does not end; give what gpg --export writes, whole")
     for kind, _text in blocks:
         if kind != b"PUBLIC KEY BLOCK":
             raise WishError(f"the key is a {kind.decode('ascii').lower()}; give a public key block")

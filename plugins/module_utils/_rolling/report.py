@@ -6,7 +6,8 @@
 
 A host's record is made by the playbook: {"batch": 2, "result": "going", "why": "...", "from": "580…", "to": "590…",
 "marks": [{"phase": "drain", "at": seconds}, ...], "seconds": {"build": 12.1, "reload": 3.0}}. A mark is the end of its
-phase; `seconds` are those that the module itself measured inside the phase install.
+phase; `seconds` are those that the module itself measured inside the phase install. `reboot_pending` says for what
+other packages want a reboot of the node.
 """
 
 from __future__ import annotations
@@ -79,6 +80,7 @@ def _row(host: str, record: Record) -> t.Dict[str, t.Any]:
         "from": record.get("from"),
         "to": record.get("to"),
         "drained": bool(record.get("drained")),
+        "reboot_pending": list(record.get("reboot_pending") or ()),
         "seconds": seconds(record),
     }
 
@@ -102,7 +104,8 @@ def _why(row: Record) -> str:
     drained = "it is still drained" if row["drained"] else ""
     said = str(row["why"])
     short = said if len(said) <= _LONGEST else said[:_LONGEST] + "..."
-    return "; ".join(filter(None, (short, drained)))
+    pending = f"other packages want a reboot ({'; '.join(row['reboot_pending'])})" if row["reboot_pending"] else ""
+    return "; ".join(filter(None, (short, drained, pending)))
 
 
 def stop(records: t.Mapping[str, Record], max_failures: int, batch: t.Optional[int] = None) -> t.Optional[str]:

@@ -46,6 +46,7 @@ class Machine:
         self.root = root
         self.fault = fault
         self.deeds: t.List[str] = []
+        self.keys: t.Set[str] = set()
         self.files = Files(str(root))
         self._path = root / "machine.json"
 
@@ -171,8 +172,15 @@ class Manager:
     def stream(self, _module: str) -> t.Optional[str]:
         return None
 
-    def trust(self, _key_path: str) -> None:
-        """apt has no list of keys for all."""
+    def trust(self, key_path: str) -> t.Tuple[str, ...]:
+        """As rpm does it; a key's fingerprint is what its file says."""
+        key = self.machine.files.read_text(key_path) or ""
+        new = key not in self.machine.keys
+        self.machine.keys.add(key)
+        return (key,) if new else ()
+
+    def distrust(self, fingerprint: str) -> None:
+        self.machine.keys.discard(fingerprint)
 
     def versions(self, names: t.Sequence[str]) -> t.Dict[str, t.Tuple[str, ...]]:
         return {name: tuple(self.machine.state["offers"].get(name, ())) for name in names}
@@ -189,6 +197,9 @@ class Manager:
             if there.get(name) != version:
                 changes.append(Change(name, there.get(name), version))
         return Transaction(tuple(changes))
+
+    def download(self, request: Request) -> Transaction:
+        return t.cast(Transaction, self.machine.deed("download", lambda: self.transaction(request), self._fail))
 
     def run(self, request: Request) -> Transaction:
         """One package after the other, so that a death leaves some changed."""

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import shutil
 import typing as t
 
 import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._driver import apply_back, record
-from ansible_collections.accel.gpu.plugins.module_utils._driver.apply import Change, apply
+from ansible_collections.accel.gpu.plugins.module_utils._driver.apply import Change, apply, fetch
 from ansible_collections.accel.gpu.plugins.module_utils._driver.apply_walk import whole_request
 from ansible_collections.accel.gpu.plugins.module_utils._driver.model import (
     Distribution,
@@ -28,6 +29,7 @@ from ansible_collections.accel.gpu.plugins.module_utils._driver.model import (
 )
 from ansible_collections.accel.gpu.plugins.module_utils._driver.steps import (
     ChangePackages,
+    DistrustKeys,
     HoldPackages,
     RebuildInitramfs,
     RefreshIndex,
@@ -104,7 +106,7 @@ def wish(machine: Machine) -> t.Tuple[Step, ...]:
     return tuple(steps)
 
 
-def run(machine: Machine) -> t.Dict[str, t.Any]:
+def run(machine: Machine, name: t.Optional[str] = None) -> t.Dict[str, t.Any]:
     """One run as the core makes it."""
     ports, manager = machine.ports(), t.cast(t.Any, Manager(machine))
     journal = record.read_journal(ports.files)
@@ -117,12 +119,30 @@ def run(machine: Machine) -> t.Dict[str, t.Any]:
         transaction=Manager(machine).transaction(whole_request(packages[0])) if packages else Transaction(),
         earlier=journal,
         state={"packages": sorted(NEW), "holds": sorted(NEW)},
+        run=name,
     )
     try:
         done = apply(change, ports, manager)
     except AccelError as error:
         return {"failed": error.message, "kind": error.kind, **error.facts, "deeds": machine.deeds}
     return {"warnings": list(done.warnings), "reload": list(done.reload), "deeds": machine.deeds}
+
+
+def download(machine: Machine) -> t.Dict[str, t.Any]:
+    """The same wish with download_only: repository and files in the cache."""
+    steps = [
+        step._replace(download=True) if isinstance(step, ChangePackages) else step
+        for step in wish(machine)
+        if isinstance(step, (RefreshIndex, ChangePackages)) or (isinstance(step, WriteFile) and step.path == SOURCE)
+    ]
+    change = Change(
+        tuple(steps), look(machine), lambda: (look(machine), ()), earlier=record.read_journal(machine.files)
+    )
+    try:
+        fetch(change, machine.ports(), t.cast(t.Any, Manager(machine)))
+    except AccelError as error:
+        return {"failed": error.message, **error.facts}
+    return {"deeds": machine.deeds}
 
 
 def deeds(tmp_path: t.Any) -> t.List[str]:
@@ -265,6 +285,101 @@ def test_success_is_not_told_for_what_is_not_there(tmp_path):
     assert machine.seen() == before
 
 
+def ours(machine: Machine) -> t.Dict[str, bytes]:
+    """Journal, record, kept files and all else in our own folder."""
+    folder = machine.root / "var/lib/accel-gpu"
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_download_leaves_the_way_back_of_an_interrupted_run_alone(tmp_path):
+    archives = tmp_path / "var/cache/apt/archives"
+    archives.mkdir(parents=True)
+    for name, version in OLD.items():
+        (archives / f"{name}_{version}_amd64.deb").write_text(name)
+    at = 1 + deeds(tmp_path).index("package libnvidia-ml1")
+    machine = make(tmp_path, offers={name: [NEW[name]] for name in NEW})
+    before = machine.seen()
+    machine.fault = Fault(at, "dies_after")
+    assert in_child(functools.partial(run, machine)) is None
+    machine = Machine(tmp_path)
+    assert machine.state["packages"]["libnvidia-ml1"] == NEW["libnvidia-ml1"]  # half-way
+    kept = ours(machine)
+    assert [path for path in kept if path.endswith("libnvidia-ml1_580.1-1_amd64.deb")]
+    assert "failed" not in download(machine)
+    assert ours(machine) == kept
+    shutil.rmtree(archives)
+    machine.fault = Fault(len(machine.deeds) + 1 + deeds_of_resuming(machine).index("modprobe nvidia_uvm"), "fails")
+    answer = run(machine)
+    assert answer["restored"] is True
+    assert machine.seen() == before
+
+
+def deeds_of_resuming(machine: Machine) -> t.List[str]:
+    """Counted on a copy."""
+    copy = machine.root.parent / f"{machine.root.name}-copy"
+    shutil.copytree(machine.root, copy, symlinks=True)
+    found: t.List[str] = run(Machine(copy))["deeds"]
+    shutil.rmtree(copy)
+    return found
+
+
+def test_a_download_that_fails_puts_the_repository_back_and_leaves_no_journal(tmp_path):
+    machine = make(tmp_path)
+    before = machine.seen()
+    machine.fault = Fault(3, "fails")
+    answer = download(machine)
+    assert answer["failed"] == ("downloading packages failed: the script of a package failed; nothing was changed")
+    assert (answer["restored"], answer["changed"]) == (True, False)
+    assert machine.seen() == before
+    assert record.read_journal(machine.files) is None
+
+
+def test_what_is_written_down_bears_the_name_of_the_run(tmp_path):
+    machine = make(tmp_path)
+    machine.fault = Fault(1 + deeds(tmp_path).index("package libnvidia-ml1"), "dies")
+    assert in_child(functools.partial(run, machine, "R1")) is None
+    machine = Machine(tmp_path)
+    kept, interrupted = record.read_record(machine.files), record.read_journal(machine.files)
+    assert kept is not None and interrupted is not None
+    assert (kept.run, interrupted.before.run) == ("R1", "R1")
+    # Whoever goes on makes the change his.
+    assert "failed" not in run(machine, "R2")
+    kept = record.read_record(machine.files)
+    assert kept is not None
+    assert (kept.run, kept.packages) == ("R2", OLD)
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_only_a_key_that_a_run_of_ours_brought_goes_again(tmp_path, known):
+    machine = make(tmp_path)
+    if known:
+        machine.keys.add("AB")
+
+    def change(*steps: Step, state: t.Mapping[str, t.Any]) -> None:
+        made = Change(steps, look(machine), lambda: (look(machine), ()), state=state)
+        apply(made, machine.ports(), t.cast(t.Any, Manager(machine)))
+
+    change(WriteFile("/etc/pki/key", "AB", "key"), state={"packages": ["x"]})
+    ours = record.read_state(machine.files)
+    assert (machine.keys, ours.get("keys")) == ({"AB"}, None if known else ["AB"])
+    # What a later run writes down does not forget it.
+    change(state={"packages": ["x", "y"]})
+    assert record.read_state(machine.files).get("keys") == ours.get("keys")
+    keys = tuple(record.read_state(machine.files).get("keys") or ())
+    change(*([DistrustKeys(keys)] if keys else []), state={})
+    assert (machine.keys, record.read_state(machine.files)) == ({"AB"} if known else set(), {})
+
+
+def test_a_change_that_fails_takes_its_key_along(tmp_path):
+    machine = make(tmp_path)
+    before = machine.seen()
+    still = (SetUnit(UNIT, True, True),)
+    change = Change((WriteFile("/etc/pki/key", "AB", "key"),), look(machine), lambda: (look(machine), still))
+    with pytest.raises(AccelError):
+        apply(change, machine.ports(), t.cast(t.Any, Manager(machine)))
+    assert (machine.keys, machine.seen()) == (set(), before)
+
+
 @pytest.mark.parametrize("loads", [True, False])
 def test_what_the_driver_made_of_a_parameter_is_remembered_from_a_load_alone(tmp_path, loads):
     machine = make(tmp_path)
@@ -275,11 +390,12 @@ def test_what_the_driver_made_of_a_parameter_is_remembered_from_a_load_alone(tmp
         steps,
         seen,
         lambda: (dataclasses.replace(look(machine), live_parameters=seen.live_parameters), ()),
-        state={"packages": ["x"]},
+        state={"packages": ["x"], "dropped": {"boot": "", "values": {"nvidia": {"d": "1"}}}},
         parameters={"nvidia": {"a": "0", "b": "1", "c": "2"}},
     )
     done = apply(change, machine.ports(), t.cast(t.Any, Manager(machine)))
     wanted = {"nvidia": {"a": ["0", "1"]}} if loads else {"nvidia": {"a": ["7", "8"]}}
     assert record.read_state(machine.files)["adjusted"] == wanted
+    assert ("dropped" in record.read_state(machine.files)) is not loads
     told = "nvidia was loaded with a=0 and runs with 1; the driver may have adjusted it: wish what it makes of it"
     assert list(done.warnings) == ([told] if loads else [])

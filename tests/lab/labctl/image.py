@@ -94,7 +94,7 @@ def _make_base(wanted: recipe.Recipe, progress: Progress) -> None:
         *mirror.source_lines(wanted.suite, wanted.components),
     ]
     try:
-        _run_shown(argv, progress)
+        run_shown(argv, progress)
         progress.say(f"importing {target.stat().st_size / 1e6:.0f} MB")
         docker("import", "--change", f"LABEL {LABEL}=base", str(target), wanted.base_tag, timeout=600)
     finally:
@@ -123,7 +123,7 @@ def _make_layer(wanted: recipe.Recipe, progress: Progress) -> None:
         docker("rm", "--force", name)
 
 
-def _run_shown(argv: list[str], progress: Progress) -> None:
+def run_shown(argv: list[str], progress: Progress) -> None:
     """Run a long command, show its stages as they come and a sign of life between them."""
     finished = threading.Event()
 

@@ -143,16 +143,34 @@ def test_a_job_that_does_not_end_keeps_its_pid_and_the_node(node: SlurmNode) -> 
 def test_the_drain_of_somebody_else_stays(node: SlurmNode) -> None:
     node.out("scontrol update NodeName=slurm1 State=DRAIN Reason='bad dimm'")
     for state in ("drained", "undrained"):
-        result = node.drain(state=state, timeout=60, adopt=True)
+        result = node.drain(state=state, timeout=60, purpose="upgrade", adopt=True)
         assert (result["changed"], result["foreign"]) == (False, "drained: bad dimm")
     assert node.state() == "IDLE+DRAIN|bad dimm"
 
 
 def test_an_earlier_run_is_ours_only_where_that_is_wished(node: SlurmNode) -> None:
+    upgrade: dict[str, t.Any] = {"purpose": "upgrade", "adopt": True}
     assert node.drain(run="run6")["drained_by_us"] is True
-    assert node.drain(state="undrained")["foreign"] == "drained: accel.gpu run6: new driver"
-    assert node.drain(adopt=True)["drained_by_us"] is True
-    assert node.state() == f"IDLE+DRAIN|{REASON}"
+    assert node.drain(**upgrade)["foreign"] == "drained: accel.gpu run6: new driver"
+    assert node.drain(run="run6", state="undrained")["changed"] is True
+    assert node.drain(run="run6", **upgrade)["drained_by_us"] is True
+    assert node.drain(state="undrained")["foreign"] == "drained: accel.gpu upgrade run6: new driver"
+    assert node.drain(**upgrade)["adopted"] == "run6"
+    assert node.state() == "IDLE+DRAIN|accel.gpu upgrade run7: new driver"
+
+
+@pytest.mark.full
+def test_a_controller_that_restarts_ends_no_drain(node: SlurmNode) -> None:
+    node.start_job()
+    away = "systemctl stop real-slurmctld; scontrol --oneliner show node slurm1 >/tmp/away 2>&1; echo $? >>/tmp/away"
+    node.out(
+        f"setsid sh -c 'sleep 3; {away}; sleep 3; systemctl start real-slurmctld; sleep 3; touch /tmp/end'"
+        " >/dev/null 2>&1 </dev/null &"
+    )
+    result = node.drain(timeout=90)
+    assert node.out("tail -n 1 /tmp/away").strip() == "1", node.out("cat /tmp/away")
+    assert (result["drained"], result["drained_by_us"], result["timed_out"]) == (True, True, False)
+    assert node.drain(state="undrained")["changed"] is True
 
 
 def test_check_mode_changes_nothing(node: SlurmNode) -> None:

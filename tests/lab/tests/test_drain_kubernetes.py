@@ -2,148 +2,181 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The task files that drain a node of Kubernetes, on a constructed collection kubernetes.core with a cluster in a file.
+"""The task files that drain a node of Kubernetes, with the genuine collection kubernetes.core.
 
-It knows of the collection's modules only what the task files use; a real cluster has not been asked.
+`make test` has an API server in memory, `make test-full` a genuine kube-apiserver with etcd. There is no kubelet: the
+tests take away what it would.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
+import time
 import typing as t
 from pathlib import Path
 
+import kube_memory
 import pytest
+from kube_cluster import DAEMON, Cluster, Genuine, InMemory
+from labctl import apiserver
 
-ROOT = Path(__file__).resolve().parents[3]
-MODULE = """
-import json, os
-from ansible.module_utils.basic import AnsibleModule
-
-NAMES = ("kubeconfig", "context", "kind", "name", "state", "definition", "merge_type", "field_selectors")
-NAMES += ("delete_options",)
-
-def merge(into, what):
-    for key, value in what.items():
-        if value is None:
-            into.pop(key, None)
-        elif isinstance(value, dict):
-            merge(into.setdefault(key, {}), value)
-        else:
-            into[key] = value
-
-def main():
-    module = AnsibleModule(argument_spec={name: {"type": "raw"} for name in NAMES}, supports_check_mode=True)
-    given, path = module.params, os.environ["CLUSTER"]
-    with open(path) as stream:
-        cluster = json.load(stream)
-    found = [cluster["node"]] if given["kind"] == "Node" else cluster["pods"]
-    if given["kind"] == "Pod":
-        cluster["looks"] -= 1
-        cluster["pods"] = cluster["pods"] if cluster["looks"] > 0 else []
-    if given["definition"] and not module.check_mode:
-        merge(cluster["node"], given["definition"])
-    with open(path, "w") as stream:
-        json.dump(cluster, stream)
-    module.exit_json(changed=given["definition"] is not None, resources=found)
-
-main()
-"""
-POD = {
-    "metadata": {"namespace": "lab", "name": "train"},
-    "status": {"phase": "Running"},
-    "spec": {"containers": [{"resources": {"limits": {"nvidia.com/gpu": "1"}}}]},
-}
-OURS = "accel.gpu run7: new driver"
-
-
-class Cluster:
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.file = folder, folder / "cluster.json"
-        modules = folder / "collections" / "ansible_collections" / "kubernetes" / "core" / "plugins" / "modules"
-        modules.mkdir(parents=True)
-        for name in ("k8s", "k8s_info", "k8s_drain"):
-            (modules / f"{name}.py").write_text(MODULE)
-        self.put(0)
-
-    def put(self, looks: int, **spec: t.Any) -> None:
-        """A pod that holds a GPU until it has been looked at so often."""
-        node = {"metadata": {"name": "n1"}, "spec": spec}
-        self.file.write_text(json.dumps({"node": node, "pods": [POD] if looks else [], "looks": looks}))
-
-    def node(self) -> tuple[bool, str | None]:
-        """(cordoned, our annotation)"""
-        node = json.loads(self.file.read_text())["node"]
-        return node["spec"].get("unschedulable", False), node["metadata"].get("annotations", {}).get("accel.gpu/drain")
-
-    def drain(self, state: str, *flags: str) -> dict[str, t.Any]:
-        told = self.folder / "told.json"
-        play = {
-            "hosts": "n1",
-            "gather_facts": False,
-            "vars": {
-                "__plan": {"run": "run7"},
-                "accel_gpu_scheduler": "kubernetes",
-                "gpu_driver_upgrade": {"drain_timeout": 3, "drain_poll": 1},
-            },
-            "tasks": [
-                {
-                    "ansible.builtin.include_tasks": str(ROOT / "playbooks" / "parts" / "drain" / "main.yml"),
-                    "vars": {"__drain_state": state, "__drain_note": "new driver"},
-                },
-                {
-                    "ansible.builtin.copy": {"content": "{{ __drain | to_json }}", "dest": str(told)},
-                    "delegate_to": "localhost",
-                    "check_mode": False,
-                },
-            ],
-        }
-        playbook = self.folder / "play.json"
-        playbook.write_text(json.dumps([play]))
-        here = str(Path(sys.prefix) / "collections")
-        env = {
-            **os.environ,
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_COLLECTIONS_PATH": f"{self.folder / 'collections'}:{here}",
-            "CLUSTER": str(self.file),
-        }
-        argv = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "n1,", str(playbook), *flags]
-        done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=120, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return t.cast("dict[str, t.Any]", json.loads(told.read_text()))
+OURS = "accel.gpu driver_upgrade run7: new driver"
+EARLIER = "accel.gpu driver_upgrade run6: upgrade failed"
+PLUGIN = "nvidia.com/gpu.deploy.device-plugin"
+PAUSED = "paused-for-driver-upgrade"
+GPU = {"limits": {"nvidia.com/gpu": "1"}}
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Cluster:
-    return Cluster(tmp_path)
+def cluster(tmp_path: Path) -> t.Iterator[Cluster]:
+    with kube_memory.serve() as (store, url):
+        yield InMemory(store, url, tmp_path)
 
 
-def test_the_drain_waits_for_the_pod_and_is_lifted_again(cluster: Cluster) -> None:
-    cluster.put(2)
-    told = cluster.drain("drained")
-    assert (told["drained"], told["drained_by_us"], told["timed_out"]) == (True, True, False)
-    assert cluster.node() == (True, OURS)
-    assert cluster.drain("undrained", "--check")["drained_by_us"] is True
-    assert cluster.node() == (True, OURS)
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[apiserver.Started]:
+    with apiserver.run(tmp_path_factory.mktemp("kube")) as found:
+        yield found
+
+
+@pytest.fixture
+def genuine(started: apiserver.Started, tmp_path: Path) -> t.Iterator[Cluster]:
+    one = Genuine(started, tmp_path)
+    one.clear()
+    yield one
+
+
+def drain_and_lift(cluster: Cluster) -> None:
+    cluster.put_node(labels={PLUGIN: "true"})
+    cluster.put_pod("train", GPU, owner=None)
+    cluster.put_pod("plugin", owner=DAEMON, nodeSelector={PLUGIN: "true"})
+    with (
+        cluster.meanwhile(lambda: cluster.node() == (True, OURS), lambda: cluster.end_pod("train")),
+        cluster.meanwhile(lambda: cluster.labels() == {PLUGIN: PAUSED}, lambda: cluster.end_pod("plugin")),
+    ):
+        told = cluster.drain("drained", timeout=60)
+    assert (told["drained"], told["drained_by_us"], told["timed_out"], told["working"]) == (True, True, False, [])
+    assert (cluster.node(), cluster.labels(), cluster.pods()) == ((True, OURS), {PLUGIN: PAUSED}, [])
     assert cluster.drain("undrained")["drained_by_us"] is False
-    assert cluster.node() == (False, None)
+    assert (cluster.node(), cluster.labels()) == ((False, None), {PLUGIN: "true"})
+
+
+def test_the_drain_waits_for_pods_and_services_and_is_lifted_again(cluster: Cluster) -> None:
+    drain_and_lift(cluster)
 
 
 @pytest.mark.full
-def test_a_pod_that_stays_keeps_the_node(cluster: Cluster) -> None:
-    cluster.put(99)
-    told = cluster.drain("drained")
-    assert (told["timed_out"], told["drained_by_us"], told["working"]) == (True, False, ["pod lab/train"])
-    assert cluster.node() == (False, None)
+def test_a_genuine_api_server_is_told_the_same(genuine: Cluster) -> None:
+    drain_and_lift(genuine)
 
 
 @pytest.mark.full
-def test_a_cordon_of_somebody_else_stays(cluster: Cluster) -> None:
-    cluster.put(0, unschedulable=True)
+def test_check_mode_changes_nothing(genuine: Cluster) -> None:
+    genuine.put_node(labels={PLUGIN: "true"})
+    genuine.put_pod("web", GPU)
+    genuine.drain("drained", "--check", kubernetes={"evict": True})
+    assert (genuine.node(), genuine.labels(), genuine.pods()) == ((False, None), {PLUGIN: "true"}, ["web"])
+    genuine.drain("kept")
+    assert genuine.drain("undrained", "--check")["drained_by_us"] is True
+    assert genuine.node() == (True, OURS)
+
+
+@pytest.mark.full
+def test_a_pod_that_stays_keeps_the_node(genuine: Cluster) -> None:
+    genuine.put_node()
+    genuine.put_pod("train", GPU, owner=None)
+    genuine.put_pod("elsewhere", GPU, nodeName="n2")
+    told = genuine.drain("drained")
+    assert (told["timed_out"], told["drained_by_us"], told["working"]) == (True, False, ["pod default/train"])
+    assert (genuine.node(), "train" in genuine.pods()) == ((False, None), True)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("reason", "why"),
+    [
+        (None, "drained, without a reason"),
+        ("accel.gpu RMA-4711: bad DIMM", "drained: accel.gpu RMA-4711: bad DIMM"),
+    ],
+)
+def test_a_cordon_of_somebody_else_stays(genuine: Cluster, reason: str | None, why: str) -> None:
+    genuine.put_node(reason, cordoned=True)
     for state in ("drained", "undrained"):
-        told = cluster.drain(state)
-        assert (told["foreign"], told["drained_by_us"]) == ("drained, without a reason", False)
-    assert cluster.node() == (True, None)
+        told = genuine.drain(state)
+        assert (told["foreign"], told["drained_by_us"]) == (why, False)
+    assert genuine.node() == (True, reason)
+
+
+@pytest.mark.full
+def test_a_cordon_that_was_taken_over_is_given_back(genuine: Cluster) -> None:
+    genuine.put_node(EARLIER)
+    genuine.put_pod("train", GPU)
+    told = genuine.drain("drained")
+    assert (told["timed_out"], told["adopted"], told["adopted_note"]) == (True, "run6", "upgrade failed")
+    assert genuine.node() == (True, EARLIER)
+    genuine.end_pod("train")
+    assert genuine.drain("drained")["drained_by_us"] is True
+    assert genuine.node() == (True, OURS)
+    genuine.drain("kept", __drain_run="run6", __drain_note="upgrade failed")
+    assert genuine.node() == (True, EARLIER)
+
+
+@pytest.mark.full
+def test_pods_are_evicted_once_their_budget_allows_it(genuine: Cluster) -> None:
+    genuine.put_node()
+    genuine.put_pod("web", GPU)
+    genuine.protect("web")
+    began = time.monotonic()
+    with genuine.meanwhile(lambda: time.monotonic() > began + 30, lambda: genuine.unprotect("web")):
+        told = genuine.drain("drained", timeout=200, kubernetes={"evict": True})
+    assert (told["drained"], told["timed_out"], genuine.pods()) == (True, False, [])
+    assert time.monotonic() > began + 30
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("pod", "why"),
+    [
+        ({}, "disruption budget"),
+        ({"owner": None}, "cannot delete Pods not managed by"),
+        ({"volumes": [{"name": "scratch", "emptyDir": {}}]}, "cannot delete Pods with local storage: default/web"),
+    ],
+)
+def test_pods_that_may_not_be_evicted_are_named(genuine: Cluster, pod: dict[str, t.Any], why: str) -> None:
+    genuine.put_node()
+    genuine.put_pod("web", GPU, **pod)
+    genuine.protect("web")
+    told = genuine.drain("drained", kubernetes={"evict": True})
+    assert (told["timed_out"], told["drained_by_us"], genuine.node()) == (True, False, (False, None))
+    assert told["working"][0] == "pod default/web" and why in told["working"][1] and "web" in told["working"][1]
+
+
+@pytest.mark.full
+def test_services_that_nothing_takes_away_are_refused_before_the_drain(genuine: Cluster) -> None:
+    genuine.put_node()
+    container = {"name": "main", "image": "nvcr.io/nvidia/k8s-device-plugin:v0.20.0"}
+    genuine.put_pod("plugin", owner=DAEMON, containers=[container])
+    out = genuine.drain("drained", fails=True)["out"]
+    assert "pod default/plugin" in " ".join(out.split())
+    assert genuine.node() == (False, None)
+
+
+@pytest.mark.full
+def test_an_api_server_that_restarts_ends_no_drain(cluster: Cluster) -> None:
+    cluster.put_node()
+    cluster.put_pod("train", GPU)
+    store = t.cast("InMemory", cluster).store
+
+    def away() -> None:
+        store.away = True
+        time.sleep(10)
+        store.away = False
+        cluster.end_pod("train")
+
+    with cluster.meanwhile(lambda: cluster.node() == (True, OURS), away):
+        told = cluster.drain("drained", timeout=120)
+    assert (told["drained"], told["drained_by_us"], cluster.node()) == (True, True, (True, OURS))
+
+
+@pytest.mark.full
+def test_a_node_that_the_cluster_does_not_know(genuine: Cluster) -> None:
+    assert "Kubernetes has no node n1" in genuine.drain("drained", fails=True)["out"]

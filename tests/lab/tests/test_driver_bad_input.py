@@ -114,10 +114,13 @@ CASES: dict[str, Case] = {
     ),
     "locked": Case(
         {**VERSION, "lock_timeout": 1},
-        "packages cannot change on this node: the package database is locked by PID … (accel-lab) (/var/lib/dpkg/lock)",
+        "packages cannot change on this node: the package database is locked by PID … (accel-lab) "
+        "(/var/lib/dpkg/lock); waited 1 s; wait for its end and run again, or give it "
+        "longer in gpu_driver_lock_timeout",
         "blocked",
-        "accel-lab lock 15",
-        "while fuser -s /var/lib/dpkg/lock; do sleep 0.2; done 2>/dev/null || sleep 15",
+        # longer than a call takes on a machine with much to do
+        "accel-lab lock 300",
+        "pkill -f 'accel-lab [l]ock'; while pgrep -f 'accel-lab [l]ock'; do sleep 0.1; done",
     ),
     "interrupted": Case(
         VERSION,

@@ -187,7 +187,7 @@ def test_each_node_comes_out_as_it_should(fleet: Fleet) -> None:
     assert [one["profile"] for one in fleet.good.show()["gpus"][0]["instances"]] == ["1g.10gb"] * 7
     # What failed has its old driver and stays out of service.
     assert fleet.sick.driver() == (OLD, OLD)
-    assert fleet.sick.slurm() == "IDLE+DRAIN|accel.gpu first: upgrade failed, the old driver is back"
+    assert fleet.sick.slurm() == "IDLE+DRAIN|accel.gpu driver_upgrade first: upgrade failed, the old driver is back"
     assert (told.report["sick"]["drained"], told.report["sick"]["from"], told.report["sick"]["to"]) == (True, OLD, NEW)
     assert (fleet.taken.driver(), fleet.taken.slurm()) == ((OLD, OLD), "IDLE+DRAIN|bad dimm")
     assert told.report["taken"]["why"] == "drained: bad dimm"
@@ -214,7 +214,7 @@ def test_the_run_stops_at_its_limit(fleet: Fleet) -> None:
     assert told.status == 2, told.text
     assert told.results() == {"sick": "failed_restored", "good": "not_started", "busy": "not_started"}, told.text
     assert told.report["good"]["why"] == "1 failed (sick), and max_failures is 0"
-    assert fleet.sick.slurm() == "IDLE+DRAIN|accel.gpu third: upgrade failed, the old driver is back"
+    assert fleet.sick.slurm() == "IDLE+DRAIN|accel.gpu driver_upgrade third: upgrade failed, the old driver is back"
     assert (fleet.good.driver(), fleet.good.slurm()) == ((NEW, NEW), "IDLE|")
 
 
@@ -224,7 +224,7 @@ def test_a_way_back_that_fails_is_told(fleet: Fleet) -> None:
     told = fleet.upgrade("sick", "fourth", version=NEWER)
     assert told.results() == {"sick": "failed"}, told.text
     assert "; and the way back failed: gpu_driver: the old packages cannot be had" in told.report["sick"]["why"]
-    assert fleet.sick.slurm() == "IDLE+DRAIN|accel.gpu fourth: upgrade failed"
+    assert fleet.sick.slurm() == "IDLE+DRAIN|accel.gpu driver_upgrade fourth: upgrade failed"
 
 
 @pytest.mark.full
@@ -250,7 +250,7 @@ def test_a_node_that_vanishes_is_told_and_its_drain_stays(fleet: Fleet, tmp_path
     assert told.report["busy"]["drained"] is True
     assert "Connection refused" in told.report["busy"]["why"]
     assert set(told.report["busy"]["seconds"]) <= {"download", "drain"}
-    assert (tmp_path / "reason").read_text() == "accel.gpu vanished: upgrade failed\n"
+    assert (tmp_path / "reason").read_text() == "accel.gpu driver_upgrade vanished: upgrade failed\n"
     # It is back, and so is the run.
     (tmp_path / "vanish").unlink()
     gone.unlink()
@@ -263,7 +263,7 @@ def test_a_node_that_vanishes_is_told_and_its_drain_stays(fleet: Fleet, tmp_path
     told = fleet.upgrade("busy", "left", version=NEWER)
     fleet.own = {}
     assert told.results() == {"busy": "unreachable"}, told.text
-    assert (tmp_path / "reason").read_text() == "accel.gpu left: upgrade failed\n"
+    assert (tmp_path / "reason").read_text() == "accel.gpu driver_upgrade left: upgrade failed\n"
 
 
 def test_a_wrong_variable_stops_before_any_host(fleet: Fleet) -> None:

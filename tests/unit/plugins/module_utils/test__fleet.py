@@ -183,13 +183,13 @@ def test_what_a_driver_owes_is_told_with_its_reasons():
     result = {
         "upgrade_pending": {"from": "580.95.05", "to": "580.126.16"},
         "reload_required": ["module 580.95.05 is loaded, 580.126.16 is installed"],
-        "reboot_required": ["nouveau is loaded", "/run/reboot-required is there"],
+        "reboot_required": ["nouveau is loaded"],
+        "reboot_pending": ["/run/reboot-required is there"],  # for other packages: told, and no debt of the driver
         "daemon_reload_required": ["docker 1f0c"],
         "enrolment_required": "reboot and type it",
     }
     assert owed_states([result]) == [
         "reboot: nouveau is loaded",
-        "reboot: /run/reboot-required is there",
         "driver: upgrade pending 580.95.05 → 580.126.16, its module is loaded",
         "reload of the kernel modules: module 580.95.05 is loaded, 580.126.16 is installed",
         "a key to be enrolled: reboot and type it",

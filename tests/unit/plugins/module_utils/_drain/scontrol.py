@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
+SILENT = "slurm_load_node error: Unable to contact slurm controller (connect failure)\n"
 OTHER_GIVER = "root@2026-11-25T22:31:04"
 
 
@@ -46,11 +47,15 @@ class Slurm:
         self.looks = looks
         self.told: t.List[str] = []
         self.then: t.Callable[[], None] = lambda: None
+        # Whether the controller does not answer this command; it restarts, or is gone.
+        self.silent: t.Callable[[t.List[str]], bool] = lambda words: False
 
     def __call__(
         self, argv: t.Sequence[str], timeout: t.Optional[float] = None, stdin: t.Optional[str] = None
     ) -> t.Tuple[int, str, str]:
         words = list(argv)
+        if self.silent(words):
+            return 1, "", SILENT
         if words[-1] == "job":
             return 0, self._jobs(), ""
         if words[-1] != "s1" and words[-2] == "node":

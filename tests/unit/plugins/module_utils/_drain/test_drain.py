@@ -12,16 +12,19 @@ from ansible_collections.accel.gpu.plugins.module_utils._errors import BlockedEr
 from ansible_collections.accel.gpu.plugins.module_utils._files import Files
 from ansible_collections.accel.gpu.plugins.module_utils._module.declare import declare
 from ansible_collections.accel.gpu.plugins.module_utils._ports import Ports
-from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._drain.scontrol import Slurm
+from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._drain.scontrol import SILENT, Slurm
 
 OURS = "accel.gpu run7: new driver"
-EARLIER = "accel.gpu run6: failed, the old driver is back"
+UPGRADE = "accel.gpu upgrade run7: new driver"
+EARLIER = "accel.gpu upgrade run6: failed, the old driver is back"
+ADOPT = {"purpose": "upgrade", "adopt": True}
 OPTIONS = {
     "state": "drained",
     "provider": "slurm",
     "node": "s1",
     "run": "run7",
     "note": "new driver",
+    "purpose": None,
     "adopt": False,
     "timeout": 60.0,
     "poll": 10.0,
@@ -159,12 +162,72 @@ def test_somebody_takes_the_node_while_we_wait(clock):
     assert slurm.told == [f"State=DRAIN Reason={OURS}"]
 
 
+@pytest.mark.parametrize("state", ["drained", "undrained"])
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "accel.gpu RMA-4711: bad DIMM",
+        "accel.gpu run7: new driver",
+        "accel.gpu other run7: new driver",
+        "accel.gpu upgrade: new driver",
+        "accel.gpu upgrade run7 new driver",
+        "accel.gpu upgraderun7: new driver",
+    ],
+)
+def test_only_a_drain_with_the_same_purpose_is_adopted(reason, state):
+    slurm = Slurm("IDLE+DRAIN", reason)
+    result = run(slurm, state=state, **ADOPT)
+    assert (result["foreign"], result["drained_by_us"], result["adopted"]) == (f"drained: {reason}", False, None)
+    assert (slurm.told, slurm.reason) == ([], reason)
+
+
+@pytest.mark.parametrize("reason", [UPGRADE, EARLIER])
+def test_a_drain_with_a_purpose_is_not_that_of_a_run_without(reason):
+    assert run(Slurm("IDLE+DRAIN", reason))["foreign"] == f"drained: {reason}"
+
+
 def test_an_earlier_run_is_adopted_where_that_is_wished():
     slurm = Slurm("IDLE+DRAIN", EARLIER)
-    result = run(slurm, adopt=True)
+    result = run(slurm, **ADOPT)
     assert (result["changed"], result["drained_by_us"]) == (True, True)
+    assert (result["adopted"], result["adopted_note"]) == ("run6", "failed, the old driver is back")
     assert result["actions"][0]["reason"] == "run run6 drained it"
-    assert slurm.told == [f"State=DRAIN Reason={OURS}"]
+    assert slurm.told == [f"State=DRAIN Reason={UPGRADE}"]
+    # With what was told, the reason can be put back as it was.
+    back = run(slurm, **ADOPT, run=result["adopted"], note=result["adopted_note"])
+    assert (slurm.reason, back["adopted"]) == (EARLIER, "run7")
+
+
+def test_a_drain_of_the_same_run_is_not_adopted():
+    result = run(Slurm("IDLE+DRAIN", UPGRADE), **ADOPT)
+    assert (result["drained_by_us"], result["adopted"], result["adopted_note"]) == (True, None, None)
+
+
+def test_check_mode_tells_whose_drain_would_be_lifted():
+    slurm = Slurm("IDLE+DRAIN", EARLIER)
+    result = run(slurm, check=True, state="undrained", **ADOPT)
+    assert (result["drained_by_us"], result["adopted"], result["reason"]) == (True, "run6", EARLIER)
+    assert run(slurm, state="undrained", **ADOPT)["adopted"] == "run6"
+    assert slurm.told == ["State=RESUME"]
+
+
+def test_an_adopted_drain_gets_its_reason_back_where_work_does_not_end():
+    slurm = Slurm("IDLE+DRAIN", EARLIER, looks=99)
+    result = run(slurm, timeout=25.0, **ADOPT)
+    assert (result["timed_out"], result["changed"], result["drained_by_us"]) == (True, False, True)
+    assert slurm.told == [f"State=DRAIN Reason={UPGRADE}", f"State=DRAIN Reason={EARLIER}"]
+
+
+def test_an_adopted_drain_that_somebody_lifts_meanwhile_stays_lifted():
+    slurm = Slurm("IDLE+DRAIN", EARLIER, looks=99)
+
+    def lifted():
+        if slurm.looks == 96:
+            slurm.flags = slurm.reason = ""
+
+    slurm.then = lifted
+    result = run(slurm, timeout=25.0, **ADOPT)
+    assert (result["drained_by_us"], slurm.told) == (False, [f"State=DRAIN Reason={UPGRADE}"])
 
 
 def test_a_second_run_changes_nothing():
@@ -202,6 +265,68 @@ def test_check_mode_foretells_and_tells_the_scheduler_nothing():
         result = run(scheduler, check=True, **options)
         assert result["changed"] is True
         assert scheduler.told == []
+
+
+def restarts(clock, begin, end, words=()):
+    """A controller that is away between these seconds of the test, for commands with these words alone."""
+    return lambda said: begin <= clock.now - 1000.0 < end and all(word in said for word in words)
+
+
+@pytest.mark.parametrize("begin", [0, 10, 15, 5000])
+def test_a_scheduler_that_restarts_ends_no_drain(clock, begin):
+    slurm = Slurm(looks=600)
+    slurm.silent = restarts(clock, begin, begin + 45)
+    result = run(slurm, timeout=86400.0)
+    assert (result["drained"], result["drained_by_us"], result["timed_out"]) == (True, True, False)
+    assert slurm.told == [f"State=DRAIN Reason={OURS}"]
+
+
+def test_a_scheduler_that_is_away_for_hours_is_waited_for_until_the_time_is_over(clock):
+    slurm = Slurm(looks=9)
+    slurm.silent = restarts(clock, 20, 40000)
+    assert run(slurm, timeout=86400.0)["drained"] is True
+
+
+def test_a_scheduler_that_restarts_when_the_time_is_over(clock):
+    slurm = Slurm(looks=99)
+    slurm.silent = restarts(clock, 55, 90)
+    result = run(slurm, timeout=60.0)
+    assert (result["timed_out"], result["drained_by_us"]) == (True, False)
+    assert slurm.told == [f"State=DRAIN Reason={OURS}", "State=RESUME"]
+
+
+@pytest.mark.parametrize(("state", "reason"), [("undrained", OURS), ("drained", "")])
+def test_a_scheduler_that_restarts_when_it_is_told(clock, state, reason):
+    slurm = Slurm("IDLE+DRAIN" if reason else "IDLE", reason)
+    slurm.silent = restarts(clock, 0, 45, ["update"])
+    result = run(slurm, state=state)
+    assert (result["changed"], len(slurm.told)) == (True, 1)
+
+
+def test_a_scheduler_that_never_comes_back_is_told(clock):
+    slurm = Slurm(looks=99)
+    slurm.silent = restarts(clock, 30, 10**9)
+    with pytest.raises(BlockedError) as error:
+        run(slurm, timeout=3600.0)
+    assert error.value.message == (
+        f"scontrol --oneliner show node s1: {SILENT.strip()}; "
+        "the scheduler must answer before a node is drained or put back"
+    )
+    assert clock.now >= 1000.0 + 3600.0
+
+
+@pytest.mark.parametrize(("on_timeout", "told"), [("lift", ["State=RESUME"]), ("keep", [])])
+def test_a_wait_that_ends_with_an_error_takes_the_drain_back(on_timeout, told):
+    slurm = Slurm(looks=99)
+
+    def killed():
+        if slurm.looks == 90:
+            raise KeyboardInterrupt
+
+    slurm.then = killed
+    with pytest.raises(KeyboardInterrupt):
+        run(slurm, timeout=3600.0, on_timeout=on_timeout)
+    assert slurm.told == [f"State=DRAIN Reason={OURS}", *told]
 
 
 def test_a_node_that_slurm_does_not_know():
@@ -285,6 +410,14 @@ def test_a_program_that_says_something_else():
         (
             {"command": ["x"]},
             "command is for provider command only, and provider is slurm; remove one of them",
+        ),
+        (
+            {"purpose": "a b"},
+            'purpose: "a b" cannot be a purpose; give 1 to 64 letters, digits, dots, underscores and hyphens',
+        ),
+        (
+            {"adopt": True},
+            "adopt: true needs purpose, because only a drain with the same purpose is adopted; give it too",
         ),
         ({"timeout": -1.0}, "timeout: -1 is out of range; give 0 to 2592000 seconds"),
         ({"poll": 0.0}, "poll: 0 is out of range; give 0.1 to 2592000 seconds"),

@@ -7,19 +7,28 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._drain.kubernetes import judge
+from ansible_collections.accel.gpu.plugins.module_utils._drain.model import Wish
 
-OURS = {"accel.gpu/drain": "accel.gpu run7: new driver"}
+OURS = {"accel.gpu/drain": "accel.gpu upgrade run7: new driver"}
+EARLIER = {"accel.gpu/drain": "accel.gpu upgrade run6: failed"}
+PERSON = {"accel.gpu/drain": "accel.gpu RMA-4711: bad DIMM"}
+PLUGIN = "nvidia.com/gpu.deploy.device-plugin"
+DCGM = "nvidia.com/gpu.deploy.dcgm-exporter"
 
 
-def node(unschedulable=None, annotations=None):
+def wish(adopt=False):
+    return Wish("drained", "kubernetes", "", "run7", "new driver", "upgrade", adopt)
+
+
+def node(unschedulable=None, annotations=None, labels=None):
     spec = {} if unschedulable is None else {"unschedulable": unschedulable}
-    return {"metadata": {"name": "gpu1", "annotations": annotations}, "spec": spec}
+    return {"metadata": {"name": "gpu1", "annotations": annotations, "labels": labels}, "spec": spec}
 
 
-def pod(name, phase="Running", limits=None, **spec):
-    container = {"name": "main", "resources": {"limits": limits} if limits else {}}
+def pod(name, phase="Running", limits=None, owner="ReplicaSet", image="web:1", env=(), **spec):
+    container = {"name": "main", "image": image, "env": list(env), "resources": {"limits": limits} if limits else {}}
     return {
-        "metadata": {"name": name, "namespace": "ai"},
+        "metadata": {"name": name, "namespace": "ai", "ownerReferences": [{"kind": owner}] if owner else None},
         "spec": {"containers": [container], **spec},
         "status": {"phase": phase},
     }
@@ -33,19 +42,20 @@ def pod(name, phase="Running", limits=None, **spec):
         (node(True, OURS), False, True, True, None),
         (node(True), True, True, False, "drained, without a reason"),
         (node(True, {"other": "x"}), True, True, False, "drained, without a reason"),
-        (
-            node(True, {"accel.gpu/drain": "accel.gpu run6: failed"}),
-            False,
-            True,
-            False,
-            "drained: accel.gpu run6: failed",
-        ),
-        (node(True, {"accel.gpu/drain": "accel.gpu run6: failed"}), True, True, True, None),
+        (node(True, EARLIER), False, True, False, "drained: accel.gpu upgrade run6: failed"),
+        (node(True, EARLIER), True, True, True, None),
+        (node(True, PERSON), True, True, False, "drained: accel.gpu RMA-4711: bad DIMM"),
     ],
 )
 def test_whose_cordon_it_is(given, adopt, drained, by_us, foreign):
-    told = judge(given, [], "run7", adopt)
+    told = judge(given, [], wish(adopt))
     assert (told["drained"], told["drained_by_us"], told["foreign"]) == (drained, by_us, foreign)
+
+
+def test_the_run_whose_cordon_is_adopted():
+    told = judge(node(True, EARLIER), [], wish(adopt=True))
+    assert (told["adopted"], told["adopted_note"]) == ("run6", "failed")
+    assert judge(node(True, OURS), [], wish(adopt=True))["adopted"] is None
 
 
 def test_pods_that_hold_gpus():
@@ -55,10 +65,86 @@ def test_pods_that_hold_gpus():
         pod("ended", "Succeeded", {"nvidia.com/gpu": "8"}),
         pod("web", limits={"cpu": "1"}),
         pod("none", limits={"nvidia.com/gpu": "0"}),
-        pod("exporter"),
         pod("claims", resourceClaims=[{"name": "gpu"}]),
         pod("prepares", initContainers=[{"resources": {"requests": {"nvidia.com/gpu": 1}}}]),
     ]
-    told = judge(node(True, OURS), pods, "run7", False)
+    told = judge(node(True, OURS), pods, wish())
     assert told["working"] == ["pod ai/train", "pod ai/starts", "pod ai/claims", "pod ai/prepares"]
     assert (told["drained"], told["drained_by_us"]) == (False, True)
+
+
+def visible(value):
+    return [{"name": "NVIDIA_VISIBLE_DEVICES", "value": value}]
+
+
+@pytest.mark.parametrize(
+    ("given", "services", "strangers"),
+    [
+        (pod("plugin", owner="DaemonSet", nodeSelector={PLUGIN: "true"}), True, False),
+        (pod("plugin", owner="DaemonSet", image="nvcr.io/nvidia/k8s-device-plugin:v0.20.0"), False, True),
+        (pod("dcgm", owner="DaemonSet", image="nvcr.io/nvidia/k8s/dcgm-exporter@sha256:1f"), False, True),
+        (pod("dcgm", owner="DaemonSet", image="localhost:5000/dcgm"), False, True),
+        (pod("other", owner="DaemonSet", runtimeClassName="nvidia"), False, True),
+        (pod("other", owner="DaemonSet", env=visible("all")), False, True),
+        (pod("other", owner="DaemonSet", env=visible("void")), False, False),
+        (pod("logs", owner="DaemonSet", nodeSelector={"kubernetes.io/os": "linux"}), False, False),
+        # The driver's own DaemonSet is not paused by us.
+        (
+            pod(
+                "d", owner="DaemonSet", runtimeClassName="nvidia", nodeSelector={"nvidia.com/gpu.deploy.driver": "true"}
+            ),
+            False,
+            True,
+        ),
+        (pod("ended", "Failed", owner="DaemonSet", env=visible("all")), False, False),
+        (pod("once", owner=None, env=visible("all")), False, False),
+    ],
+)
+def test_services_that_keep_gpus_open(given, services, strangers):
+    told = judge(node(True, OURS), [given], wish())
+    assert (bool(told["services"]), bool(told["strangers"]), told["working"]) == (services, strangers, [])
+
+
+def patches(annotations, labels):
+    return judge(node(True, annotations, labels), [], wish())["patches"]
+
+
+def test_a_cordon_carries_its_reason():
+    assert patches(None, None)["cordon"] == {
+        "metadata": {"annotations": OURS, "labels": {}},
+        "spec": {"unschedulable": True},
+    }
+
+
+def test_services_are_paused_and_come_back():
+    labels = {PLUGIN: "true", DCGM: "false", "nvidia.com/gpu.deploy.driver": "true", "zone": "true"}
+    pause = patches(OURS, labels)["pause"]
+    assert pause == {
+        "metadata": {"annotations": {"accel.gpu/paused": PLUGIN}, "labels": {PLUGIN: "paused-for-driver-upgrade"}}
+    }
+    paused = ({**OURS, **pause["metadata"]["annotations"]}, {**labels, **pause["metadata"]["labels"]})
+    assert patches(*paused)["pause"] == {}
+    assert patches(*paused)["lift"] == {
+        "metadata": {"annotations": {"accel.gpu/drain": None, "accel.gpu/paused": None}, "labels": {PLUGIN: "true"}},
+        "spec": {"unschedulable": None},
+    }
+    assert patches(*paused)["keep"] == {
+        "metadata": {"annotations": {**OURS, "accel.gpu/paused": None}, "labels": {PLUGIN: "true"}},
+        "spec": {"unschedulable": True},
+    }
+
+
+def test_only_what_we_paused_comes_back():
+    annotations = {**OURS, "accel.gpu/paused": f"{PLUGIN},{DCGM}"}
+    labels = {
+        PLUGIN: "false",
+        DCGM: "paused-for-driver-upgrade",
+        "nvidia.com/gpu.deploy.gfd": "paused-for-driver-upgrade",
+    }
+    assert patches(annotations, labels)["lift"]["metadata"]["labels"] == {DCGM: "true"}
+
+
+def test_what_is_deployed_again_while_we_pause_is_paused_as_well():
+    annotations = {**OURS, "accel.gpu/paused": PLUGIN}
+    labels = {PLUGIN: "paused-for-driver-upgrade", DCGM: "true"}
+    assert patches(annotations, labels)["pause"]["metadata"]["annotations"] == {"accel.gpu/paused": f"{PLUGIN},{DCGM}"}

@@ -77,6 +77,18 @@ BQ==
 =yeFj
 -----END PGP PUBLIC KEY BLOCK-----
 """
+# Another one, made by gpg as well.
+OTHER_FINGERPRINT = "C073D23BACECB1A7C0B63CB115E5988763A82249"
+OTHER_KEY = """-----BEGIN PGP PUBLIC KEY BLOCK-----
+
+mDMEawdiuRYJKwYBBAHaRw8BAQdAbkZlWG3KNxFD75O2H4Ad3c4Wr/4YXZIlTWkM
+WyVODAm0BmxhYiBlZIiQBBMWCAA4FiEEwHPSO6zssafAtjyxFeWYh2OoIkkFAmsH
+YrkCGwMFCwkIBwIGFQoJCAsCBBYCAwECHgECF4AACgkQFeWYh2OoIkna+wEAuMGZ
+fVNRHw0FctqfsargjsOBM0cE4rRi9ObPdBnSO4gA/RSRPo5f1/Ej7jzztWPG7Odt
+k+Kn/dp656dcEVwAg/sJ
+=h2MP
+-----END PGP PUBLIC KEY BLOCK-----
+"""
 MIRROR = {"url": "https://mirror.example/nvidia", "key": KEY, "fingerprint": FINGERPRINT}
 
 
@@ -257,6 +269,11 @@ def _load(now: model.Node, step: t.Any, _seen: Seen) -> model.Node:
     return dataclasses.replace(now, loaded=_in_memory(now, ()), nouveau_loaded=now.nouveau_loaded and not step.unload)
 
 
+def _insert(now: model.Node, step: t.Any, _seen: Seen) -> model.Node:
+    left = tuple(name for name in now.lacking_modules if name not in step.modules)
+    return dataclasses.replace(now, lacking_modules=left)
+
+
 def _reload(now: model.Node, step: t.Any, _seen: Seen) -> model.Node:
     if not step.load:
         return dataclasses.replace(now, loaded=None)
@@ -284,9 +301,11 @@ _AFTER: t.Dict[type, t.Callable[[model.Node, t.Any, Seen], model.Node]] = {
     steps.ChangePackages: _packages,
     steps.HoldPackages: _hold,
     steps.UnholdPackages: _unhold,
+    steps.DistrustKeys: _same,
     steps.PrepareEnrolment: _enrol,
     steps.RebuildInitramfs: _initramfs,
     steps.SetUnit: _set_unit,
     steps.LoadModules: _load,
+    steps.InsertModules: _insert,
     steps.ReloadModules: _reload,
 }

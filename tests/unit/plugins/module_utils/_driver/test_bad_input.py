@@ -34,7 +34,8 @@ WISHES = [
         {"versoin": "580.126.16"},
         'gpu_driver: unknown key "versoin"; allowed are state, source, flavour, profile, modules, reload, when_busy, '
         "daemon_reload, persistenced, hold, blacklist_nouveau, change_loaded, allow_kernel_change, takeover, newest, "
-        "download_only, mirror, branch, version, parameters, cache_valid_time, lock_timeout, address_prefix",
+        "download_only, keep_geometry, mirror, branch, version, parameters, run, restore_runs, cache_valid_time, "
+        "lock_timeout, address_prefix",
     ),
     case(
         "unknown choice",
@@ -133,6 +134,12 @@ WISHES = [
         mirror(key=nodes.KEY, fingerprint=SHA1),
         f"gpu_driver_mirror.key: has the fingerprint {nodes.FINGERPRINT}, not {SHA1}; give the key that belongs to the "
         "fingerprint, and do not trust this one",
+    ),
+    case(
+        "key with another one beside it",
+        mirror(key=nodes.KEY + nodes.OTHER_KEY, fingerprint=nodes.FINGERPRINT),
+        f"gpu_driver_mirror.key: beside {nodes.FINGERPRINT} it has the key {nodes.OTHER_FINGERPRINT}, which the "
+        f"package manager would trust as well; give the one key alone (gpg --armor --export {nodes.FINGERPRINT})",
     ),
     case(
         "key that is none",
@@ -281,11 +288,34 @@ NODES = [
         "driver 580.82.07 or newer; give branch 580 or newer",
     ),
     unfit(
+        "the distribution's branches are all older than the GPU",
+        nodes.node("debian", "13", "blackwell"),
+        nodes.wish(source="distribution"),
+        "gpu_driver_branch: branch 550 does not support GPU 0000:17:00.0 (NVIDIA B200, Blackwell): it needs driver "
+        "570.86.15 or newer; the distribution has 550 alone; give gpu_driver_source: nvidia and branch 570 or newer",
+    ),
+    unfit(
+        "one of the distribution's branches is new enough",
+        nodes.node("ubuntu", "24.04", "blackwell"),
+        nodes.wish(source="distribution", branch="535"),
+        "gpu_driver_branch: branch 535 does not support GPU 0000:17:00.0 (NVIDIA B200, Blackwell): it needs driver "
+        "570.86.15 or newer; give branch 595 or 580",
+    ),
+    unfit(
         "version older than the GPU",
         nodes.node("ubuntu", "24.04", "10de:3182"),
         nodes.mirror(version="580.65.06"),
         "gpu_driver_version: driver 580.65.06 does not support GPU 0000:17:00.0 (NVIDIA B300 SXM6 AC, Blackwell): it "
         "needs 580.82.07 or newer; give such a version",
+    ),
+    unfit(
+        "branch whose versions are older than the GPU",
+        nodes.node("ubuntu", "24.04", "hopper", "10de:3182"),
+        nodes.mirror(branch="580"),
+        "gpu_driver_branch: the repository of https://mirror.example/nvidia has 580.65.06 of branch 580, and GPU "
+        "0000:18:00.0 (NVIDIA B300 SXM6 AC, Blackwell) needs driver 580.82.07 or newer; bring the repository up to "
+        "date, or give a newer branch or another source",
+        "580.65.06",
     ),
     unfit(
         "Blackwell with proprietary modules",
@@ -430,6 +460,14 @@ NODES = [
         "packages cannot change on this node: dpkg was interrupted: package foo is unpacked; run dpkg --configure -a",
     ),
     unfit(
+        "locked",
+        nodes.node(package_problems=("the package database is locked by PID 785 (apt-get) (/var/lib/dpkg/lock)",)),
+        nodes.mirror(lock_timeout=60),
+        "packages cannot change on this node: the package database is locked by PID 785 (apt-get) "
+        "(/var/lib/dpkg/lock); waited 60 s; wait for its end and run again, or give it longer "
+        "in gpu_driver_lock_timeout",
+    ),
+    unfit(
         "held by somebody else",
         nodes.node(holds=frozenset(["nvidia-utils-580", "vim"])),
         nodes.mirror(),
@@ -446,6 +484,28 @@ NODES = [
             model.Change("linux-image-6.8.0-94-generic", None, "6.8.0-94.96"),
             model.Change("linux-modules-6.8.0-94-generic", None, "6.8.0-94.96"),
             model.Change("linux-headers-6.8.0-94-generic", None, "6.8.0-94.96"),
+        ),
+    ),
+    unfit(
+        "a package goes that nobody named",
+        nodes.node(packages={"nvidia-utils-575": "575.57.08-1"}),
+        nodes.mirror(),
+        "the package transaction would also remove cuda-toolkit-12, which was not asked for; nothing was changed; "
+        "choose other packages, or remove these first",
+        changes=(
+            model.Change("nvidia-utils-575", "575.57.08-1", None),
+            model.Change("cuda-toolkit-12", "12.9.1-1", None),
+        ),
+    ),
+    unfit(
+        "removal that takes more along",
+        nodes.node(packages={"nvidia-utils-580": "580.95.05-1"}, records={"packages": ["nvidia-utils-580"]}),
+        nodes.mirror(state="absent"),
+        "the package transaction would also remove cuda-toolkit-12, which was not asked for; nothing was changed; "
+        "choose other packages, or remove these first",
+        changes=(
+            model.Change("nvidia-utils-580", "580.95.05-1", None),
+            model.Change("cuda-toolkit-12", "12.9.1-1", None),
         ),
     ),
     unfit(

@@ -16,6 +16,7 @@ from ansible_collections.accel.gpu.plugins.module_utils._driver import (
     apply,
     apply_walk,
     plan_files,
+    plan_packages,
     probe_offers,
     steps,
 )
@@ -159,3 +160,10 @@ def test_the_way_back_leaves_what_was_there_under_the_same_name(tmp_path):
     change = apply.Change((), nodes.node(), lambda: (nodes.node(), ()), objects.Transaction(changes))
     ports = SimpleNamespace(files=Files(str(tmp_path)))
     assert apply.recorded_of(change, ports).added == ("kernel-core",)
+
+
+@pytest.mark.parametrize(("beside", "tools"), [(False, ["kernel-devel"]), (True, None)])
+def test_headers_beside_those_of_others_are_none_of_ours(beside, tools):
+    change = steps.ChangePackages((("kernel-devel", "2-1"),))
+    changes = (Change("kernel-devel", None, "2-1", beside),)
+    assert plan_packages.with_tools({}, nodes.node(), change, changes).get("tools") == tools

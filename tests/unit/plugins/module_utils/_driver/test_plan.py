@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is decided about a node, case by case: packages, holds, files, modules, and what stays owed."""
+"""What is decided about a node, case by case: packages, holds, enrolment, reloads, and what stays owed."""
 
 from __future__ import annotations
 
@@ -13,51 +13,22 @@ import typing as t
 import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._data.driver_system import MODPROBE_FILE
-from ansible_collections.accel.gpu.plugins.module_utils._driver import model, plan_files, steps
-from ansible_collections.accel.gpu.plugins.module_utils._driver.plan import Plan, decide
+from ansible_collections.accel.gpu.plugins.module_utils._driver import model, steps
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver import nodes
-
-OLD, NEW = "580.95.05", "580.126.16"
-KERNEL = "6.8.0-90-generic"
-BUSY = (model.Busy("GPU 0000:17:00.0", "Slurm job 4711", True),)
-RISK = ("container web (docker)",)
-SWITCHES = nodes.gpus(nodes.H100_SWITCH)
-LIBRARY = "libnvidia-cfg1-580"  # comes by dependency
-INSTALLED = ("libnvidia-compute-580", "nvidia-compute-utils-580", "nvidia-dkms-580-open", "nvidia-utils-580")
-
-
-def words(made: Plan) -> t.List[str]:
-    """The kinds of steps in their order."""
-    return [type(step).__name__ for step in made.steps]
-
-
-def only(made: Plan, kind: t.Type[t.Any]) -> t.Any:
-    (found,) = [step for step in made.steps if isinstance(step, kind)]
-    return found
-
-
-def dependency(version: str, before: t.Optional[str] = None) -> t.Tuple[model.Change, ...]:
-    return (model.Change(LIBRARY, before and f"{before}-1", f"{version}-1"), model.Change("dkms", None, "3.0.11-1"))
-
-
-def fresh(wish: t.Optional[model.Wish] = None, **facts: t.Any) -> t.Tuple[model.State, Plan]:
-    """A node without a driver and its decision."""
-    return nodes.decided(nodes.node(**facts), wish or nodes.mirror(), NEW, OLD, changes=dependency(NEW))
-
-
-def settled(wish: t.Optional[model.Wish] = None, version: str = OLD, **facts: t.Any) -> model.Node:
-    """A node that a run has brought to `version`, with the module loaded."""
-    asked = wish or nodes.mirror(version=version)
-    state, made = nodes.decided(nodes.node(**facts), asked, version, changes=dependency(version))
-    assert made.refusal is None
-    return nodes.after(state, made)
-
-
-def again(node: model.Node, wish: t.Optional[model.Wish] = None, **facts: t.Any) -> Plan:
-    _state, made = nodes.decided(node, wish or nodes.mirror(version=OLD), NEW, OLD, **facts)
-    assert made.refusal is None
-    return made
-
+from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver.decisions import (
+    BUSY,
+    INSTALLED,
+    KERNEL,
+    LIBRARY,
+    NEW,
+    OLD,
+    again,
+    dependency,
+    fresh,
+    only,
+    settled,
+    words,
+)
 
 # --- a first installation ------------------------------------------------------------------------------------------
 
@@ -84,8 +55,8 @@ def test_the_result_tells_what_was_decided() -> None:
     result = made.result()
     assert set(result) == {
         "changed", "diff", "actions", "driver", "branch", "flavour", "source", "repository", "packages",
-        "upgrade_pending", "reload_required", "reboot_required", "daemon_reload_required", "enrolment_required",
-        "warnings",
+        "upgrade_pending", "reload_required", "reboot_required", "reboot_pending", "daemon_reload_required",
+        "enrolment_required", "warnings",
     }  # fmt: skip
     assert result["driver"] == {"installed": None, "loaded": None, "library": None, "wanted": NEW}
     assert (result["branch"], result["flavour"], result["source"]) == ("580", "open", "mirror")
@@ -93,48 +64,6 @@ def test_the_result_tells_what_was_decided() -> None:
     assert result["diff"]["after"]["package nvidia-utils-580"] == f"{NEW}-1"
     assert result["diff"]["after"]["package dkms"] == "3.0.11-1"
     assert result["diff"]["after"]["kernel modules"] == NEW
-
-
-def test_the_files_of_a_repository_for_apt() -> None:
-    _state, made = fresh()
-    files = {step.path: step.content for step in made.steps if isinstance(step, steps.WriteFile)}
-    assert files == {
-        "/etc/apt/keyrings/accel-gpu-driver.asc": nodes.KEY,
-        "/etc/apt/sources.list.d/accel-gpu-driver.sources": (
-            "# Managed by accel.gpu (gpu_driver); changes by hand are taken back.\n"
-            "X-Repolib-Name: accel-gpu-driver\nTypes: deb\n"
-            "URIs: https://mirror.example/nvidia/ubuntu2404/x86_64/\nSuites: /\n"
-            "Signed-By: /etc/apt/keyrings/accel-gpu-driver.asc\n"
-        ),
-        MODPROBE_FILE: (
-            "# Managed by accel.gpu (gpu_driver); changes by hand are taken back.\n"
-            "blacklist nouveau\noptions nouveau modeset=0\n"
-        ),
-    }
-
-
-@pytest.mark.parametrize(
-    ("where", "path", "lines"),
-    [
-        (
-            "rocky 9.4",
-            "/etc/yum.repos.d/accel-gpu-driver.repo",
-            ("baseurl=https://mirror.example/nvidia/rhel9/x86_64/",),
-        ),
-        (
-            "sles 15.6",
-            "/etc/zypp/repos.d/accel-gpu-driver.repo",
-            ("autorefresh=0", "type=rpm-md", "baseurl=https://mirror.example/nvidia/sles15/x86_64/"),
-        ),
-    ],
-)
-def test_the_files_of_a_repository_for_rpm(where: str, path: str, lines: t.Sequence[str]) -> None:
-    _state, made = nodes.decided(nodes.node(*where.split()), nodes.mirror(), NEW)
-    (content,) = [step.content for step in made.steps if isinstance(step, steps.WriteFile) and step.path == path]
-    for line in ("[accel-gpu-driver]", "gpgcheck=1", "enabled=1", *lines):
-        assert line in content.splitlines()
-    (key,) = [step.path for step in made.steps if isinstance(step, steps.WriteFile) and step.sort == "key"]
-    assert f"gpgkey=file://{key}" in content.splitlines()
 
 
 def test_streams_of_dnf_are_enabled_only_where_packages_come_from_them() -> None:
@@ -161,28 +90,6 @@ def test_a_stream_that_somebody_else_enabled_is_none_of_ours() -> None:
     assert "stream" not in made.record
 
 
-@pytest.mark.parametrize(
-    ("enabled", "recorded", "wanted"),
-    [
-        ("nvidia-driver:580-open", "nvidia-driver:580-open", "nvidia-driver"),
-        ("nvidia-driver:580-open", None, None),
-        # somebody has enabled another one since
-        ("nvidia-driver:590-open", "nvidia-driver:580-open", None),
-        (None, "nvidia-driver:580-open", None),
-    ],
-)
-def test_absent_leaves_the_stream_that_it_enabled(
-    enabled: t.Optional[str], recorded: t.Optional[str], wanted: t.Optional[str]
-) -> None:
-    state, made = nodes.decided(nodes.node("rocky", "9.4"), nodes.mirror(), NEW)
-    node = dataclasses.replace(nodes.after(state, made), loaded=None, stream=enabled)
-    node = dataclasses.replace(node, records={**node.records, "stream": recorded})
-    gone = decide(nodes.mirror(state="absent"), model.State(node))
-    assert only(gone, steps.ChangePackages).stream == wanted
-    resets = [action["object"] for action in gone.actions if action["action"] == "reset_stream"]
-    assert resets == ([wanted] if wanted else [])
-
-
 def test_what_a_hold_needs_comes_along_and_is_not_held_itself() -> None:
     node = dataclasses.replace(nodes.node("rocky", "9.4"), hold_tools=(nodes.LOCKS,))
     state, made = nodes.decided(node, nodes.mirror(), NEW)
@@ -199,17 +106,6 @@ def test_what_a_hold_needs_comes_along_and_is_not_held_itself() -> None:
 def test_an_arm_server_has_a_repository_of_its_own() -> None:
     _state, made = nodes.decided(nodes.node("ubuntu", "24.04", "grace-hopper", arch="aarch64"), nodes.mirror(), NEW)
     assert made.result()["repository"] == "https://mirror.example/nvidia/ubuntu2404/sbsa/"
-
-
-def test_debians_own_packages_bring_the_blacklist_and_name_their_modules() -> None:
-    wish = nodes.wish(
-        source="distribution", parameters={"nvidia": {"NVreg_B": 1, "NVreg_A": 2}, "nvidia_uvm": {"x": 1}}
-    )
-    _state, made = nodes.decided(nodes.node("debian", "12"), wish, "535.309.01")
-    assert only(made, steps.WriteFile).content.splitlines()[1:] == [
-        "options nvidia-current NVreg_A=2 NVreg_B=1",
-        "options nvidia-current-uvm x=1",
-    ]
 
 
 def test_helpers_that_a_repository_does_not_have_are_left_out() -> None:
@@ -283,6 +179,13 @@ def test_an_unknown_gpu_is_taken_for_a_newer_one() -> None:
     )
 
 
+def test_a_branch_means_only_what_knows_every_gpu() -> None:
+    node = nodes.node("ubuntu", "24.04", "10de:3182", packages=dict.fromkeys(INSTALLED, "580.65.06-1"))
+    _state, made = nodes.decided(node, nodes.mirror(branch="580"), OLD, "580.65.06")
+    assert made.result()["driver"]["wanted"] == OLD
+    assert dict(only(made, steps.ChangePackages).install)["nvidia-utils-580"] == f"{OLD}-1"
+
+
 # --- nothing to do, and drift --------------------------------------------------------------------------------------
 
 
@@ -330,14 +233,6 @@ def test_a_package_removed_by_hand_comes_back_at_the_version_of_the_others() -> 
     assert made.owed.upgrade is None
 
 
-def test_files_of_another_source_go() -> None:
-    node = settled(wish=nodes.mirror(branch="580"))
-    wish = nodes.wish(source="distribution", branch="580")
-    made = again(dataclasses.replace(node, loaded=None), wish)
-    gone = [step.path for step in made.steps if isinstance(step, steps.RemoveFile)]
-    assert gone == ["/etc/apt/keyrings/accel-gpu-driver.asc", "/etc/apt/sources.list.d/accel-gpu-driver.sources"]
-
-
 # --- holds ---------------------------------------------------------------------------------------------------------
 
 
@@ -354,242 +249,6 @@ def test_a_held_package_of_ours_may_change() -> None:
     node = dataclasses.replace(settled(), loaded=None)
     made = again(node, nodes.mirror(version=NEW), changes=dependency(NEW, OLD))
     assert made.owed.upgrade is None and "ChangePackages" in words(made)
-
-
-# --- upgrades and rule 5 -------------------------------------------------------------------------------------------
-
-
-def test_a_loaded_module_keeps_its_packages() -> None:
-    node = settled()
-    made = again(node, nodes.mirror(version=NEW), changes=dependency(NEW, OLD))
-    assert made.owed.upgrade == (OLD, NEW)
-    assert (made.steps, made.changed, made.warnings) == ((), False, ())
-    assert made.result()["upgrade_pending"] == {"from": OLD, "to": NEW}
-    assert [entry["reason"] for entry in made.actions] == [f"upgrade pending {OLD} → {NEW}: a module is loaded"]
-
-
-def test_files_may_change_under_a_loaded_module() -> None:
-    wish = nodes.mirror(version=NEW, parameters={"nvidia": {"NVreg_X": 1}})
-    made = again(settled(), wish, changes=dependency(NEW, OLD))
-    assert (words(made), made.owed.upgrade) == (["WriteFile"], (OLD, NEW))
-
-
-def test_an_upgrade_under_a_module_that_may_change_ends_with_a_reload() -> None:
-    node = settled()
-    node = dataclasses.replace(node, loaded=nodes.loaded(OLD, True, "nvidia_uvm"))
-    wish = nodes.mirror(version=NEW, change_loaded=True)
-    state, made = nodes.decided(node, wish, NEW, OLD, changes=dependency(NEW, OLD))
-    assert words(made) == ["RefreshIndex", "ChangePackages", "UnholdPackages", "HoldPackages", "ReloadModules"]
-    assert only(made, steps.UnholdPackages).names == ("nvidia-driver-pinning-580.95.05",)
-    assert only(made, steps.HoldPackages).names == ("nvidia-driver-pinning-580.126.16",)
-    assert only(made, steps.ReloadModules) == steps.ReloadModules(
-        ("nvidia_uvm", "nvidia"), ("nvidia", "nvidia_uvm"), ("nvidia-persistenced.service",)
-    )
-    later = nodes.after(state, made)
-    assert later.loaded == nodes.loaded(NEW, True, "nvidia_uvm")
-    _state, second = nodes.decided(later, wish, NEW, OLD)
-    assert (second.steps, second.owed) == ((), steps.Owed())
-
-
-def test_units_that_scripts_of_packages_start_go_before_the_modules() -> None:
-    node = settled(switches=SWITCHES)
-    stopped = {name: unit._replace(active=False) for name, unit in node.units.items()}
-    made = again(dataclasses.replace(node, units=stopped), nodes.mirror(version=NEW, change_loaded=True))
-    assert only(made, steps.ReloadModules).stop == ("nvidia-fabricmanager.service", "nvidia-persistenced.service")
-
-
-def test_a_busy_node_keeps_its_driver_whatever_is_allowed() -> None:
-    node = dataclasses.replace(settled(), busy=BUSY)
-    made = again(node, nodes.mirror(version=NEW, change_loaded=True), changes=dependency(NEW, OLD))
-    assert (made.steps, made.owed.upgrade) == ((), (OLD, NEW))
-
-
-def test_a_change_by_dependency_counts_as_one() -> None:
-    node = settled(wish=nodes.mirror(version=OLD, persistenced=False))
-    pulled = (model.Change("libnvidia-compute-580", f"{OLD}-1", f"{NEW}-1"),)
-    made = again(node, nodes.mirror(version=OLD), changes=pulled)
-    assert (made.owed.upgrade, "ChangePackages" in words(made)) == (
-        (f"{OLD} (as installed)", f"{OLD} (packages of nvidia)"),
-        False,
-    )
-
-
-def test_libraries_that_came_by_dependency_are_named_in_the_transaction() -> None:
-    node = dataclasses.replace(settled(), loaded=None)
-    made = again(node, nodes.mirror(version=NEW))
-    assert dict(only(made, steps.ChangePackages).install)[LIBRARY] == f"{NEW}-1"
-
-
-def test_pins_for_a_simulation_are_those_of_the_package() -> None:
-    for options, version in (({"version": OLD}, "580.95.05-*"), ({"branch": "580"}, "580.*")):
-        _state, made = nodes.decided(nodes.node(), nodes.mirror(**options), NEW, OLD)
-        pins = plan_files.pins(only(made, steps.ChangePackages))
-        assert pins is not None
-        assert (pins.path, pins.content.splitlines()[1:]) == (
-            "/etc/apt/preferences.d/accel-gpu-driver",
-            [f"Pin: version {version}", "Pin-Priority: 1002"],
-        )
-    assert plan_files.pins(steps.ChangePackages(())) is None
-
-
-def test_files_of_other_roles_are_left_alone() -> None:
-    node = settled()
-    foreign = {**node.files, "/etc/modprobe.d/accel-gpu-access.conf": "options nvidia NVreg_ModifyDeviceFiles=0\n"}
-    assert again(dataclasses.replace(node, files=foreign)).steps == ()
-    removed = decide(nodes.mirror(state="absent"), model.State(dataclasses.replace(node, files=foreign)))
-    gone = [step.path for step in removed.steps if isinstance(step, steps.RemoveFile)]
-    assert sorted(gone) == sorted(node.files)
-
-
-def test_a_downgrade_is_one() -> None:
-    node = dataclasses.replace(settled(version=NEW), loaded=None)
-    made = again(node, nodes.mirror(version=OLD), changes=dependency(OLD, NEW))
-    assert only(made, steps.ChangePackages).downgrade is True
-
-
-FULL = (
-    "nvidia-driver",
-    "nvidia-driver-cuda",
-    "nvidia-kernel-open-dkms",
-    "libcuda1",
-    "nvidia-smi",
-    "nvidia-kernel-support",
-)
-
-
-def test_what_a_meta_package_brings_is_no_stray_and_follows_it() -> None:
-    """NVIDIA's packages for Debian share names with Debian's own."""
-    node, wish = nodes.node("debian", "13"), nodes.mirror(version=OLD, profile="full")
-    changes = tuple(model.Change(name, None, f"{OLD}-1") for name in FULL)
-    state, made = nodes.decided(node, wish, OLD, changes=changes)
-    assert set(only(made, steps.HoldPackages).names) >= set(FULL)
-    later = nodes.after(state, made)
-    assert again(later, wish).steps == ()
-    newer = again(dataclasses.replace(later, loaded=None), nodes.mirror(version=NEW))
-    change = only(newer, steps.ChangePackages)
-    assert change.remove == ("nvidia-driver-pinning-580.95.05",)
-    assert {name: dict(change.install)[name] for name in FULL} == dict.fromkeys(FULL, f"{NEW}-1")
-
-
-def test_ubuntus_own_packages_make_way_for_nvidias() -> None:
-    own = nodes.wish(source="distribution", branch="580")
-    changes = (model.Change("libnvidia-compute-580-server", None, f"{OLD}-1"),)
-    state, made = nodes.decided(nodes.node(gpus=(), switches=SWITCHES), own, OLD, changes=changes)
-    later = nodes.after(state, made)
-    change = only(again(later, nodes.mirror(branch="580")), steps.ChangePackages)
-    assert change.remove == (
-        "libnvidia-compute-580-server",
-        "nvidia-compute-utils-580-server",
-        "nvidia-headless-580-server-open",
-        "nvidia-utils-580-server",
-    )
-
-
-def test_another_flavour_replaces_the_packages_of_the_first() -> None:
-    node = dataclasses.replace(settled(), loaded=None)
-    made = again(node, nodes.mirror(version=OLD, flavour="proprietary"))
-    change = only(made, steps.ChangePackages)
-    assert (change.remove, change.install) == (("nvidia-dkms-580-open",), (("nvidia-dkms-580", f"{OLD}-1"),))
-
-
-WAITING: t.List[t.Tuple[t.Dict[str, t.Any], str]] = [
-    ({"busy": BUSY}, "the node is busy: GPU 0000:17:00.0 is used by Slurm job 4711"),
-    (
-        {"holders": (("python3", None, 4242), ("nv-hostengine", "nvidia-dcgm.service", 811))},
-        "python3 (PID 4242) holds GPUs open and is not known to be safe to stop",
-    ),
-]
-
-
-@pytest.mark.parametrize(("facts", "why"), WAITING)
-def test_a_loaded_driver_is_not_changed_under_those_who_have_it_open(facts: t.Dict[str, t.Any], why: str) -> None:
-    made = again(dataclasses.replace(settled(), **facts), nodes.mirror(version=NEW, change_loaded=True))
-    assert (made.steps, made.owed.upgrade, made.owed.reload) == ((), (OLD, NEW), ())
-    kept = {"action": "keep", "object": "driver packages", "reason": f"upgrade pending {OLD} → {NEW}: {why}"}
-    assert kept in made.actions
-
-
-def test_another_flavour_waits_for_the_loaded_one() -> None:
-    made = again(settled(), nodes.mirror(version=OLD, flavour="proprietary"))
-    assert (made.steps, made.owed.upgrade) == ((), (f"{OLD} (open)", f"{OLD} (proprietary)"))
-
-
-def test_the_rename_of_590_takes_the_old_names_along() -> None:
-    node = dataclasses.replace(settled(), loaded=None)
-    made = nodes.decided(node, nodes.mirror(version="590.48.01"), "590.48.01")[1]
-    change = only(made, steps.ChangePackages)
-    assert change.remove == tuple(sorted([*INSTALLED, LIBRARY, "nvidia-driver-pinning-580.95.05"]))
-    assert set(dict(change.install)) == {"libnvidia-compute", "nvidia-dkms-open", "nvidia-utils", "nvidia-persistenced"}
-    assert change.first == (("nvidia-driver-pinning-590.48.01", "590.48.01-1"),)
-
-
-def test_the_way_back_over_the_rename_takes_the_new_names_along() -> None:
-    changes = (model.Change("nvidia-kernel-common", None, "595.71.05-1"),)
-    state, made = nodes.decided(nodes.node(gpus=()), nodes.mirror(branch="595"), "595.71.05", changes=changes)
-    back = nodes.decided(nodes.after(state, made), nodes.mirror(version=OLD), OLD)[1]
-    change = only(back, steps.ChangePackages)
-    assert change.remove == (
-        "libnvidia-compute",
-        "nvidia-dkms-open",
-        "nvidia-driver-pinning-595",
-        "nvidia-kernel-common",
-        "nvidia-persistenced",
-        "nvidia-utils",
-    )
-
-
-def test_sles_moves_from_one_generation_of_drivers_to_the_next() -> None:
-    state, made = nodes.decided(nodes.node("sles", "15.6", gpus=()), nodes.mirror(branch="580"), NEW)
-    later = nodes.decided(nodes.after(state, made), nodes.mirror(branch="595"), "595.71.05")[1]
-    change = only(later, steps.ChangePackages)
-    assert change.remove == ("nvidia-compute-utils-G06", "nvidia-open-driver-G06")
-    assert dict(change.install)["nvidia-persistenced"] == "595.71.05-1"
-
-
-def test_only_a_download_is_made_where_that_is_wished() -> None:
-    made = again(dataclasses.replace(settled(), busy=BUSY), nodes.mirror(version=NEW, download_only=True))
-    assert words(made) == ["RefreshIndex", "ChangePackages"]
-    assert only(made, steps.ChangePackages).download is True
-    assert (made.changed, made.owed.upgrade, made.record) == (False, None, None)
-
-
-def test_an_upgrade_of_the_pins_alone_is_none_of_the_driver() -> None:
-    node = settled(nodes.mirror(branch="580", persistenced=False))
-    pins = (model.Change("nvidia-driver-pinning-580", "580-1", "580-2ubuntu1"),)
-    made = again(node, nodes.mirror(branch="580"), changes=pins)
-    assert (made.owed.upgrade, "ChangePackages" in words(made)) == (None, True)
-
-
-# --- rules 6 and 7 -------------------------------------------------------------------------------------------------
-
-
-def test_the_fabric_manager_runs_where_nvswitches_are() -> None:
-    _state, made = fresh(switches=SWITCHES)
-    found = [step for step in made.steps if isinstance(step, steps.SetUnit)]
-    assert steps.SetUnit("nvidia-fabricmanager.service", True, True) in found
-
-
-def test_the_fabric_manager_is_left_alone_on_a_busy_node() -> None:
-    node = settled(switches=SWITCHES)
-    stopped = {**node.units, **nodes.unit("nvidia-fabricmanager.service", active=False)}
-    assert words(again(dataclasses.replace(node, units=stopped))) == ["SetUnit"]
-    assert words(again(dataclasses.replace(node, units=stopped, busy=BUSY))) == []
-
-
-def test_a_missing_fabric_manager_waits_for_running_work() -> None:
-    node = settled(switches=SWITCHES)
-    lacking = {name: version for name, version in node.packages.items() if name != "nvidia-fabricmanager"}
-    made = again(dataclasses.replace(node, packages=lacking, busy=BUSY))
-    assert made.steps == ()
-    assert [entry["action"] for entry in made.actions] == ["deferred"]
-
-
-def test_no_package_changes_where_a_daemon_reload_would_hurt() -> None:
-    _state, made = fresh(daemon_reload_risk=RISK)
-    assert "ChangePackages" not in words(made) and "SetUnit" not in words(made)
-    assert made.owed.daemon_reload == RISK
-    _state, allowed = fresh(nodes.mirror(daemon_reload="allowed"), daemon_reload_risk=RISK)
-    assert "ChangePackages" in words(allowed)
 
 
 # --- Secure Boot ---------------------------------------------------------------------------------------------------
@@ -616,7 +275,9 @@ def test_an_enrolment_is_prepared_before_anything_is_installed(
     assert words(made) == ["RefreshIndex", "ChangePackages", "PrepareEnrolment"]
     assert only(made, steps.ChangePackages).install == tuple((name, None) for name in tools)
     assert only(made, steps.PrepareEnrolment).certificate == certificate
-    assert (made.owed.enrolment, made.changed, made.record) == (SENTENCE.format(certificate), True, None)
+    # What the whole system or its boot needs is no part of a later removal.
+    ours = {"tools": ["dkms", "mokutil"]}
+    assert (made.owed.enrolment, made.changed, made.record) == (SENTENCE.format(certificate), True, ours)
     waiting = nodes.after(state, made)
     assert waiting.packages == {}
     _state, second = nodes.decided(waiting, nodes.mirror(), NEW)
@@ -632,12 +293,39 @@ def test_signed_modules_need_no_enrolment() -> None:
     assert made.owed.enrolment is None and "ChangePackages" in words(made)
 
 
-def test_a_unit_that_others_start_is_neither_enabled_nor_disabled() -> None:
-    static = {"nvidia-persistenced.service": model.Unit("nvidia-persistenced.service", False, True, static=True)}
-    node = dataclasses.replace(settled(), units=static)
-    assert again(node).steps == ()
-    made = again(node, nodes.mirror(version=OLD, persistenced=False))
-    assert only(made, steps.SetUnit) == steps.SetUnit("nvidia-persistenced.service", None, False)
+def signed(**facts: t.Any) -> model.Node:
+    """Ubuntu's signed modules are loaded; nothing was ever built on the node."""
+    wish = nodes.wish(source="distribution", branch="580", modules="precompiled")
+    state, made = nodes.decided(nodes.node(), wish, OLD)
+    return dataclasses.replace(nodes.after(state, made), loaded=nodes.loaded(OLD), secure_boot=SECURE, **facts)
+
+
+def test_modules_to_come_need_an_enrolment_though_signed_ones_are_loaded() -> None:
+    key = "/var/lib/shim-signed/mok/MOK.der"
+    wish = {"source": "distribution", "branch": "580", "modules": "dkms"}
+    _state, made = nodes.decided(signed(), nodes.wish(**wish), OLD)
+    assert words(made) == ["RefreshIndex", "ChangePackages", "PrepareEnrolment"]
+    assert made.owed.enrolment == SENTENCE.format(key)
+    # As long as the loaded driver keeps its packages, nothing is to come.
+    _state, made = nodes.decided(signed(), nodes.wish(newest=True, **wish), NEW, OLD)
+    assert (made.owed.enrolment, made.owed.upgrade) == (None, (OLD, NEW))
+
+
+def test_a_loaded_module_that_was_built_on_the_node_proves_its_key() -> None:
+    """Its certificate may lie where nobody looks."""
+    node = dataclasses.replace(settled(), secure_boot=SECURE)
+    made = again(node, nodes.mirror(version=NEW, change_loaded=True), changes=dependency(NEW, OLD))
+    assert (made.owed.enrolment, "ReloadModules" in words(made)) == (None, True)
+
+
+def test_a_download_prepares_no_enrolment() -> None:
+    _state, made = fresh(nodes.mirror(download_only=True), secure_boot=SECURE)
+    assert words(made) == ["WriteFile", "WriteFile", "RefreshIndex", "ChangePackages"]
+    assert only(made, steps.ChangePackages).download is True
+    assert made.owed.enrolment == (
+        "Secure Boot is on and firmware does not know the key /var/lib/shim-signed/mok/MOK.der that DKMS signs the "
+        "driver's modules with: a run without gpu_driver_download_only prepares its enrolment"
+    )
 
 
 # --- modules in memory ---------------------------------------------------------------------------------------------
@@ -689,96 +377,21 @@ def test_a_reload_that_cannot_be_stays_owed(facts: t.Dict[str, t.Any], options: 
     assert made.owed.reload == (f"module 580.65.06 is loaded, {OLD} is installed; {why}",)
 
 
-def test_a_parameter_of_the_loaded_module_is_a_reason_to_reload() -> None:
-    node = settled()
-    wish = nodes.mirror(version=OLD, parameters={"nvidia": {"NVreg_EnableMSI": 0, "NVreg_Other": 1}})
-    live = {"nvidia": {"NVreg_EnableMSI": "1"}}
-    made = again(dataclasses.replace(node, live_parameters=live, busy=BUSY), wish)
-    assert made.owed.reload == (
-        "nvidia runs with NVreg_EnableMSI=1, wished is 0; the node is busy: GPU 0000:17:00.0 is used by Slurm job 4711",
-    )
-
-
-# What an earlier run recorded that the driver makes of a wish for 0 -> why it is reloaded, what is told.
-ADJUSTED = (
-    "nvidia was loaded with NVreg_EnableMSI=0 and runs with 1; "
-    "the driver may have adjusted it: wish what it makes of it"
+PENDING = "/run/reboot-required is there"
+UNTOLD = (
+    f"{PENDING}: whether the driver waits for it cannot be told from that, so its modules are judged by what is "
+    "loaded; reboot the node when it suits"
 )
-REMEMBERED: t.List[t.Tuple[t.Any, t.Optional[str], t.Tuple[str, ...]]] = [
-    (None, "nvidia runs with NVreg_EnableMSI=1, wished is 0", ()),
-    ({"nvidia": {"NVreg_EnableMSI": ["0", "1"]}}, None, (ADJUSTED,)),
-    ({"nvidia": {"NVreg_EnableMSI": ["0", "2"]}}, "nvidia runs with NVreg_EnableMSI=1, wished is 0", ()),
-    ({"nvidia": {"NVreg_EnableMSI": ["3", "1"]}}, "nvidia runs with NVreg_EnableMSI=1, wished is 0", ()),
-    ({"nvidia_uvm": {"NVreg_EnableMSI": ["0", "1"]}}, "nvidia runs with NVreg_EnableMSI=1, wished is 0", ()),
-]
 
 
-@pytest.mark.parametrize(("recorded", "why", "told"), REMEMBERED)
-def test_what_the_driver_makes_of_a_parameter_is_reloaded_once(
-    recorded: t.Any, why: t.Optional[str], told: t.Tuple[str, ...]
-) -> None:
-    wish = nodes.mirror(version=OLD, parameters={"nvidia": {"NVreg_EnableMSI": 0}})
-    node = settled(wish)
-    records = {**node.records, **({"adjusted": recorded} if recorded else {})}
-    made = again(dataclasses.replace(node, records=records, live_parameters={"nvidia": {"NVreg_EnableMSI": "1"}}), wish)
-    assert [one["reason"] for one in made.actions if one["action"] == "reload_modules"] == ([why] if why else [])
-    assert made.warnings == told
-
-
-def test_a_boolean_parameter_reads_as_the_kernel_shows_it() -> None:
-    wish = nodes.mirror(version=OLD, parameters={"nvidia_drm": {"modeset": True}})
-    node = dataclasses.replace(settled(wish), live_parameters={"nvidia_drm": {"modeset": "Y"}})
-    assert again(node, wish).steps == ()
-
-
-def test_a_kernel_without_a_module_is_told_and_the_next_one_that_has_it() -> None:
-    node = dataclasses.replace(
-        settled(), running=nodes.kernel(KERNEL), loaded=None, next=nodes.kernel("6.8.0-94-generic", OLD)
-    )
-    made = again(node)
-    assert made.steps == ()
-    assert made.owed.reboot == (
-        f"the running kernel {KERNEL} has no NVIDIA module, 6.8.0-94-generic, which boots next, has it",
-    )
-    assert made.warnings == (
-        f"kernel {KERNEL}, which runs, has no NVIDIA module though the packages are there; see dkms status, and "
-        f"run dkms autoinstall -k {KERNEL}",
-    )
-
-
-def test_a_pending_reboot_of_the_node_is_told() -> None:
-    made = again(dataclasses.replace(settled(), reboot_pending=("/run/reboot-required is there",)))
-    assert made.result()["reboot_required"] == ["/run/reboot-required is there"]
-
-
-# --- initramfs -----------------------------------------------------------------------------------------------------
-
-
-def image(*versions: str, nouveau: bool = False, unread: str = "") -> model.Initramfs:
-    return model.Initramfs("/boot/initrd.img", versions, nouveau, unread)
-
-
-IMAGES = [
-    ("nothing of ours", image(), {}, False),
-    ("the right version", image(OLD), {}, False),
-    ("another version", image("580.65.06"), {}, True),
-    ("nouveau", image(nouveau=True), {}, True),
-    ("nouveau, left as it is", image(nouveau=True), {"blacklist_nouveau": False}, False),
-    ("parameters that change", image(OLD), {"parameters": {"nvidia": {"NVreg_X": 1}}}, True),
-    ("parameters without a module", image(), {"parameters": {"nvidia": {"NVreg_X": 1}}}, False),
-    ("unread", image("580.65.06", unread="no space left"), {}, False),
-]
-
-
-@pytest.mark.parametrize(("name", "found", "options", "rebuilt"), IMAGES, ids=[entry[0] for entry in IMAGES])
-def test_an_initramfs_is_rebuilt_only_for_what_it_carries(
-    name: str, found: model.Initramfs, options: t.Dict[str, t.Any], rebuilt: bool
-) -> None:
-    node = settled()
-    node = dataclasses.replace(node, running=node.running._replace(initramfs=found))
-    made = again(node, nodes.mirror(version=OLD, **options))
-    assert ("RebuildInitramfs" in words(made)) is rebuilt
-    assert bool(made.warnings) is bool(found.unread)
+@pytest.mark.parametrize(
+    ("packages", "told"), [(("libc6",), ()), (("libc6", "nvidia-utils-580"), (UNTOLD,)), ((), (UNTOLD,))]
+)
+def test_a_reboot_for_other_packages_is_none_of_the_drivers(packages: t.Tuple[str, ...], told: t.Any) -> None:
+    made = again(dataclasses.replace(settled(), reboot_pending=(PENDING,), reboot_packages=packages))
+    result = made.result()
+    assert (result["reboot_required"], result["reboot_pending"]) == ([], [PENDING])
+    assert (made.steps, made.changed, made.warnings) == ((), False, told)
 
 
 # --- life of branches ----------------------------------------------------------------------------------------------
@@ -806,64 +419,16 @@ def test_a_branch_at_its_end_is_told_with_its_successor(branch: str, today: str,
     assert made.warnings == ((f"driver branch {branch} {told}",) if told else ())
 
 
-def test_a_driver_too_old_for_mig_is_told() -> None:
-    _state, made = nodes.decided(nodes.node("ubuntu", "24.04", "10de:31c2"), nodes.mirror(), NEW)
-    assert made.warnings == (
-        f"GPU 0000:17:00.0 (NVIDIA GB300, Blackwell) can do MIG from driver 595.58.03 on, wished is {NEW}",
+@pytest.mark.parametrize(
+    ("device", "name", "version", "since"),
+    [
+        ("10de:31c2", "NVIDIA GB300", NEW, "595.58.03"),
+        ("10de:2bb3", "NVIDIA RTX PRO 5000 Blackwell", "575.51.03", "575.57.08"),
+        ("10de:2c31", "NVIDIA RTX PRO 4500 Blackwell", "575.57.08", "575.64"),
+    ],
+)
+def test_a_driver_too_old_for_mig_is_told(device: str, name: str, version: str, since: str) -> None:
+    _state, made = nodes.decided(nodes.node("ubuntu", "24.04", device), nodes.mirror(version=version), version)
+    assert made.warnings[-1] == (
+        f"GPU 0000:17:00.0 ({name}, Blackwell) can do MIG from driver {since} on, wished is {version}"
     )
-
-
-# --- removal -------------------------------------------------------------------------------------------------------
-
-
-def test_absent_takes_back_what_earlier_runs_put_there() -> None:
-    node = settled()
-    node = dataclasses.replace(
-        node,
-        packages={**node.packages, "nvidia-container-toolkit": "1.18.0-1"},
-        loaded=nodes.loaded(OLD, True, "nvidia_uvm"),
-        running=node.running._replace(initramfs=image(OLD)),
-        holders=(("nv-hostengine", "nvidia-dcgm.service", 811),),
-    )
-    wish = nodes.mirror(state="absent")
-    state = model.State(node)
-    made = decide(wish, state)
-    assert words(made) == [
-        "SetUnit", "ReloadModules", "RemoveFile", "RemoveFile", "RemoveFile", "UnholdPackages", "ChangePackages",
-        "RebuildInitramfs",
-    ]  # fmt: skip
-    assert only(made, steps.SetUnit) == steps.SetUnit("nvidia-persistenced.service", None, False)
-    assert only(made, steps.ReloadModules) == steps.ReloadModules(
-        ("nvidia_uvm", "nvidia"), (), ("nvidia-dcgm.service",)
-    )
-    assert only(made, steps.ChangePackages).remove == tuple(
-        sorted([*INSTALLED, LIBRARY, "nvidia-driver-pinning-580.95.05"])
-    )
-    assert made.diff["after"][f"package {LIBRARY}"] is None
-    later = nodes.after(state, made)
-    assert later.packages == {"nvidia-container-toolkit": "1.18.0-1"}
-    assert (later.files, later.holds, later.loaded) == ({}, frozenset(), None)
-    assert decide(wish, model.State(later)).steps == ()
-
-
-def test_absent_leaves_what_was_there_before() -> None:
-    node = nodes.node(packages={"nvidia-utils-580": f"{OLD}-1"}, loaded=nodes.loaded(OLD))
-    made = decide(nodes.mirror(state="absent"), model.State(node))
-    assert (made.steps, made.changed) == ((), False)
-
-
-def test_absent_waits_for_running_work() -> None:
-    made = decide(nodes.mirror(state="absent"), model.State(dataclasses.replace(settled(), busy=BUSY)))
-    assert made.steps == ()
-    assert made.owed.reload == (
-        "the driver is to be removed; the node is busy: GPU 0000:17:00.0 is used by Slurm job 4711",
-    )
-
-
-def test_packages_that_were_there_are_not_recorded_as_ours() -> None:
-    node = nodes.node(packages={"nvidia-utils-580": f"{OLD}-1", LIBRARY: f"{OLD}-1"})
-    _state, made = nodes.decided(node, nodes.mirror(version=OLD), OLD)
-    assert made.record is not None
-    assert made.record["packages"] == [
-        "libnvidia-compute-580", "nvidia-compute-utils-580", "nvidia-dkms-580-open", "nvidia-driver-pinning-580.95.05",
-    ]  # fmt: skip

@@ -306,6 +306,7 @@ def test_a_reboot_is_owed_for_packages(tree):
     assert probe_system.reboot_pending(tree.files) == ("/run/reboot-required is there",)
     tree.put("/run/reboot-required.pkgs", "linux-base\nlibc6\nlinux-base\n")
     assert probe_system.reboot_pending(tree.files) == ("/run/reboot-required is there, for libc6, linux-base",)
+    assert probe_system.reboot_packages(tree.files) == ("libc6", "linux-base")
 
 
 @pytest.mark.parametrize(("text", "wanted"), [('{"packages": []}', {"packages": []}), ("[1]", {}), ("{broken", {})])
@@ -414,6 +415,46 @@ def test_switches_on_the_bus_and_behind_bridges(tree):
     assert (found.nvlink5, found.switches) == (False, (PciDevice("0000:07:00.0", "10de:22a3", "0000:0000", None),))
 
 
+@pytest.mark.parametrize(
+    ("there", "built", "lacking"),
+    [((), "", ("ib_umad", "mlx5_ib")), (("ib_umad", "mlx5_ib"), "", ()), (("mlx5_ib",), "ib_umad", ())],
+)
+def test_modules_that_a_fabric_behind_bridges_lacks(tree, there, built, lacking):
+    tree.device("0000:3b:00.0", "0x10de", "0x2901", "0x030200")
+    tree.put("/proc/sys/kernel/osrelease", KERNEL)
+    tree.put(f"/lib/modules/{KERNEL}/modules.builtin", f"kernel/drivers/infiniband/core/{built}.ko\n")
+    for name in there:
+        tree.put(f"/sys/module/{name}/refcnt", "0\n")
+    assert probe.probe(tree.ports()).lacking_modules == ()  # another board needs none
+    tree.device("0000:9a:00.0", "0x15b3", "0x1021", "0x020700", "mlx5_core", vpd=b"\x82..SMDL=SW_MNG..")
+    assert probe.probe(tree.ports()).lacking_modules == lacking
+
+
+NODES = "/etc/nvidia-imex/nodes_config.cfg"
+
+
+@pytest.mark.parametrize(
+    ("files", "lacks"),
+    [
+        ({}, NODES),
+        ({NODES: "# one address a line\n\n"}, NODES),
+        ({NODES: "10.0.0.1\n10.0.0.2\n"}, ""),
+        (
+            {"/etc/nvidia-imex/config.cfg": "IMEX_NODE_CONFIG_FILE=/srv/imex.cfg\n", NODES: "10.0.0.1\n"},
+            "/srv/imex.cfg",
+        ),
+        ({"/etc/nvidia-imex/config.cfg": "IMEX_NODE_CONFIG_FILE=/srv/imex.cfg\n", "/srv/imex.cfg": "10.0.0.1\n"}, ""),
+    ],
+)
+def test_imex_lacks_the_addresses_of_its_domain(tree, files, lacks):
+    tree.device("0000:3b:00.0", "0x10de", "0x2330", "0x030200")
+    for path, content in files.items():
+        tree.put(path, content)
+    assert probe.probe(tree.ports()).imex_lacks == ""  # no tray of a rack
+    tree.device("0000:3c:00.0", "0x10de", "0x2941", "0x030200")
+    assert probe.probe(tree.ports()).imex_lacks == lacks
+
+
 def test_an_ordinary_adapter_is_no_bridge(tree):
     tree.device("0000:3b:00.0", "0x10de", "0x2901", "0x030200")
     tree.device("0000:9a:00.0", "0x15b3", "0x1021", "0x020700", "mlx5_core", vpd=b"\x82..ConnectX-7..")
@@ -492,11 +533,25 @@ def test_owners_count_without_an_answer_of_the_driver():
     )
 
 
-def test_a_gpu_without_an_answer_may_be_at_work():
-    seen = dataclasses.replace(node(), failures=(GpuFailure(3, "gpu_lost", "it is lost", pci="0000:86:00.0"),))
-    assert probe_users.busy_gpus(probe_users.Answer("answers", snapshot=seen)) == (
-        Busy("GPU 0000:86:00.0", "it gives no answer (it is lost)", True),
-    )
+HELD = Owners((Owner("docker"),), (Allocation("docker 0123", "GPU-lost"),))
+SILENT_OWNER = Owners((Owner("kubelet", asked=False, why="refused"),))
+
+
+@pytest.mark.parametrize(
+    ("kind", "owners", "at_work"),
+    [
+        ("gpu_hung", Owners(), True),
+        ("nvml", Owners(), True),
+        # It runs nothing, and who keeps it open is found there; only what an owner holds has no process.
+        ("gpu_lost", Owners(), False),
+        ("gpu_lost", HELD, True),
+        ("gpu_lost", SILENT_OWNER, True),
+    ],
+)
+def test_a_gpu_without_an_answer_may_be_at_work(kind, owners, at_work):
+    seen = dataclasses.replace(node(), failures=(GpuFailure(3, kind, "it is away", pci="0000:86:00.0"),))
+    found = probe_users.busy_gpus(probe_users.Answer("answers", snapshot=seen, owners=owners))
+    assert (Busy("GPU 0000:86:00.0", "it gives no answer (it is away)", True) in found) is at_work
 
 
 def process(tree, pid, comm, device, unit):

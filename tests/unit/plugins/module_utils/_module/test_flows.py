@@ -138,7 +138,7 @@ def test_a_refusal_fails_in_check_mode_too_with_the_same_words(check_mode):
     assert ended.failed
     assert ended.result == {
         "msg": "mig_geometry: geometry[0]: PID 7 runs there",
-        "error": {"kind": "busy", "pids": [7]},
+        "error": {"kind": "busy", "pids": [7], "changed": False},
         "changed": False,
         **KNOWN,
     }
@@ -191,7 +191,7 @@ def test_an_early_error_is_told_before_anything_is_touched(where):
     ended = declared(core)
     assert ended.result == {
         "msg": "mig_geometry: geometry[1]: wrong",
-        "error": {"kind": "wish"},
+        "error": {"kind": "wish", "changed": False},
         "changed": False,
     }
     assert core.seen[-1] == where

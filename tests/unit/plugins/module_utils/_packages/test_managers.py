@@ -25,6 +25,7 @@ from ansible_collections.accel.gpu.plugins.module_utils._files import Files
 from ansible_collections.accel.gpu.plugins.module_utils._packages import apply_base, probe
 from ansible_collections.accel.gpu.plugins.module_utils._packages.objects import Change, Origin, Request, Source
 from ansible_collections.accel.gpu.plugins.module_utils._ports import Ports
+from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver.nodes import KEY
 
 LOCKED = "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 785 (apt-get)\n"
 UNREACHABLE = "W: Failed to fetch http://a.example/InRelease  Could not connect to a.example:80\n"
@@ -332,3 +333,38 @@ def test_a_wanted_package_that_is_only_to_be_configured_is_work_for_apt(tmp_path
         one.run(Request((("nv-a", "1"),)))
     assert "failed at nv-a: " in caught.value.message
     assert ["-s" in words for words in run.calls if words[0] == "apt-get"] == [True, False]
+
+
+RPM = [("ID=rhel\n", "usr/bin/dnf"), ("ID=sles\n", "usr/bin/zypper")]
+FINGERPRINT = "0E1DF25F74818E37ADABF3F2DF5AAD8B14E53200"  # of the key that tests of the driver have
+OTHER = "gpg-pubkey\t0:352c64e5-61a6f2b1\t(none)\n"
+THERE = "gpg-pubkey\t0:14e53200-6b0764e3\t(none)\n"
+
+
+@pytest.mark.parametrize(("release", "program"), RPM)
+@pytest.mark.parametrize(("keys", "new"), [(OTHER, (FINGERPRINT,)), (OTHER + THERE, ())])
+def test_rpm_takes_a_key_and_says_whether_it_is_new(tmp_path, release, program, keys, new):
+    ports, run = node(tmp_path, release, program, rpm=[(0, keys, "")])
+    ports.files.write("/etc/pki/key", KEY.encode())
+    with probe.manager(ports) as one:
+        assert one.trust("/etc/pki/key") == new
+    assert run.calls[-1] == ["rpm", "--import", "/etc/pki/key"]
+
+
+@pytest.mark.parametrize(("release", "program"), RPM)
+@pytest.mark.parametrize(
+    ("keys", "gone"), [(OTHER + THERE, ["rpm", "-e", "--allmatches", "gpg-pubkey-14e53200-6b0764e3"]), (OTHER, None)]
+)
+def test_rpm_forgets_one_key_alone(tmp_path, release, program, keys, gone):
+    ports, run = node(tmp_path, release, program, rpm=[(0, keys, "")])
+    with probe.manager(ports) as one:
+        one.distrust(FINGERPRINT)
+    assert [call for call in run.calls if "-e" in call] == ([gone] if gone else [])
+
+
+def test_apt_has_no_keys_for_all(tmp_path):
+    ports, run = node(tmp_path)
+    with probe.manager(ports) as one:
+        assert one.trust("/etc/apt/keyrings/key.asc") == ()
+        one.distrust(FINGERPRINT)
+    assert run.calls == []

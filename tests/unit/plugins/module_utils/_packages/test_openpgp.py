@@ -36,6 +36,12 @@ def new_packet(tag, body):
     return bytes([0xC0 | tag, 255]) + len(body).to_bytes(4, "big") + body
 
 
+def test_a_block_that_does_not_end_is_not_overlooked():
+    """gpg reads it all the same."""
+    with pytest.raises(WishError, match="has a block that does not end"):
+        openpgp.fingerprints(KEY + KEY.partition(b"-----END")[0])
+
+
 def test_armored_and_binary_are_one_key():
     assert openpgp.fingerprints(KEY) == (FINGERPRINT,)
     assert openpgp.fingerprints(BINARY) == (FINGERPRINT,)

@@ -67,6 +67,15 @@ def test_the_table():
     ]
 
 
+def test_a_reboot_that_others_want_is_told_and_no_failure():
+    told = {"gpu1": {**DONE, "reboot_pending": ["/run/reboot-required is there", "kernel 6.2 boots next"]}}
+    assert report.table(told)[-1] == (
+        "gpu1: other packages want a reboot (/run/reboot-required is there; kernel 6.2 boots next)"
+    )
+    assert report.document("run7", told)["hosts"][0]["reboot_pending"] == told["gpu1"]["reboot_pending"]
+    assert (report.failures(told), report.owing(told)) == ([], [])
+
+
 def test_the_table_cuts_what_a_package_manager_says():
     told = report.table({"gpu2": {**BACK, "why": "x" * 5000}})[-1]
     assert told == "gpu2: " + "x" * 400 + "...; it is still drained"
@@ -83,6 +92,7 @@ def test_the_document_holds_what_the_table_shows():
         "from": "580.126.16",
         "to": "590.48.01",
         "drained": True,
+        "reboot_pending": [],
         "seconds": {"install": 10.0, "verify": 5.0, "restore": 8.0},
     }
     assert told["hosts"][1]["result"] == "waiting"
