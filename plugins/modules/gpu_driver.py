@@ -376,7 +376,8 @@ seconds:
   sample: {install: 61.3, build: 212.0, reload: 4.2}
 reboot_hindered:
   description:
-    - Why a reboot that is owed would hurt somebody now, running work, processes that have GPUs open and logins of
+    - Why a reboot that is owed would hurt somebody now. Work on GPUs and processes that have GPUs open, then work that
+      needs none (jobs of Slurm, pods and containers that are not the node's own, virtual machines) and logins of
       others.
   returned: always
   type: list

@@ -209,7 +209,8 @@ def recorded_of(change: Change, ports: Ports) -> Recorded:
         version=node.loaded.version if node.loaded else node.library,
         flavour=change.flavour,
         packages={one.name: one.before for one in changes if one.before is not None},
-        added=tuple(sorted(one.name for one in changes if one.before is None)),
+        # To remove a package by its name takes all its versions along, those too that were there before.
+        added=tuple(sorted({one.name for one in changes if one.before is None and not one.beside})),
         holds=tuple(sorted(node.holds & (named | {one.name for one in changes}))),
         stream=node.stream,
         files={path: ports.files.read_text(path) for path in paths},

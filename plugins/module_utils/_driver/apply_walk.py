@@ -159,7 +159,7 @@ class Walker:
         self, step: t.Union[RefreshIndex, ChangePackages, HoldPackages, UnholdPackages, DistrustKeys]
     ) -> None:
         if isinstance(step, RefreshIndex):
-            self.manager.refresh(step.max_age)
+            self.manager.refresh(step.max_age, step.needed)
         elif isinstance(step, HoldPackages):
             self.manager.hold(step.names)
         elif isinstance(step, UnholdPackages):

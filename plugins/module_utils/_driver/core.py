@@ -28,7 +28,7 @@ from . import (
     planned,
     probe_now,
     probe_offers,
-    probe_sessions,
+    probe_others,
     probe_system,
     probe_use,
     record,
@@ -147,14 +147,14 @@ def _seen(asked: Asked, ports: Ports, packages: Manager, way: t.Optional[record.
         )
     except AccelError as error:
         return Seen(planned.bare(node), journal, recorded, now, error)
-    sessions = probe_sessions.foreign(ports.files)
-    seen = Seen(state, journal, recorded, now, sessions=sessions, unsettled=unsettled)
-    return dataclasses.replace(seen, layouts=_layouts(asked, seen, ports))
-
-
-def _layouts(asked: Asked, seen: Seen, ports: Ports) -> t.Tuple[Kept, ...]:
+    seen = Seen(state, journal, recorded, now, unsettled=unsettled)
     plan_ = decide(asked, seen)
-    none = asked.wish.download_only or asked.wish.state == "absent" or seen.unsettled
+    others = probe_others.probe(ports) if plan_.decided.owed.reboot else planned.Others()
+    return dataclasses.replace(seen, others=others, layouts=_layouts(asked, plan_, ports))
+
+
+def _layouts(asked: Asked, plan_: Planned, ports: Ports) -> t.Tuple[Kept, ...]:
+    none = asked.wish.download_only or asked.wish.state == "absent" or plan_.seen.unsettled
     if none or plan_.refusal is not None:
         return ()
     return apply_geometry.look(ports, any(_loads(step) for step in plan_.steps))

@@ -100,8 +100,7 @@ CASES: dict[str, Case] = {
     ),
     "full disk": Case(
         VERSION,
-        "changing packages failed: the file system of /var/cache/apt/archives has not enough room; make room and run "
-        "again; what was there before is back",
+        "the file system of /var/cache/apt/archives has not enough room: … are free; make room and run again",
         "disk_full",
         "accel-lab disk full",
         "accel-lab disk free",
@@ -141,15 +140,22 @@ CASES: dict[str, Case] = {
 }
 
 
+# What check mode refuses with the same words; one row for each place where that is found.
+FORESEEN = ("version that is not there", "full disk", "held by somebody else")
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_trouble_is_told_in_one_sentence_and_changes_nothing(node: Node, name: str) -> None:
     case = CASES[name]
     before = node.out(STATE)
     node.out(case.before)
     try:
+        foreseen = call(node, check=True, **case.options) if name in FORESEEN else None
         answer = call(node, **case.options)
     finally:
         node.run(case.after)
+    if foreseen is not None:
+        assert (foreseen["msg"], foreseen["error"]["kind"]) == (answer["msg"], answer["error"]["kind"])
     assert answer.get("failed"), answer
     beginning, _dots, end = case.said.format(kernel=os.uname().release, url=URL).partition("…")
     rest = answer["msg"].removeprefix(beginning)
