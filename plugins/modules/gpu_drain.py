@@ -16,7 +16,8 @@ author:
 description:
   - Tells the scheduler to give the node no new work, and waits until what runs there has ended. Nothing is ended by
     force.
-  - The reason that is left in the scheduler carries the id of the run, as in C(accel.gpu RUN: NOTE), or with O(purpose)
+  - >-
+    The reason that is left in the scheduler carries the id of the run, as in C(accel.gpu RUN: NOTE), or with O(purpose)
     as in C(accel.gpu PURPOSE RUN: NOTE). Only such a reason of the same run is lifted again; a node that somebody else
     drained is left alone, see RV(foreign).
   - If the work has not ended in time, the node is put back as it was, see O(on_timeout).

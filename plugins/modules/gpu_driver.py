@@ -132,7 +132,8 @@ options:
   reload:
     description:
       - V(if_needed) reloads the kernel modules where they differ from what is installed, on a node that is not busy. If
-        one module cannot go, none goes.
+        one module cannot go, none goes, and RV(reboot_required) says why a reboot is owed; units are not stopped for
+        another try in the same boot unless the reason is gone.
       - V(never) reports it in RV(reload_required) only.
     type: str
     choices: [never, if_needed]
@@ -147,8 +148,11 @@ options:
     default: false
   when_busy:
     description:
-      - What happens where work is in the way of a change. V(refuse) fails and names it, V(defer) reports what is
-        pending.
+      - What happens where work is in the way of a change, of a reload alone too. V(refuse) fails and names it, V(defer)
+        reports what is pending.
+      - Who has the GPUs is asked again right before packages change under a loaded module and before the first service
+        is stopped. Work that came until then is treated alike; packages that had changed before it came stay with
+        V(defer), and the reload is owed.
     type: str
     choices: [refuse, defer]
     default: defer
@@ -168,7 +172,9 @@ options:
       - Put the files that the change needs into the package manager's cache, and repository and key in place, and
         change nothing else. Files in a cache are no change of the node, so RV(ignore:changed) tells of the repository
         alone.
-      - Modules for DKMS are built when their package is installed, not before.
+      - Where DKMS builds the kernel modules, they are built once in a folder of this collection for the kernels that
+        have headers, at the lowest priority, and thrown away; a version that does not compile fails here. The package
+        builds them again when it is installed.
     type: bool
     default: false
   keep_geometry:
@@ -206,6 +212,8 @@ options:
 notes:
   - Needs root, so use C(become).
   - A reboot is reported in RV(reboot_required) and never made.
+  - After a change the NVLink fabric is waited for, 300 seconds at most, where fabric manager runs or had completed it
+    before. If it is not completed then, the module fails with the state of each GPU, and the change stands.
   - A reload of the modules takes MIG devices, power limit, clocks and modes; what was there before is made again, a MIG
     layout only where nobody made another one since. MIG devices have new UUIDs then.
 seealso:
@@ -319,7 +327,9 @@ reload_required:
   elements: str
   sample: []
 reboot_required:
-  description: Why the driver needs a reboot of the node. What other packages ask for is in RV(reboot_pending).
+  description:
+    - Why the driver needs a reboot of the node, such as a kernel module that could not be unloaded in this boot. What
+      other packages ask for is in RV(reboot_pending).
   returned: always
   type: list
   elements: str
@@ -359,11 +369,11 @@ geometry_restored:
   sample: []
 seconds:
   description:
-    - How long the parts of a change took, of C(install), C(initramfs), C(reload) and C(units) those that there were.
-      Modules of DKMS are built during C(install).
+    - How long the parts of a change took, of C(install), C(build), C(initramfs), C(reload) and C(units) those that
+      there were. C(build) is what DKMS took for the packages, or with O(download_only) the build that is thrown away.
   returned: when something was changed
   type: dict
-  sample: {install: 61.3, reload: 4.2}
+  sample: {install: 61.3, build: 212.0, reload: 4.2}
 reboot_hindered:
   description:
     - Why a reboot that is owed would hurt somebody now. Work on GPUs and processes that have GPUs open, then work that

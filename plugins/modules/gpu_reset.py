@@ -30,8 +30,9 @@ description:
   - A GPU that gives no answer but still tells its UUID and PCI address, for its driver says that it needs a reset, is
     reset too, as long as no process has a GPU device open that belongs to no answering GPU.
   - Afterwards every GPU is read again. It must answer, have its geometry, and its driver must ask for no reset any
-    more. If a step fails, the old layout is restored and the error says so. A journal lets the next run of this module
-    or of M(accel.gpu.mig_geometry) settle what a killed run left.
+    more. Where there is an NVLink fabric, it must have the GPU again; that is waited for, 300 seconds at most.
+  - If a step fails, the old layout is restored and the error says so. A journal lets the next run of this module or of
+    M(accel.gpu.mig_geometry) settle what a killed run left.
 extends_documentation_fragment:
   - accel.gpu.attributes
   - accel.gpu.attributes.actiongroup_nvml

@@ -34,6 +34,9 @@ IMEX_CONFIG = "/etc/nvidia-imex/config.cfg"
 IMEX_NODES = "/etc/nvidia-imex/nodes_config.cfg"
 
 # The alias that every display manager has, and the link that says whose it is (systemd.special(7)).
+# They are of no use without the modules.
+OF_DRIVER: t.Tuple[str, ...] = (*FABRIC_UNITS, PERSISTENCED)
+
 DISPLAY = "display-manager.service"
 DISPLAY_ALIAS = f"/etc/systemd/system/{DISPLAY}"
 MPS = "nvidia-mps.service"  # no package ships a unit; the name is the one most write by hand

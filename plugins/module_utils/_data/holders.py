@@ -28,6 +28,13 @@ STOPPABLE: t.Tuple[t.Tuple[str, str], ...] = (
 # no process shows it. Source: NVIDIA/mig-parted README, known issues, and its issue 181.
 KERNEL_MODULES: t.Tuple[t.Tuple[str, str, str], ...] = (("nvidia_drm", "modeset", "Y"),)
 
+# How long fabric manager may take to register GPUs after a reset or a reload. NVIDIA's Fabric Manager User Guide names
+# no time and none was measured; it is what playbook driver_upgrade waits by default (verify_timeout).
+FABRIC_SECONDS = 300.0
+
+# Keeps /dev/dri open for a session on its display (TakeDevice in org.freedesktop.login1(5)); lets go with the session.
+FOR_SESSIONS: t.Tuple[str, ...] = ("systemd-logind.service",)
+
 # Opens of these units are neither work nor in the way.
 IGNORED: t.Tuple[str, ...] = (
     "nvidia-fabricmanager.service",

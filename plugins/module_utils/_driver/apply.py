@@ -15,15 +15,17 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._boot import boot_id
-from .._errors import VerifyError
+from .._data.driver_system import FABRIC_MANAGER
+from .._errors import AccelError, VerifyError
 from .._packages.objects import Transaction
 from . import apply_keep, initramfs, record
 from .apply_back import give_up
 from .apply_download import download
 from .apply_gpus import Gpus
-from .apply_walk import Walker, words
+from .apply_walk import Walker, WorkCameError
 from .model import Parameters
 from .parameters import adjusted, differing
+from .plan_names import kernels as kernels_of
 from .record import Journal, Recorded
 from .steps import (
     ChangePackages,
@@ -37,6 +39,7 @@ from .steps import (
     UnholdPackages,
     WriteFile,
 )
+from .words import words
 
 if t.TYPE_CHECKING:
     from .._packages.probe import Manager
@@ -53,7 +56,8 @@ class Change:
     run. Without `remembers` the record of the way back stays as it is (a run that goes that way). `state` is what is
     ours on the node afterwards; None: as before. `own_holds` may be broken by the change. `parameters` are those of
     the kernel modules that are wished. `run` names the caller's change. `keep_geometry`: what MIG
-    layout there is in the end is written down for a reboot."""
+    layout there is in the end is written down for a reboot. With `defers` it is no error that somebody takes the GPUs
+    on the way."""
 
     steps: t.Tuple[Step, ...]
     node: Node
@@ -67,6 +71,7 @@ class Change:
     parameters: Parameters = field(default_factory=dict)
     run: t.Optional[str] = None
     keep_geometry: bool = False
+    defers: bool = False
 
     def of(self, *kinds: t.Type[t.Any]) -> t.List[t.Any]:
         return [step for step in self.steps if isinstance(step, kinds)]
@@ -74,7 +79,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Done:
-    """The node afterwards. `reload` says why modules were not reloaded."""
+    """The node afterwards. `reload` says why modules were not reloaded, `waits` why nothing was changed at all."""
 
     node: Node
     warnings: t.Tuple[str, ...] = ()
@@ -82,13 +87,14 @@ class Done:
     reapplied: t.Tuple[str, ...] = ()
     geometry: t.Tuple[str, ...] = ()
     seconds: t.Mapping[str, float] = field(default_factory=dict)
+    waits: str = ""
 
 
 def apply(change: Change, ports: Ports, manager: Manager) -> Done:
     """Does the change and verifies it. The facts of an AccelError are `step`, `restored`, `changed` and `cause`."""
     gpus = Gpus(ports)
     reloads = [step for step in change.of(ReloadModules) if step.load]  # the others take the modules away
-    walker = Walker(ports, manager, _begin(change, ports), change.own_holds)
+    walker = Walker(ports, manager, _begin(change, ports), change.own_holds, change.defers)
     try:
         if change.of(ChangePackages):
             _remember(change, ports, manager, walker)
@@ -103,7 +109,12 @@ def apply(change: Change, ports: Ports, manager: Manager) -> Done:
             gpus.keep_geometry()
         node, fresh = _verify(change, walker, gpus)
     except BaseException as error:
-        raise give_up(error, walker, gpus) from error
+        end = give_up(error, walker, gpus)
+        if change.defers and isinstance(end, WorkCameError):
+            return Done(change.node, waits=str(end.facts["why"]))  # all is as it was
+        if isinstance(end, AccelError) and change.earlier is not None:
+            end.facts["changed"] = True  # what the interrupted run had left half-way is no longer there
+        raise end from error
     known = record.read_state(ports.files)
     state = known if change.state is None else change.state
     if state:
@@ -123,13 +134,16 @@ def apply(change: Change, ports: Ports, manager: Manager) -> Done:
     record.write_state(ports.files, state)
     record.remove_journal(ports.files)
     geometry = tuple(gpus.geometry)
+    if node.loaded is not None and change.of(LoadModules, ReloadModules, SetUnit):
+        _check_fabric(node, gpus)
     return Done(node, (*walker.told, *gpus.lost), tuple(walker.reload), tuple(gpus.told), geometry, walker.seconds)
 
 
 def fetch(change: Change, ports: Ports, manager: Manager) -> Done:
     """Only what the change will need; what an interrupted run left waits for the change itself."""
-    download(change.steps, ports, manager, change.own_holds)
-    return Done(change.again()[0])
+    kernels = [one.release for one in kernels_of(change.node) if one.headers]
+    seconds = download(change.steps, ports, manager, change.own_holds, kernels)
+    return Done(change.again()[0], seconds=seconds)
 
 
 def _begin(change: Change, ports: Ports) -> Journal:
@@ -144,7 +158,12 @@ def _begin(change: Change, ports: Ports) -> Journal:
         same_boot = change.earlier.boot_id == journal.boot_id
         units = change.earlier.units if same_boot else ()
         journal = dataclasses.replace(
-            journal, before=before, initramfs=change.earlier.initramfs, units=units, back=change.earlier.back
+            journal,
+            phase=change.earlier.phase,
+            before=before,
+            initramfs=change.earlier.initramfs,
+            units=units,
+            back=change.earlier.back,
         )
     record.write_journal(ports.files, journal)
     if change.state is not None:
@@ -239,6 +258,14 @@ def _verify(change: Change, walker: Walker, gpus: Gpus) -> t.Tuple[Node, bool]:
             found=node.library,
         )
     return node, fresh
+
+
+def _check_fabric(node: Node, gpus: Gpus) -> None:
+    """The change stands, whatever the fabric says, for the cause may be one of hardware; but it is no success."""
+    manager = node.units.get(FABRIC_MANAGER)
+    late = gpus.late(bool(node.switches or node.nvlink5) and manager is not None and manager.active)
+    if late:
+        raise VerifyError("\n".join(late), step="NVLink fabric", restored=False, changed=True)
 
 
 def _missing(left: t.Sequence[Step]) -> str:

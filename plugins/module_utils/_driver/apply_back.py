@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
-from .._errors import AccelError, ApplyError
-from . import back, probe_now, record
-from .apply_walk import StepError, Walker, words
+from .._errors import AccelError, ApplyError, BusyError
+from . import back, probe_now, probe_use, record
+from .apply_walk import StepError, Walker, hurts
 from .record import Journal
+from .steps import ReloadModules, SetUnit, Step
+from .words import words
 
 if t.TYPE_CHECKING:
     from .._packages.probe import Manager
@@ -39,20 +41,22 @@ def repair(ports: Ports, kind: str) -> None:
 
 
 def undo(journal: Journal, ports: Ports, manager: Manager) -> Aftermath:
-    """Brings back what `journal` found. Every step is tried: what can be restored is, whatever else fails."""
+    """Brings back what `journal` found. Every step is tried: what can be restored is, whatever else fails. Nothing is
+    done under work that has come since but that stopped units run again."""
     walker = Walker(ports, manager, journal)
-    missing: t.List[str] = []
+    hindered = probe_use.hindrance(ports)
+    half = journal.phase == record.PACKAGES
     try:
-        now = probe_now.look(journal.before, ports, manager, journal.initramfs, half=True)
+        if half and not hindered:
+            repair(ports, manager.kind)
+        now = probe_now.look(journal.before, ports, manager, journal.initramfs, half=half)
         steps = back.steps_back(journal.before, now)
     except AccelError as error:
         return Aftermath((f"what is there cannot be read ({error.message})",), 0)
-    for step in steps:
-        try:
-            walker.walk([step])
-        except StepError as error:
-            missing.append(f"{words(step)} failed ({error.cause.message})")
-    missing += [f"the modules stay ({reason})" for reason in walker.reload]
+    if hindered and (half or any(_hurts(step) for step in steps)):
+        steps, missing = [], [f"{hindered}; packages and modules stay as they are until that ends"]
+    else:
+        missing = _walk_back(steps, walker)
     try:
         walker.start_left()
     except AccelError as error:
@@ -65,13 +69,29 @@ def undo(journal: Journal, ports: Ports, manager: Manager) -> Aftermath:
     return Aftermath(tuple(missing), len(steps))
 
 
+def _hurts(step: Step) -> bool:
+    return hurts(step) or (isinstance(step, SetUnit) and step.running is False)
+
+
+def _walk_back(steps: t.Sequence[Step], walker: Walker) -> t.List[str]:
+    """A sentence for each step that failed."""
+    missing: t.List[str] = []
+    for step in steps:
+        try:
+            walker.walk([step])
+        except StepError as error:
+            missing.append(f"{words(step)} failed ({error.cause.message})")
+            if isinstance(step, ReloadModules) and not step.load:
+                break  # the module that stays needs its packages
+    return [*missing, *(f"the modules stay ({reason})" for reason in walker.reload)]
+
+
 def give_up(error: BaseException, walker: Walker, gpus: Gpus) -> BaseException:
     """Restores, and words the failure. What is no failure of a step (a signal) is handed on as it is."""
-    if walker.journal.phase == record.PACKAGES:
-        repair(walker.ports, walker.manager.kind)
     after = undo(walker.journal, walker.ports, walker.manager)
     with contextlib.suppress(AccelError):
         gpus.back()
+        gpus.still_late()
     if isinstance(error, OSError):
         error = AccelError(f"{error.filename or 'a file'}: {error.strerror}")
     if not isinstance(error, (StepError, AccelError)):
@@ -91,6 +111,7 @@ def _worded(error: t.Union[StepError, AccelError], after: Aftermath, lost: t.Seq
     else:
         end = "what was there before is back" if after.walked else "nothing was changed"
     facts.update(restored=not after.missing, changed=bool(after.missing))
-    # Errors that tell the user what to do keep their class.
-    kind = ApplyError if cause.kind == AccelError.kind else type(cause)
+    # Errors that tell the user what to do keep their class; "busy" alone would say that nothing was changed.
+    changed = isinstance(cause, BusyError) and after.missing
+    kind = ApplyError if changed or cause.kind == AccelError.kind else type(cause)
     return kind("; ".join([what, end, *lost]), **facts)

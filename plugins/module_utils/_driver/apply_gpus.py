@@ -6,9 +6,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
 from .._errors import AccelError, DriverMissingError
+from .._holders import apply_fabric
+from .._holders.objects import fabric_state, not_in_fabric
 from .._settings.kept import KeptSettings
 from .apply_geometry import SUBSETS, Geometry
 
@@ -28,6 +31,7 @@ class Gpus:
         self._geometry = Geometry(ports, self._session)
         self._taken: t.List[str] = []
         self._unknown: t.List[str] = []
+        self._in_fabric: t.List[str] = []
 
     @property
     def told(self) -> t.List[str]:
@@ -54,6 +58,9 @@ class Gpus:
                 self._taken.append(gpu.uuid)
         except AccelError as error:
             self._unknown.append(f"settings of the GPUs could not be read before the driver changed: {error.message}")
+        with contextlib.suppress(AccelError):  # then only those that fabric manager has here are asked for
+            seen = self._session.snapshot(apply_fabric.SUBSETS)
+            self._in_fabric = [gpu.uuid for gpu in seen.gpus if fabric_state(gpu) == "completed"]
         self._session.release()
 
     def keep_geometry(self) -> None:
@@ -72,6 +79,23 @@ class Gpus:
         # Where MIG has to be switched on again settings fall back once more; that walk takes care of them.
         self._geometry.back()
         self._session.release()
+
+    def late(self, managed: bool) -> t.List[str]:
+        """A sentence for each GPU that the NVLink fabric does not take up again, after a while: of those that it had
+        before, or where fabric manager runs (`managed`) of all."""
+        if not managed and not self._in_fabric:
+            return []
+        try:
+            meant = self._in_fabric
+            if managed:
+                meant = [gpu.uuid for gpu in self._session.snapshot(("identity",)).gpus]
+            return [not_in_fabric(gpu) for gpu in apply_fabric.wait(self._session, meant)[1]]
+        finally:
+            self._session.release()
+
+    def still_late(self) -> None:
+        """After the way back: what the fabric does not take up again is lost."""
+        self._unknown += self.late(False)
 
     def silent(self, devices: t.Sequence[PciDevice]) -> t.List[str]:
         """A sentence for each GPU of the driver that does not answer."""

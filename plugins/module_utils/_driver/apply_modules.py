@@ -9,10 +9,14 @@ If one module cannot go, none goes (live_node rule 10): those that went are load
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
+from .._data.driver_system import OF_DRIVER
 from .._errors import ApplyError, BlockedError
 from .._holders import apply as holders
+from .._holders.probe import openers
+from .refused import Refused
 from .steps import LoadModules, ReloadModules
 
 if t.TYPE_CHECKING:
@@ -31,40 +35,52 @@ def load(ports: Ports, step: LoadModules) -> None:
     insert(ports, step.modules)
 
 
-def reload(ports: Ports, step: ReloadModules) -> t.Tuple[t.Optional[str], t.Dict[str, str]]:
+def reload(ports: Ports, step: ReloadModules) -> t.Tuple[t.Optional[Refused], t.Dict[str, str]]:
     """Why nothing was reloaded (None: it was), and a sentence for each unit that did not start again.
 
     Raises ApplyError where the modules went and do not come again.
     """
     stopped: t.List[str] = []
     gone: t.List[str] = []
-    refused: t.Optional[str] = None
+    refused: t.Optional[Refused] = None
     try:
         refused = _stop_all(ports, step.stop, stopped) or _remove_all(ports, step.unload, gone)
+        if refused:
+            refused = _by_whom(ports, refused)
         insert(ports, list(reversed(gone)) if refused else step.load)
     finally:
-        late = holders.start(ports, stopped)
+        # Without modules the driver's own units are of no use; persistenced would even load them.
+        ended = OF_DRIVER if not step.load and not refused else ()
+        late = holders.start(ports, [unit for unit in stopped if unit not in ended])
     return refused, late
 
 
-def _stop_all(ports: Ports, units: t.Sequence[str], stopped: t.List[str]) -> t.Optional[str]:
+def _stop_all(ports: Ports, units: t.Sequence[str], stopped: t.List[str]) -> t.Optional[Refused]:
     for unit in units:
         # Also where stopping failed: it may be half-way down.
         stopped.append(unit)
         try:
             holders.stop(ports, unit)
         except BlockedError as error:
-            return error.message
+            return Refused(error.message, unit=unit)
     return None
 
 
-def _remove_all(ports: Ports, names: t.Sequence[str], gone: t.List[str]) -> t.Optional[str]:
+def _remove_all(ports: Ports, names: t.Sequence[str], gone: t.List[str]) -> t.Optional[Refused]:
     for name in names:
         refused = _remove(ports, name)
         if refused:
-            return f"kernel module {name} cannot be unloaded ({refused})"
+            return Refused(f"kernel module {name} cannot be unloaded ({refused})", module=name)
         gone.append(name)
     return None
+
+
+def _by_whom(ports: Ports, refused: Refused) -> Refused:
+    """With those who have devices open although all units were stopped."""
+    found = openers(ports.root, modules=True)
+    who = ", ".join(f"{one.name} (PID {one.pid})" for one in found)
+    why = f"{refused.why}; {who} has devices open" if found else refused.why
+    return dataclasses.replace(refused, why=why, pids=tuple(one.pid for one in found))
 
 
 def _remove(ports: Ports, name: str) -> str:

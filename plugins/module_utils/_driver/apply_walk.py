@@ -10,10 +10,10 @@ import dataclasses
 import time
 import typing as t
 
-from .._errors import AccelError, ApplyError
+from .._errors import AccelError, ApplyError, BlockedError, BusyError
 from .._holders import apply as holders
 from .._packages.objects import Request, Transaction
-from . import apply_enrolment, apply_modules, record
+from . import apply_build, apply_enrolment, apply_modules, probe_use, record, refused
 from .apply_build_log import explained
 from .plan_names import is_pinning
 from .record import Journal
@@ -42,7 +42,7 @@ INITRAMFS_SECONDS = 900.0  # with all modules of a large kernel and slow disks; 
 UNIT_SECONDS = 90.0  # systemd's own default for starting a service
 
 
-# What a report tells the seconds of. Modules of DKMS are built by the scripts of their package.
+# What a report tells the seconds of. Modules of DKMS are built by the scripts of their package, told as "build".
 PHASES: t.Mapping[type, str] = {
     ChangePackages: "install",
     RebuildInitramfs: "initramfs",
@@ -61,12 +61,23 @@ class StepError(Exception):
         self.cause = cause
 
 
+class WorkCameError(BusyError):
+    """Somebody took the GPUs since the plan was made. facts: why."""
+
+
 class Walker:
     """Keeps the journal up to date on the way. `told` are sentences for warnings, `reload` says why modules stayed,
-    `downloaded` is what was only fetched, `seconds` how long each of PHASES took. `journals` False: nothing is written
-    down, for what needs no way back."""
+    `downloaded` is what was only fetched, `seconds` how long each of PHASES took. `defers`: a reload that has to wait
+    for somebody's work is no failure. `journals` False: nothing is written down, for what needs no way back."""
 
-    def __init__(self, ports: Ports, manager: Manager, journal: Journal, own_holds: t.Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        ports: Ports,
+        manager: Manager,
+        journal: Journal,
+        own_holds: t.Collection[str] = (),
+        defers: bool = False,
+    ) -> None:
         self.ports = ports
         self.manager = manager
         self.journal = journal
@@ -77,15 +88,17 @@ class Walker:
         self.downloaded = Transaction()
         self.seconds: t.Dict[str, float] = {}
         self._own_holds = tuple(own_holds)
+        self._defers = defers
 
     def walk(self, steps: t.Sequence[Step]) -> None:
         """Raises StepError at the first step that fails."""
         owed = tuple(step.kernel for step in steps if isinstance(step, RebuildInitramfs))
         self.note(initramfs=tuple(dict.fromkeys((*self.journal.initramfs, *owed))))
-        for step in steps:
+        for number, step in enumerate(steps):
             start = time.monotonic()
             try:
-                self._take(step)
+                if not self._waits(step, steps[number + 1 :]):
+                    self._take(step)
             except AccelError as error:
                 raise StepError(step, explained(error, self.ports.files)) from error
             except OSError as error:
@@ -95,6 +108,16 @@ class Walker:
                 if phase:
                     self.seconds[phase] = round(self.seconds.get(phase, 0.0) + time.monotonic() - start, 1)
             self.done.append(step)
+
+    def _waits(self, step: Step, rest: t.Sequence[Step]) -> bool:
+        """Whether the step has to wait for somebody who has the GPUs by now. Raises WorkCameError where it cannot."""
+        why = probe_use.hindrance(self.ports) if hurts(step, rest) else ""
+        if not why:
+            return False
+        if self._defers and isinstance(step, ReloadModules) and step.load:
+            self.reload.append(why)
+            return True
+        raise WorkCameError(f"{why}, which was not so when the run began; drain the node and run again", why=why)
 
     def start_left(self) -> None:
         """Units that an interrupted run of this boot has stopped and not started again."""
@@ -149,9 +172,17 @@ class Walker:
             self.downloaded = self.manager.download(whole_request(step, self._own_holds))
         else:
             self.note(phase=record.PACKAGES)
+            began = time.time()
             for request in requests_of(step, self._own_holds):
                 self.manager.run(request)
             self.note(phase=record.AFTER)
+            self._note_build(apply_build.seconds_since(self.ports, began))
+
+    def _note_build(self, seconds: float) -> None:
+        """Out of the time of the packages, whose scripts built."""
+        if seconds:
+            self.seconds["build"] = round(self.seconds.get("build", 0.0) + seconds, 1)
+            self.seconds["install"] = round(self.seconds.get("install", 0.0) - seconds, 1)
 
     def _note_keys(self, add: t.Collection[str] = (), drop: t.Collection[str] = ()) -> None:
         """Keys that the manager trusts because of us."""
@@ -166,12 +197,27 @@ class Walker:
 
     def _reload(self, step: ReloadModules) -> None:
         self.note(units=step.stop)
-        refused, late = apply_modules.reload(self.ports, step)
-        if refused:
-            self.reload.append(refused)
+        why, late = apply_modules.reload(self.ports, step)
+        if why:
+            refused.remember(self.ports.files, why)
+            self.reload += [why.why] if step.load else []
+        else:
+            refused.forget(self.ports.files)
         if late:
-            raise ApplyError("; ".join(late.values()))
+            raise ApplyError("; ".join([*([why.why] if why else ()), *late.values()]))
         self.note(units=())
+        if why and not step.load:
+            # What the next steps take away is what the module in memory needs.
+            raise BlockedError(f"{why.why}; end who uses it, or reboot the node, and run again")
+
+
+def hurts(step: Step, rest: t.Sequence[Step] = ()) -> bool:
+    """Would the step stop or change something under those who have the GPUs? `rest` are the steps that follow. Pure."""
+    if isinstance(step, ChangePackages):
+        return step.idle and not step.download
+    if isinstance(step, SetUnit):
+        return step.running is False and any(isinstance(one, ReloadModules) for one in rest)
+    return isinstance(step, ReloadModules)
 
 
 def requests_of(step: ChangePackages, own_holds: t.Collection[str] = ()) -> t.Tuple[Request, ...]:
@@ -214,26 +260,3 @@ def set_unit(ports: Ports, step: SetUnit) -> None:
         if code != 0:
             said = " ".join((err or out).split()) or "no output"
             raise ApplyError(f"systemctl {verb[-1]} {step.name} ended with {code}: {said}", exit_code=code)
-
-
-def words(step: Step) -> str:
-    """A step in a sentence."""
-    if isinstance(step, (WriteFile, RemoveFile)):
-        return f"{'writing' if isinstance(step, WriteFile) else 'removing'} {step.path}"
-    if isinstance(step, RefreshIndex):
-        return "refreshing the package index"
-    if isinstance(step, ChangePackages):
-        return "downloading packages" if step.download else "changing packages"
-    if isinstance(step, (HoldPackages, UnholdPackages)):
-        return f"{'holding' if isinstance(step, HoldPackages) else 'releasing'} {', '.join(step.names)}"
-    if isinstance(step, DistrustKeys):
-        return f"no longer trusting key {', '.join(step.fingerprints)}"
-    if isinstance(step, PrepareEnrolment):
-        return f"preparing the enrolment of {step.certificate}"
-    if isinstance(step, RebuildInitramfs):
-        return f"rebuilding the initramfs of kernel {step.kernel}"
-    if isinstance(step, SetUnit):
-        return f"setting {step.name}"
-    if isinstance(step, InsertModules):
-        return f"loading the kernel modules {', '.join(step.modules)}"
-    return "loading the kernel modules" if isinstance(step, LoadModules) else "reloading the kernel modules"

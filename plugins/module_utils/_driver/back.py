@@ -58,14 +58,18 @@ def steps_back(recorded: Recorded, now: Now, own: t.Optional[t.AbstractSet[str]]
     if own is not None:
         now = dataclasses.replace(now, holds=now.holds & own)
     change = packages_back(recorded, now)
+    modules = list(_modules(recorded, now))
+    # Where no driver was before, packages go only when the module that needs them is gone.
+    unload = modules if not recorded.modules else []
     return [
+        *unload,
         *_files(recorded, now),
         *([UnholdPackages(tuple(sorted(now.holds)))] if change and now.holds else []),
         *([change] if change else []),
         *_holds(recorded, now, bool(change)),
         *(RebuildInitramfs(kernel) for kernel in now.initramfs),
         *_units(recorded, now),
-        *_modules(recorded, now),
+        *(modules if not unload else ()),
     ]
 
 
@@ -88,7 +92,7 @@ def packages_back(recorded: Recorded, now: Now) -> t.Optional[ChangePackages]:
     if not install and not remove:
         return None
     stream = None if recorded.stream == now.stream else recorded.stream or STREAM_MODULE
-    return ChangePackages(install, remove, downgrade=True, stream=stream)
+    return ChangePackages(install, remove, downgrade=True, stream=stream, idle=bool(now.modules))
 
 
 def _source(name: str, version: str, recorded: Recorded, now: Now) -> t.Tuple[str, t.Optional[str]]:

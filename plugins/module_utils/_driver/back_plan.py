@@ -63,7 +63,11 @@ def decide(
         if any(isinstance(step, (ChangePackages, ReloadModules)) for step in steps):
             _check(wish, node)
         for step in steps:
-            _add(draft, node, step)
+            if isinstance(step, ReloadModules) and step.load and node.refused:
+                draft.reload.append(node.refused)
+                draft.reboot.append(node.refused)
+            else:
+                _add(draft, node, step)
         draft.distrust(sorted({*node.records.get("keys", ())} - {*recorded.state.get("keys", ())}), _WHY)
     except AccelError as error:
         return Plan(wish, state, refusal=error)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from .._errors import AccelError
 from .._lock import Lock
+from .._owners.probe_reload import containers_at_risk
 from .._packages.objects import Change as PackageChange
 from .._packages.objects import Transaction
 from .._packages.probe import manager
@@ -23,17 +24,20 @@ from . import (
     apply_geometry,
     plan_guard,
     plan_modules,
+    plan_packages,
     planned,
     probe_now,
     probe_offers,
     probe_others,
     probe_system,
+    probe_use,
     record,
 )
 from . import parse as parsing
 from .apply import Change, Done, fetch
 from .apply import apply as apply_change
 from .apply_back import repair, undo
+from .apply_gpus import Gpus
 from .back import Now
 from .geometry import Kept
 from .model import Node
@@ -48,14 +52,19 @@ if t.TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outcome:
-    """`after` is what a fresh look says; `wanted` what was to be on the node."""
+    """`after` is what a fresh look says."""
 
+    plan: Planned
     after: Planned
     done: Done
 
     def result(self) -> t.Dict[str, t.Any]:
         found = {key: value for key, value in self.after.result().items() if key in planned.OWED}
-        found["reload_required"] = list(dict.fromkeys((*found["reload_required"], *self.done.reload)))
+        # The fresh look knows the reason too, unless it has gone since.
+        found["reload_required"] = found["reload_required"] or list(self.done.reload)
+        if self.done.waits or self.done.reload:
+            left = self.plan.without(self.done.waits or "; ".join(self.done.reload), all_=bool(self.done.waits))
+            found.update(left, changed=left["changed"] or bool(self.done.geometry))
         found["warnings"] = list(dict.fromkeys((*found["warnings"], *self.done.warnings)))
         found["settings_reapplied"] = list(self.done.reapplied)
         found["geometry_restored"] = list(self.done.geometry)
@@ -100,11 +109,20 @@ def _loads(step: Step) -> bool:
 
 
 def _settle(asked: Asked, journal: record.Journal, ports: Ports) -> None:
-    """dpkg's database, where it was our own run that died in the middle."""
+    """dpkg's database, where it was our own run that died in the middle. Not under work that has come since: the
+    scripts of packages restart their services."""
     Lock(ports.files).acquire(asked.wish.lock_timeout)
-    if journal.phase == record.PACKAGES:
+    if journal.phase == record.PACKAGES and not _unsettled(asked, journal, ports):
         with manager(ports) as packages:
             repair(ports, packages.kind)
+
+
+def _unsettled(asked: Asked, journal: t.Optional[record.Journal], ports: Ports) -> str:
+    """Why packages that an interrupted run left half-way have to stay so for now; empty: they need not."""
+    if journal is None or journal.phase != record.PACKAGES:
+        return ""
+    risk = containers_at_risk(ports.root) if asked.wish.daemon_reload == "auto" else ()
+    return probe_use.hindrance(ports) or (plan_packages.risk(risk) if risk else "")
 
 
 def _look(asked: Asked, ports: Ports) -> Seen:
@@ -115,22 +133,29 @@ def _look(asked: Asked, ports: Ports) -> Seen:
 def _seen(asked: Asked, ports: Ports, packages: Manager, way: t.Optional[record.Recorded] = None) -> Seen:
     """`way` is the way back that was decided on; the journal of this very run is none."""
     wish, journal = asked.wish, record.read_journal(ports.files)
+    unsettled = _unsettled(asked, journal, ports)
+    half = ports.check or bool(unsettled)
     node = probe(ports, packages)
     if journal is not None and journal.phase == record.PACKAGES:
-        node = dataclasses.replace(node, package_problems=_foreign(node.package_problems, journal, ports.check))
+        node = dataclasses.replace(node, package_problems=_foreign(node.package_problems, journal, half))
     recorded, now = _way_back(ports, packages, journal, way) if wish.state == "restored" else (None, None)
     try:
-        state = planned.bare(node) if wish.state == "restored" else _offers(asked, node, packages, ports, journal)
+        state = (
+            planned.bare(node)
+            if wish.state == "restored"
+            else probe_offers.look(wish, node, packages, ports, always=half and journal is not None)
+        )
     except AccelError as error:
         return Seen(planned.bare(node), journal, recorded, now, error)
-    seen = Seen(state, journal, recorded, now)
+    seen = Seen(state, journal, recorded, now, unsettled=unsettled)
     plan_ = decide(asked, seen)
     others = probe_others.probe(ports) if plan_.decided.owed.reboot else planned.Others()
     return dataclasses.replace(seen, others=others, layouts=_layouts(asked, plan_, ports))
 
 
 def _layouts(asked: Asked, plan_: Planned, ports: Ports) -> t.Tuple[Kept, ...]:
-    if asked.wish.download_only or asked.wish.state == "absent" or plan_.refusal is not None:
+    none = asked.wish.download_only or asked.wish.state == "absent" or plan_.seen.unsettled
+    if none or plan_.refusal is not None:
         return ()
     return apply_geometry.look(ports, any(_loads(step) for step in plan_.steps))
 
@@ -148,19 +173,11 @@ def _way_back(
     return recorded, probe_now.look(recorded, ports, packages, kernels, half)
 
 
-def _foreign(problems: t.Sequence[str], journal: record.Journal, check: bool) -> t.Tuple[str, ...]:
-    """Without what our own run left half-way: the steps that follow replace or remove what dpkg cannot configure. In
-    check mode dpkg was not asked to finish yet, so nothing of its state counts. Pure."""
+def _foreign(problems: t.Sequence[str], journal: record.Journal, half: bool) -> t.Tuple[str, ...]:
+    """Without what our own run left half-way: the steps that follow replace or remove what dpkg cannot configure.
+    `half`: dpkg was not asked to finish yet (check mode), so nothing of its state counts. Pure."""
     ours = [f"package {name} is " for name in (*journal.before.packages, *journal.before.added)]
-    return tuple(
-        one for one in problems if plan_guard.LOCKED in one or not (check or any(name in one for name in ours))
-    )
-
-
-def _offers(
-    asked: Asked, node: Node, packages: Manager, ports: Ports, journal: t.Optional[record.Journal]
-) -> planned.State:
-    return probe_offers.look(asked.wish, node, packages, ports, always=ports.check and journal is not None)
+    return tuple(one for one in problems if plan_guard.LOCKED in one or not (half or any(name in one for name in ours)))
 
 
 def plan(asked: Asked, seen: Seen) -> Planned:
@@ -172,11 +189,16 @@ def before_refusal(plan: Planned, ports: Ports) -> bool:
     """Undoes an interrupted run although this wish is refused; whether that changed something. Not under work that has
     come since: packages and fabric manager stay as they are until it is gone."""
     journal, node = plan.seen.journal, plan.seen.state.node
-    if journal is None or not plan.resumes or not node.root or (node.loaded is not None and plan_modules.in_use(node)):
+    in_use = node.loaded is not None and plan_modules.in_use(node)
+    if journal is None or not plan.resumes or not node.root or in_use:
         return False
     Lock(ports.files).acquire(plan.wish.lock_timeout)
+    gpus = Gpus(ports)
+    gpus.take(())
     with manager(ports, lock_timeout=plan.wish.lock_timeout) as packages:
-        return undo(journal, ports, packages).walked > 0
+        walked = undo(journal, ports, packages).walked
+    gpus.back()
+    return walked > 0
 
 
 def apply(plan: Planned, ports: Ports) -> Outcome:
@@ -193,9 +215,11 @@ def apply(plan: Planned, ports: Ports) -> Outcome:
 
         make = fetch if plan.wish.download_only else apply_change
         done = make(_change(plan, again), ports, packages)
+        if done.waits:
+            again()
     if plan.wish.state == "absent" and not looks[-1].steps and not record.read_state(ports.files):
         record.forget(ports.files)
-    return Outcome(looks[-1], done)
+    return Outcome(plan, looks[-1], done)
 
 
 def _change(plan: Planned, again: t.Any) -> Change:
@@ -213,4 +237,5 @@ def _change(plan: Planned, again: t.Any) -> Change:
         parameters=plan.wish.parameters,
         run=plan.wish.run,
         keep_geometry=plan.wish.keep_geometry,
+        defers=plan.wish.when_busy == "defer" and plan.wish.state != "restored",
     )

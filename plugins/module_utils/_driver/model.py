@@ -202,6 +202,7 @@ class Node:
     live_parameters: Parameters = field(default_factory=dict)  # of the loaded modules, as far as the kernel shows them
     nvml: str = ""  # "" where the driver answered or nobody asked, else why it did not
     nvml_state: str = ""  # answers | missing | not_loaded | mismatch | hung | failed; "" where nobody asked
+    refused: str = ""  # why a reload of the modules was refused in this boot and would be again
 
 
 class Offers(t.NamedTuple):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import typing as t
 
 from .._data.driver_system import FABRIC_UNITS, PERSISTENCED
-from .._errors import BusyError
 from . import plan_files, plan_guard, plan_modules
 from .model import Node, State, Wish
 from .plan_draft import Draft
@@ -29,6 +28,8 @@ def plan(draft: Draft, wish: Wish, state: State) -> None:
         if hindrance:
             draft.tracker.keep("driver", hindrance)
             draft.reload.append(f"the driver is to be removed; {hindrance}")
+            if node.refused:
+                draft.reboot.append(f"the driver is to be removed; {hindrance}")
             return
         if node.daemon_reload_risk and wish.daemon_reload == "auto":
             draft.daemon_reload = node.daemon_reload_risk
@@ -55,13 +56,10 @@ def _hindrance(wish: Wish, node: Node) -> str:
     """Why the module cannot go now; empty: it can, or is not there."""
     if node.loaded is None:
         return ""
-    why = plan_modules.in_use(node)
-    if node.busy and wish.when_busy == "refuse":
-        raise BusyError(
-            f"{wish.prefix}when_busy=refuse: the driver cannot be removed, {why}; drain the node and run again",
-            busy=[one._asdict() for one in node.busy],
-        )
-    return why
+    if node.refused:
+        return node.refused
+    plan_modules.check_wait(wish, node, "the driver cannot be removed")
+    return plan_modules.in_use(node)
 
 
 def _unload(draft: Draft, node: Node) -> None:

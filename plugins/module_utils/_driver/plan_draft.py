@@ -28,6 +28,10 @@ from .steps import (
     WriteFile,
 )
 
+# How the difference names what is in memory, and the action that may turn out impossible.
+MODULES = "kernel modules"
+RELOAD = "reload_modules"
+
 
 @dataclass
 class Draft:
@@ -119,8 +123,8 @@ class Draft:
 
     def modules(self, step: t.Union[LoadModules, ReloadModules], before: t.Any, after: t.Any, reason: str) -> None:
         self.steps.append(step)
-        verb = "load_modules" if isinstance(step, LoadModules) else "reload_modules" if step.load else "unload_modules"
-        self.tracker.change("kernel modules", before, after, action=verb, object="nvidia", reason=reason)
+        verb = "load_modules" if isinstance(step, LoadModules) else RELOAD if step.load else "unload_modules"
+        self.tracker.change(MODULES, before, after, action=verb, object="nvidia", reason=reason)
 
     def insert(self, names: t.Sequence[str], reason: str) -> None:
         if names:

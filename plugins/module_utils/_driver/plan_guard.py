@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import typing as t
 
-from .._errors import BlockedError, BusyError, ForeignManagerError, NotRootError
+from .._errors import BlockedError, ForeignManagerError, NotRootError
 from .._packages import judge
 from .._packages.objects import Change as PackageChange
 from .._packages.objects import Request, Transaction
 from .model import Change, Node, State, Wish
 from .plan_choice import Target
-from .plan_modules import in_use
+from .plan_modules import check_wait, in_use
 from .plan_names import brings_modules, carries, installed_version, is_kernel, is_pinning
 from .steps import ChangePackages
 
@@ -136,13 +136,6 @@ def hold_back(wish: Wish, node: Node, target: Target, version: t.Optional[str]) 
     """Why a change of the loaded driver has to wait; empty: it has not. Raises BusyError where a wait is not wished."""
     if not wish.change_loaded:
         return "a module is loaded"
-    why = in_use(node)
-    if why and wish.when_busy == "refuse":
-        before, after = upgrade(node, target, version)
-        remedy = "drain the node" if node.busy else "end it"
-        raise BusyError(
-            f"{wish.prefix}when_busy=refuse: the driver cannot change from {before} to {after}, {why}; {remedy} and "
-            "run again",
-            busy=[one._asdict() for one in node.busy],
-        )
-    return why
+    before, after = upgrade(node, target, version)
+    check_wait(wish, node, f"the driver cannot change from {before} to {after}")
+    return in_use(node)

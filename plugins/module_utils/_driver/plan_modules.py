@@ -10,13 +10,23 @@ import typing as t
 from types import MappingProxyType
 
 from .._data.driver_system import FABRIC_MANAGER, FABRIC_UNITS, IMEX, LOADED, PERSISTENCED, STOPPABLE
+from .._errors import BusyError
 from . import parameters
-from .model import Node, Parameters, Wish
+from .model import Busy, Holder, Node, Parameters, Wish
 from .plan_choice import driven
 from .steps import LoadModules, ReloadModules, SetUnit
 
 _FABRIC_MANAGERS = ("nvidia-fabricmanager", "nvidia-fabric-manager")
 _ORDER = {unit: number for number, unit in enumerate(STOPPABLE)}
+
+
+class InUse(t.Protocol):
+    """Who has the GPUs, of a node or of a later look."""
+
+    @property
+    def busy(self) -> t.Tuple[Busy, ...]: ...
+    @property
+    def holders(self) -> t.Tuple[Holder, ...]: ...
 
 
 class Memory(t.NamedTuple):
@@ -38,7 +48,8 @@ def memory(
 ) -> Memory:
     """`version` is the one that the module on disk will have, None where there will be none for the running kernel.
     `packages` will be there after a change of packages, whose scripts start their units; None: there is no change.
-    `dropped` are parameters with their live values that nothing wishes any more."""
+    `dropped` are parameters with their live values that nothing wishes any more. Raises BusyError where a reload has to
+    wait and a wait is not wished."""
     if version is None or not driven(node):
         return Memory()
     if node.loaded is None:
@@ -51,9 +62,13 @@ def memory(
     if not reasons:
         return Memory()
     why = "; ".join(reasons)
-    hindrance = _hindrance(wish, node)
-    if hindrance:
-        return Memory(reload=(f"{why}; {hindrance}",))
+    if wish.reload == "never":
+        return Memory(reload=(f"{why}; {wish.prefix}reload is never",))
+    if node.refused:
+        return Memory(reload=(f"{why}; {node.refused}",), reboot=(f"{why}; {node.refused}",))
+    if in_use(node):
+        check_wait(wish, node, f"the kernel modules cannot be reloaded ({why})")
+        return Memory(reload=(f"{why}; {in_use(node)}{'' if node.busy else '; end it and run again'}",))
     started = () if packages is None else _started(wish, node, packages)
     step = ReloadModules(
         (*node.loaded.dependents, "nvidia"), ("nvidia", *reversed(node.loaded.dependents)), stops(node, started)
@@ -90,15 +105,18 @@ def _differs(wish: Wish, node: Node, version: str, flavour: str) -> t.List[str]:
     return reasons
 
 
-def _hindrance(wish: Wish, node: Node) -> str:
-    """Why the modules cannot be reloaded now; empty: they can."""
-    if wish.reload == "never":
-        return f"{wish.prefix}reload is never"
+def check_wait(wish: Wish, node: Node, what: str) -> None:
+    """Raises where somebody has the GPUs and the change is not to wait for him."""
     why = in_use(node)
-    return why if node.busy or not why else f"{why}; end it and run again"
+    if why and wish.when_busy == "refuse":
+        remedy = "drain the node" if node.busy else "end it"
+        raise BusyError(
+            f"{wish.prefix}when_busy=refuse: {what}, {why}; {remedy} and run again",
+            busy=[one._asdict() for one in node.busy],
+        )
 
 
-def in_use(node: Node) -> str:
+def in_use(node: InUse) -> str:
     """Why nothing may change under those who have the GPUs; empty: nobody has. A process that keeps devices open
     without being work that the driver knows may be a job between two steps, or one of a driver that gives no answer."""
     if node.busy:
@@ -107,12 +125,12 @@ def in_use(node: Node) -> str:
     return f"{', '.join(found)} holds GPUs open and is not known to be safe to stop" if found else ""
 
 
-def strangers(node: Node) -> t.List[str]:
+def strangers(node: InUse) -> t.List[str]:
     """Processes with devices open that belong to no unit which may be stopped."""
     return [f"{name} (PID {pid})" for name, unit, pid in node.holders if unit is None]
 
 
-def busy(node: Node) -> str:
+def busy(node: InUse) -> str:
     return "; ".join(f"{one.gpu} is used by {one.who}" for one in node.busy)
 
 

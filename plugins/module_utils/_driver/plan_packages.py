@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import typing as t
 
-from .._errors import BusyError
 from . import plan_files, plan_guard, plan_modules
 from .model import Change, Node, State, Wish
 from .plan_choice import Target
@@ -34,15 +33,22 @@ def allowed(draft: Draft, wish: Wish, state: State, target: Target, packages: Pa
         return None
     if _brings_fabric(draft, wish, state, packages):
         return None
+    if change is not None:
+        change = change._replace(idle=changes or (node.loaded is not None and _has_fabric(change, state)))
     if change is not None and node.daemon_reload_risk and wish.daemon_reload == "auto":
         draft.daemon_reload = node.daemon_reload_risk
-        draft.tracker.keep("driver packages", risk(node))
+        draft.tracker.keep("driver packages", risk(node.daemon_reload_risk))
         return None
     return change
 
 
-def risk(node: Node) -> str:
-    return f"a daemon-reload would take the GPUs away from {', '.join(node.daemon_reload_risk)}"
+def risk(containers: t.Sequence[str]) -> str:
+    return f"a daemon-reload would take the GPUs away from {', '.join(containers)}"
+
+
+def _has_fabric(change: ChangePackages, state: State) -> bool:
+    names = (*(name for name, _version in change.install), *(one.name for one in state.changes or ()))
+    return any(is_fabric(name) for name in names)
 
 
 def _brings_fabric(draft: Draft, wish: Wish, state: State, packages: Packages) -> bool:
@@ -53,12 +59,7 @@ def _brings_fabric(draft: Draft, wish: Wish, state: State, packages: Packages) -
     names = ", ".join(dict.fromkeys((*packages.deferred, *by_dependency)))
     if not names:
         return False
-    if wish.when_busy == "refuse":
-        raise BusyError(
-            f"{wish.prefix}when_busy=refuse: {names} cannot be installed, {why}; "
-            f"{'drain the node' if node.busy else 'end it'} and run again",
-            busy=[one._asdict() for one in node.busy],
-        )
+    plan_modules.check_wait(wish, node, f"{names} cannot be installed")
     if by_dependency:
         names = f"driver packages, which bring {names}"
     draft.tracker.act("deferred", names, why)

@@ -59,6 +59,9 @@ def plan(draft: Draft, wish: Wish, state: State) -> None:
     there = {name: version for name, version in after.items() if version is not None}
     stays = packages.change is not None and change is None
     version = installed_version(node, target) if stays else packages.version
+    if stays:
+        # What waits for its upgrade keeps its holds, also where a name tells the branch and a version does not.
+        packages = packages._replace(wanted=(*packages.wanted, *sorted(node.holds & plan_guard.own_holds(node))))
     plan_packages.holds(draft, wish, node, target, there, packages.wanted, version)
     _modprobe(draft, node, changes)
     built = version if plan_guard.builds(node, change, state.changes) else None
@@ -207,7 +210,7 @@ def _memory(
         if risky and step.enabled is not None:
             # systemctl enable reloads systemd by itself
             draft.daemon_reload = node.daemon_reload_risk
-            draft.tracker.keep(step.name, plan_packages.risk(node))
+            draft.tracker.keep(step.name, plan_packages.risk(node.daemon_reload_risk))
         else:
             draft.unit(node, step, reason)
     draft.reload += memory.reload

@@ -10,6 +10,7 @@ import typing as t
 
 from .._data.driver_branches import BRANCHES
 from .._data.driver_gpus import DEVICES
+from .._data.driver_system import FABRIC_MANAGER
 from . import parameters, versions
 from .model import Node, Wish
 from .plan_choice import Target, driven, generation_of, named
@@ -28,8 +29,17 @@ def warnings(
         *_kernels(node, version, built),
         *_unread(node),
         *_pending(node),
+        *_fabric(node),
         *parameters.adjusted(parameters.known(differences, node.records.get("adjusted"))),
     )
+
+
+def _fabric(node: Node) -> t.Iterator[str]:
+    if node.loaded is not None and node.fabric_state not in (None, "completed"):
+        yield (
+            f"the NVLink fabric is {node.fabric_state} and not completed, and CUDA fails until it is (error 802); see "
+            f"journalctl -u {FABRIC_MANAGER}"
+        )
 
 
 def life(wish: Wish, branch: str) -> t.Tuple[str, ...]:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 from dataclasses import dataclass
 
@@ -16,8 +17,9 @@ from .geometry import Kept
 from .model import Change, Node, State, Wish
 from .plan import Plan
 from .plan import decide as decide_wish
+from .plan_draft import MODULES, RELOAD
 from .record import Journal, Recorded
-from .steps import ChangePackages, Step
+from .steps import ChangePackages, RefreshIndex, ReloadModules, Step
 
 # Keys of the result that a fresh look after the change tells anew.
 OWED = (
@@ -55,7 +57,8 @@ class Others(t.NamedTuple):
 class Seen:
     """What was read. `journal` is that of an interrupted run, `recorded` and `now` are the way back where it is wished,
     `error` is why repositories gave no answer, `others` whom a reboot would hurt beside those who work on GPUs,
-    `layouts` MIG layouts that a reload, of this run or of an earlier one, takes away and that come back."""
+    `layouts` MIG layouts that a reload, of this run or of an earlier one, takes away and that come back. `unsettled` is
+    why packages that an interrupted run left half-way have to stay so for now."""
 
     state: State
     journal: t.Optional[Journal] = None
@@ -64,6 +67,10 @@ class Seen:
     error: t.Optional[AccelError] = None
     others: Others = Others()
     layouts: t.Tuple[Kept, ...] = ()
+    unsettled: str = ""
+
+
+RESTORE = "restore_geometry"
 
 
 @dataclass(frozen=True)
@@ -103,7 +110,8 @@ class Planned:
     @property
     def resumes(self) -> bool:
         """An interrupted run is finished or undone by this one."""
-        return self.seen.journal is not None and not leaves(self.wish, self.seen.journal)
+        journal = self.seen.journal
+        return journal is not None and not leaves(self.wish, journal) and not self.seen.unsettled
 
     @property
     def acts(self) -> bool:
@@ -118,7 +126,7 @@ class Planned:
     def actions(self) -> t.List[t.Mapping[str, t.Any]]:
         journal = self.seen.journal
         back = [
-            {"action": "restore_geometry", "object": one.uuid, "reason": f"loading the modules takes it away: {one}"}
+            {"action": RESTORE, "object": one.uuid, "reason": f"loading the modules takes it away: {one}"}
             for one in self.seen.layouts
         ]
         if journal is None or not self.resumes:
@@ -126,6 +134,23 @@ class Planned:
         reason = f"a run of {journal.since} was interrupted before it was done"
         first = {"action": "finish_interrupted", "object": "journal", "reason": reason}
         return [first, *self.decided.actions, *back]
+
+    def without(self, why: str, all_: bool) -> t.Dict[str, t.Any]:
+        """What a run made of the plan in which the modules stayed as they were, or, with `all_`, everything did."""
+        if all_:
+            actions = [{"action": "keep", "object": "driver", "reason": why}]
+            return {"changed": False, "diff": {"before": {}, "after": {}}, "actions": actions}
+        left = [step for step in self.steps if not isinstance(step, (ReloadModules, RefreshIndex))]
+        keep = {"action": "keep", "object": "kernel modules", "reason": why}
+        return {
+            "changed": bool(left) or self.resumes,
+            "diff": {
+                side: {key: value for key, value in what.items() if key != MODULES} for side, what in self.diff.items()
+            },
+            "actions": [
+                keep if action["action"] == RELOAD else action for action in self.actions if action["action"] != RESTORE
+            ],
+        }
 
     def result(self) -> t.Dict[str, t.Any]:
         found = {
@@ -144,8 +169,25 @@ class Planned:
 def decide(asked: Asked, seen: Seen) -> Planned:
     if asked.wish.state == "restored":
         journal = seen.journal if seen.journal is not None and leaves(asked.wish, seen.journal) else None
-        return Planned(asked, seen, back_plan.decide(asked.wish, seen.state, seen.recorded, seen.now, journal))
-    return Planned(asked, seen, decide_wish(asked.wish, seen.state))
+        decided = back_plan.decide(asked.wish, seen.state, seen.recorded, seen.now, journal)
+    else:
+        decided = decide_wish(asked.wish, seen.state)
+    still = seen.unsettled and seen.journal is not None and not leaves(asked.wish, seen.journal)
+    return Planned(asked, seen, _still(decided, seen) if still else decided)
+
+
+def _still(decided: Plan, seen: Seen) -> Plan:
+    """The plan while an interrupted run can be neither finished nor taken back: nothing is done, all is owed."""
+    since = seen.journal.since if seen.journal else ""
+    why = f"a run of {since} died while it changed packages, and that is neither finished nor undone: {seen.unsettled}"
+    owed = dataclasses.replace(
+        decided.owed,
+        reload=(*decided.owed.reload, why),
+        daemon_reload=decided.owed.daemon_reload or seen.state.node.daemon_reload_risk,
+    )
+    action = {"action": "keep", "object": "driver packages", "reason": why}
+    none: t.Mapping[str, t.Mapping[str, t.Any]] = {"before": {}, "after": {}}
+    return dataclasses.replace(decided, steps=(), owed=owed, changed=False, diff=none, actions=(action,), record=None)
 
 
 def leaves(wish: Wish, journal: Journal) -> bool:

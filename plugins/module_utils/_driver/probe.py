@@ -11,11 +11,11 @@ import typing as t
 from .._data.driver_gpus import TRAYS
 from .._data.driver_node import INITRAMFS_RECORD, PACKAGES
 from .._data.driver_packages import STREAM_MODULE
-from .._data.driver_system import DISPLAY, ENROLLING, FABRIC_MODULES, MPS
+from .._data.driver_system import ENROLLING, FABRIC_MODULES
 from .._owners import managers
 from .._owners.probe_reload import containers_at_risk
 from .._ports import Ports
-from . import osrelease, probe_kernels, probe_modules, probe_pci, probe_system, probe_users
+from . import osrelease, probe_kernels, probe_modules, probe_pci, probe_refused, probe_system, probe_use, probe_users
 from .model import Node
 from .plan_names import listed
 from .probe_files import text
@@ -51,8 +51,8 @@ def probe(ports: Ports, packages: t.Optional[Packages] = None, users: bool = Tru
     found = probe_pci.probe(files)
     memory = probe_modules.probe(files)
     fabric = bool(found.switches) or found.nvlink5
-    answer = probe_users.ask(ports, library, memory.version, fabric) if users else probe_users.Answer("")
-    never = _never_stopped(ports, answer)
+    use = probe_use.look(ports, library, memory.version, fabric) if users else probe_use.Use(probe_users.Answer(""))
+    units = {name: unit for name, unit in probe_system.units(ports).items() if name not in use.never}
     records = probe_system.records(files)
     kernels = probe_kernels.probe(ports, probe_system.records(files, INITRAMFS_RECORD))
     installed = _installed(packages, records) if packages else {}
@@ -81,19 +81,20 @@ def probe(ports: Ports, packages: t.Optional[Packages] = None, users: bool = Tru
         hold_tools=packages.needs_for_holds() if packages else (),
         stream=_stream(packages.stream(STREAM_MODULE)) if packages else None,
         package_problems=packages.problems() if packages else tuple(filter(None, (problem,))),
-        units={name: unit for name, unit in probe_system.units(ports).items() if name not in never},
-        fabric_state=answer.fabric,
+        units=units,
+        fabric_state=use.answer.fabric,
         managers=tuple((one.name, one.evidence) for one in managers.probe(files)),
-        busy=probe_users.busy_gpus(answer),
-        holders=probe_users.open_devices(ports, answer.snapshot, never) if users else (),
+        busy=use.busy,
+        holders=use.holders,
+        refused=probe_refused.standing(ports, units) if memory.version else "",
         reboot_pending=probe_system.reboot_pending(files),
         reboot_packages=probe_system.reboot_packages(files),
         daemon_reload_risk=containers_at_risk(ports.root),
         files=probe_system.our_files(files),
         records=records,
         root=probe_system.is_root(),
-        nvml=answer.why,
-        nvml_state=answer.state,
+        nvml=use.answer.why,
+        nvml_state=use.answer.state,
     )
 
 
@@ -117,9 +118,3 @@ def _stream(name: t.Optional[str]) -> t.Optional[str]:
 
 def _os_release(ports: Ports) -> str:
     return text(ports.files, "/etc/os-release") or text(ports.files, "/usr/lib/os-release")
-
-
-def _never_stopped(ports: Ports, answer: probe_users.Answer) -> t.FrozenSet[str]:
-    """A display on which somebody works, and MPS with clients."""
-    display = (DISPLAY,) if probe_system.graphical_sessions(ports.files) else ()
-    return frozenset((*display, *((MPS,) if answer.mps_clients else ())))

@@ -122,7 +122,7 @@ def open_devices(
 ) -> t.Tuple[t.Tuple[str, t.Optional[str], int], ...]:
     """Processes that keep device nodes open, the work that NVML names left out: (name, stoppable unit, PID). `never`
     are units that may not be stopped now."""
-    seen = openers(ports.root, set(_workers(snapshot)) if snapshot else frozenset())
+    seen = openers(ports.root, set(_workers(snapshot)) if snapshot else frozenset(), modules=True)
     # A process stands in the unit's own name, such as lightdm.service.
     alias = resolve(ports.files, DISPLAY_ALIAS)
     own = {os.path.basename(alias): DISPLAY} if alias else {}

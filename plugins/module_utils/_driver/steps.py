@@ -44,7 +44,7 @@ class ChangePackages(t.NamedTuple):
     """One transaction. `install` has exact versions (None: whatever the distribution has); `stream` is a dnf module
     stream to be enabled first, such as "nvidia-driver:580-open"; "nvidia-driver" alone leaves every stream. `first`
     goes in a transaction of its own before: apt reads the pins of a pinning package when it starts. `download` fetches
-    the files and changes nothing else."""
+    the files and changes nothing else. `idle`: only while nobody has the GPUs, which is asked right before."""
 
     install: t.Tuple[t.Tuple[str, t.Optional[str]], ...]
     remove: t.Tuple[str, ...] = ()
@@ -52,6 +52,7 @@ class ChangePackages(t.NamedTuple):
     stream: t.Optional[str] = None
     first: t.Tuple[t.Tuple[str, t.Optional[str]], ...] = ()
     download: bool = False
+    idle: bool = False
 
 
 class HoldPackages(t.NamedTuple):
@@ -101,7 +102,8 @@ class InsertModules(t.NamedTuple):
 
 class ReloadModules(t.NamedTuple):
     """Every dependent of nvidia goes, outermost first, then nvidia; all come again in reverse order. If one cannot go,
-    none goes. `stop` are units that hold devices and are started again, in the order of stopping."""
+    none goes. `stop` are units that hold devices and are started again, in the order of stopping; without `load` the
+    driver's own stay stopped."""
 
     unload: t.Tuple[str, ...]
     load: t.Tuple[str, ...]

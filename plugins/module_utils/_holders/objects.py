@@ -9,6 +9,9 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from .._data.holders import FABRIC_SECONDS
+from .._nvml.objects import Gpu
+
 
 @dataclass(frozen=True)
 class Holder:
@@ -43,6 +46,21 @@ class Holders:
         """Those that are not known to be safe to stop."""
         found = [holder for holder in self.unknown if holder.holds(uuid)]
         return (*found, *(holder for holder in self.known if holder.unit is None and holder.holds(uuid)))
+
+
+def fabric_state(gpu: Gpu) -> t.Optional[str]:
+    """As in a snapshot with health: "completed", "in_progress", ...; None where the GPU is in no NVSwitch fabric."""
+    told = (gpu.health or {}).get("fabric")
+    return str(told["state"]) if told else None
+
+
+def not_in_fabric(gpu: Gpu) -> str:
+    """What is wrong with a GPU that the fabric does not take up, and what helps."""
+    return (
+        f"GPU {gpu.pci} ({gpu.uuid}): its NVLink fabric state is {fabric_state(gpu)} and not completed after "
+        f"{FABRIC_SECONDS:g} s, and CUDA fails on it until then (error 802); see journalctl -u "
+        "nvidia-fabricmanager.service, keep the node out of service and reboot it where that tells nothing to mend"
+    )
 
 
 @dataclass(frozen=True)

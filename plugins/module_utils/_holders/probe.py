@@ -13,7 +13,7 @@ import time
 import typing as t
 
 from .._data.architectures import architecture
-from .._data.holders import IGNORED, KERNEL_MODULES, STOPPABLE
+from .._data.holders import FOR_SESSIONS, IGNORED, KERNEL_MODULES, STOPPABLE
 from .._nvml.objects import Snapshot
 from .objects import Holder, Holders
 
@@ -21,6 +21,9 @@ if t.TYPE_CHECKING:
     from .._ports import Ports
 
 _DEVICE = re.compile(r"^/dev/nvidia(\d+)$")
+# nvidiactl, nvidia-uvm, nvidia-modeset, nvidia-caps/... : nodes of the modules that belong to no single GPU.
+_OF_MODULES = re.compile(r"^/dev/nvidia(ctl$|-)")
+_DRM = re.compile(r"^(card|renderD)\d+$")
 _UNIT = re.compile(r"/([^/]+\.service)(?:/|$)")
 _TIMEOUT = 20.0  # seconds for one systemctl
 # A monitor that opens a GPU for a moment is no holder: an unknown one must be seen by each of these looks.
@@ -89,16 +92,23 @@ def active_units(ports: Ports) -> t.Dict[str, t.Optional[int]]:
     return {unit: found[unit] for unit in units if unit in found}
 
 
-def openers(root: str, without: t.AbstractSet[int] = frozenset()) -> t.List[Opener]:
-    """Processes with a /dev/nvidia<n> open, by PID. Needs root to see those of other users."""
+def openers(root: str, without: t.AbstractSet[int] = frozenset(), modules: bool = False) -> t.List[Opener]:
+    """Processes with a /dev/nvidia<n> open, by PID. Needs root to see those of other users.
+
+    `modules`: with any device node open that keeps one of NVIDIA's modules from being unloaded.
+    """
     proc = os.path.join(root, "proc")
+    ignored = (*IGNORED, *FOR_SESSIONS) if modules else IGNORED
+    drm = _nvidias_drm(root) if modules else frozenset()
     found = []
     for pid in sorted(int(name) for name in _names(proc) if name.isdigit()):
         if pid in without or _is_ours(proc, pid):
             continue
-        minors = _open_minors(os.path.join(proc, str(pid), "fd"))
+        nodes = _open_files(os.path.join(proc, str(pid), "fd"))
+        minors = _minors(nodes)
+        holds = bool(minors) or (modules and any(_OF_MODULES.match(node) or node in drm for node in nodes))
         unit = unit_of(_read(os.path.join(proc, str(pid), "cgroup")))
-        if minors and unit not in IGNORED:
+        if holds and unit not in ignored:
             name = _read(os.path.join(proc, str(pid), "comm")).strip() or "unknown program"
             found.append(Opener(pid, f"{name} of {unit}" if unit else name, unit, minors))
     return found
@@ -168,17 +178,29 @@ def _parent(stat: str) -> int:
     return int(words[1]) if len(words) > 1 else 0
 
 
-def _open_minors(directory: str) -> t.Tuple[int, ...]:
-    found = set()
-    for name in _names(directory):
-        try:
-            target = os.readlink(os.path.join(directory, name))
-        except OSError:
-            continue  # closed in the meantime
-        match = _DEVICE.match(target)
-        if match:
-            found.add(int(match.group(1)))
-    return tuple(sorted(found))
+def _open_files(directory: str) -> t.FrozenSet[str]:
+    found = (_link(os.path.join(directory, name)) for name in _names(directory))
+    return frozenset(target for target in found if target)
+
+
+def _minors(nodes: t.Iterable[str]) -> t.Tuple[int, ...]:
+    matches = (_DEVICE.match(node) for node in nodes)
+    return tuple(sorted({int(match.group(1)) for match in matches if match}))
+
+
+def _nvidias_drm(root: str) -> t.FrozenSet[str]:
+    """Nodes in /dev/dri of GPUs that nvidia drives; a server's own display chip has some too."""
+    folder = os.path.join(root, "sys/class/drm")
+    drivers = {name: _link(os.path.join(folder, name, "device/driver")) for name in _names(folder) if _DRM.match(name)}
+    return frozenset(f"/dev/dri/{name}" for name, driver in drivers.items() if os.path.basename(driver) == "nvidia")
+
+
+def _link(path: str) -> str:
+    """What a symbolic link names; "" where it is none, or gone in the meantime."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
 
 
 def _names(directory: str) -> t.List[str]:

@@ -118,7 +118,7 @@ class Apt(Base):
             return transaction
         holds = self.holds() & set(request.own_holds)
         try:
-            self._get(request, (), self._words(request))
+            self._get(request, self._anew(request), self._words(request))
         finally:
             self._hold_again(holds)
         self._verify(transaction)
@@ -221,6 +221,11 @@ class Apt(Base):
         """Is a wanted package there, but not configured? apt tells of no change, and has work to do."""
         names = [name for name, _version in request.install if "/" not in name]
         return bool(names) and bool(parse_apt.undone(self._query(names)))
+
+    def _anew(self, request: Request) -> t.Tuple[str, ...]:
+        """dpkg died while it unpacked a wanted package: the version that it is said to have must be installed again."""
+        names = [name.rpartition("/")[2].partition("_")[0] for name, _version in request.install]
+        return ("--reinstall",) if names and parse_apt.broken(self._query(names)) else ()
 
     def _too_large(self, transaction: Transaction) -> t.Optional[DiskFullError]:
         """dpkg would stop in the middle. New and old files of one package lie side by side for a while."""

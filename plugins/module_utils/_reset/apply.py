@@ -13,6 +13,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from .._holders import apply_fabric
 from .._mig import apply as mig_apply
 from .._mig import resident
 from .._mig.apply_back import Change
@@ -61,8 +62,8 @@ def apply(plan: Plan, ports: Ports) -> Outcome:
         return Outcome()
     done = mig_apply.apply(_change(plan, snapshot), ports)
     with ports.open_nvml() as session:
-        seen = session.snapshot(SUBSETS)
-    judge.verify(plan.acting, seen)
+        seen, late = apply_fabric.wait(session, [one.target.uuid for one in plan.acting], SUBSETS)
+    judge.verify(plan.acting, seen, late)
     told, lost = _silent(plan, ports)
     warnings = (*judge.warnings(plan.acting, seen), *lost)
     return Outcome(done, judge.reboot_required(plan.acting, seen), warnings, told)

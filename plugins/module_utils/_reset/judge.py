@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from .._errors import VerifyError
+from .._holders.objects import not_in_fabric
 from .._nvml.objects import Gpu, Snapshot
 from .model import GpuReset
 
@@ -17,9 +18,10 @@ _BY_RESET = ("gpu_reset", "drain_and_reset", "bus_reset")
 _BY_REBOOT = ("node_reboot", "system_reboot")
 
 
-def verify(resets: t.Sequence[GpuReset], seen: Snapshot) -> None:
-    """Every GPU answers, and its driver asks for no reset any more. Geometry and modes were verified by the walk."""
-    problems = []
+def verify(resets: t.Sequence[GpuReset], seen: Snapshot, late: t.Sequence[Gpu] = ()) -> None:
+    """Every GPU answers, its driver asks for no reset any more, and the NVLink fabric has it: `late` are those that it
+    did not take up in time. Geometry and modes were verified by the walk."""
+    problems = [not_in_fabric(gpu) for gpu in late]
     for one in resets:
         gpu = seen.by_uuid(one.target.uuid)
         if gpu is None:

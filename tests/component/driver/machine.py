@@ -46,6 +46,9 @@ class Machine:
         self.root = root
         self.fault = fault
         self.deeds: t.List[str] = []
+        self.said: t.List[str] = []
+        self.job_after = ""  # the deed after which a job opens a device
+        self.job_device = "/dev/nvidia0"
         self.keys: t.Set[str] = set()
         self.files = Files(str(root))
         self._path = root / "machine.json"
@@ -77,7 +80,9 @@ class Machine:
 
     def seen(self) -> Json:
         """All that a change could have touched, without what only this test keeps."""
-        state = {key: value for key, value in self.state.items() if key not in ("offers", "initramfs")}
+        state = {
+            key: value for key, value in self.state.items() if key not in ("offers", "initramfs", "stuck", "fabric")
+        }
         etc = self.root / "etc"
         state["files"] = {
             str(path.relative_to(self.root)): path.read_text() for path in etc.rglob("*") if path.is_file()
@@ -98,22 +103,46 @@ class Machine:
         if mine and self.fault.what == "fails":
             return failing()
         found = effect()
+        if what == self.job_after:
+            self.job_after = ""
+            self.open_device()
         if mine and self.fault.what == "dies_after":
             os._exit(9)
         return found
+
+    def open_device(self, pid: int = 4711) -> None:
+        """A process has it open from now on."""
+        folder = self.root / "proc" / str(pid)
+        (folder / "fd").mkdir(parents=True)
+        (folder / "comm").write_text("train.py\n")
+        (folder / "fd/3").symlink_to(self.job_device)
+
+    def close_device(self, pid: int = 4711) -> None:
+        shutil.rmtree(self.root / "proc" / str(pid))
 
     # --- commands ---
 
     def run(self, argv: t.Sequence[str], timeout: t.Any = None, stdin: t.Any = None) -> t.Tuple[int, str, str]:
         words = [word for word in argv if not word.startswith("--")]
+        self.said.append(" ".join(argv))
         if words[:2] in (["systemctl", "is-enabled"], ["systemctl", "is-active"]):
             value = self.state["units"].get(words[2], [False, False])[words[1] == "is-active"]
             return (0 if value else 1), "", ""
+        if words[:2] == ["systemctl", "show"]:
+            return 0, "\n\n".join(self._show(unit) for unit in words[2:]), ""
         if words[0] == "env" or words[:2] == ["systemctl", "is-system-running"]:
             return 0, "running", ""
         text = " ".join(words)
         answer: t.Tuple[int, str, str] = self.deed(text, lambda: self._do(words), lambda: (1, "", "broken"))
         return answer
+
+    def _show(self, unit: str) -> str:
+        known = self.state["units"].get(unit)
+        enabled, active = known or (False, False)
+        return (
+            f"LoadState={'loaded' if known else 'not-found'}\nUnitFileState={'enabled' if enabled else 'disabled'}\n"
+            f"ActiveState={'active' if active else 'inactive'}"
+        )
 
     def _do(self, words: t.Sequence[str]) -> t.Tuple[int, str, str]:
         state = self.state
@@ -121,10 +150,13 @@ class Machine:
         if verb in ("enable", "disable", "start", "stop"):
             unit = state["units"].setdefault(words[2], [False, False])
             unit[verb in ("start", "stop")] = verb in ("enable", "start")
+        elif verb == "rmmod" and words[1] in state.get("stuck", ()):
+            return 1, "", f"rmmod: ERROR: Module {words[1]} is in use"
         elif verb == "rmmod":
             state["modules"].pop(words[1])
         elif verb == "modprobe":
             state["modules"].setdefault(words[1], _version(state["packages"]))
+            state.update({"fabric": "in_progress"} if "fabric" in state else {})
         elif verb == "update-initramfs":
             state["initramfs"].append(words[-1])
         self.save(state)
@@ -251,7 +283,9 @@ class Session:
         state = self._machine.state
         if state["modules"].get("nvidia", "") != _version(state["packages"]):
             raise DriverMissingError("the driver is not loaded", state="not_loaded")
-        return Snapshot(_version(state["packages"]), gpus=(Gpu("GPU-1", 0, "NVIDIA A100", PCI, "10de:20b5"),))
+        health = {"fabric": {"state": state["fabric"]}} if "fabric" in state else None
+        gpu = Gpu("GPU-1", 0, "NVIDIA A100", PCI, "10de:20b5", health=health)
+        return Snapshot(_version(state["packages"]), gpus=(gpu,))
 
     def settings(self, uuid: str) -> t.Dict[str, t.Any]:
         return {"power_limit": 250.0}

@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+from types import SimpleNamespace
 
 import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._errors import AccelError
 from ansible_collections.accel.gpu.plugins.module_utils._holders import apply as holders_apply
+from ansible_collections.accel.gpu.plugins.module_utils._holders import apply_fabric
 from ansible_collections.accel.gpu.plugins.module_utils._holders import probe as holders_probe
 from ansible_collections.accel.gpu.plugins.module_utils._mig.decide import WISH_FILE
 from ansible_collections.accel.gpu.plugins.module_utils._module.declare import declare
@@ -537,3 +539,49 @@ def test_without_nvidia_smi(node):
         f"gpus ({label(made)}): the GPU cannot be reset: nvidia-smi, which does it, cannot be run on this node; "
         "install it"
     )
+
+
+# --- the NVLink fabric ------------------------------------------------------------------------------------------------
+
+
+def registers_late(made, monkeypatch):
+    """From now on the fabric loses the first GPU at its reset."""
+    original = made._run
+
+    def lost(argv, *rest, **more):
+        answer = original(argv, *rest, **more)
+        if argv[:2] == ["nvidia-smi", "--gpu-reset"]:
+            made.sim.control("set 0 fabric.state 2")
+        return answer
+
+    monkeypatch.setattr(made, "_run", lost)
+
+
+def test_a_fabric_that_comes_late_is_waited_for(node, monkeypatch):
+    made = made_of(node, f"{H100},{H100}")
+    registers_late(made, monkeypatch)
+    looks = []
+
+    def sleep(_seconds):
+        looks.append(1)
+        if len(looks) == 2:
+            made.sim.control("set 0 fabric.state 3")
+
+    monkeypatch.setattr(apply_fabric, "time", SimpleNamespace(sleep=sleep, monotonic=lambda: 0.0))
+    done = reset(made, {"index": 0})
+    assert (done.get("msg"), done["changed"], len(looks)) == (None, True, 2)
+
+
+def test_a_fabric_that_never_comes_is_an_error(node, monkeypatch):
+    made = made_of(node, f"{H100},{H100}")
+    registers_late(made, monkeypatch)
+    monkeypatch.setattr(apply_fabric, "FABRIC_SECONDS", 0.0)
+    failed = reset(made, {"index": 0})
+    assert failed["msg"] == (
+        f"GPU {PCI[0]} ({uuid(made)}): its NVLink fabric state is in_progress and not completed after 300 s, and CUDA "
+        "fails on it until then (error 802); see journalctl -u nvidia-fabricmanager.service, keep the node out of "
+        "service and reboot it where that tells nothing to mend"
+    )
+    assert (failed["error"]["kind"], failed["error"]["restored"], failed["changed"]) == ("verify", False, True)
+    # A neighbour without its fabric is none of this reset.
+    assert not reset(made, {"index": 1}).get("failed")

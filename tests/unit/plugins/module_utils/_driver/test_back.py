@@ -68,7 +68,7 @@ def test_all_of_a_finished_upgrade_is_taken_back_in_the_order_of_steps():
         RemoveFile("/etc/modprobe.d/a.conf", "other"),
         RefreshIndex(0, ()),
         UnholdPackages(("libnvidia-ml1", "nvidia-dkms-open")),
-        ChangePackages(OLD, ("nvidia-dkms-open",), downgrade=True),
+        ChangePackages(OLD, ("nvidia-dkms-open",), downgrade=True, idle=True),
         HoldPackages(("libnvidia-ml1", "nvidia-dkms-580-open")),
         RebuildInitramfs("6.1.0"),
         SetUnit("nvidia-persistenced.service", True, True),
@@ -129,15 +129,15 @@ def test_what_an_interrupted_change_was_to_bring_is_removed_by_name():
     (change,) = [
         step for step in steps_back(BEFORE, dataclasses.replace(SAME, half=True)) if isinstance(step, ChangePackages)
     ]
-    assert change == ChangePackages((), ("nvidia-dkms-open",), downgrade=True)
+    assert change == ChangePackages((), ("nvidia-dkms-open",), downgrade=True, idle=True)
 
 
 def test_where_no_driver_was_its_modules_go():
     nothing = Recorded("2026-11-25T00:00:00Z", added=("libnvidia-ml1",))
     now = Now({"libnvidia-ml1": "580.95.05-1"}, modules=("nvidia_uvm", "nvidia"), loaded="580.95.05")
     assert steps_back(nothing, now) == [
-        ChangePackages((), ("libnvidia-ml1",), downgrade=True),
         ReloadModules(("nvidia_uvm", "nvidia"), ()),
+        ChangePackages((), ("libnvidia-ml1",), downgrade=True, idle=True),
     ]
 
 

@@ -30,7 +30,7 @@ def test_others_are_asked_where_a_reboot_is_owed(monkeypatch, tmp_path, owed):
 
     monkeypatch.setattr(core, "decide", decide)
     monkeypatch.setattr(core, "probe", lambda _ports, _packages: node())
-    monkeypatch.setattr(core, "_offers", lambda _asked, found, *_more: State(found))
+    monkeypatch.setattr(core.probe_offers, "look", lambda _wish, found, *_more, **_how: State(found))
     monkeypatch.setattr(core.probe_others, "probe", lambda _ports: OTHERS)
     ports = SimpleNamespace(files=Files(str(tmp_path)), check=True)
     asked = planned.Asked(wish())

@@ -18,6 +18,7 @@ from ansible_collections.accel.gpu.plugins.module_utils._driver import (
     apply_walk,
     probe_sessions,
 )
+from ansible_collections.accel.gpu.plugins.module_utils._driver.refused import Refused
 from ansible_collections.accel.gpu.plugins.module_utils._driver.steps import (
     ChangePackages,
     LoadModules,
@@ -49,13 +50,14 @@ class Node:
 
     @property
     def ports(self) -> Ports:
-        return Ports(run=self.run, files=self.files, open_nvml=lambda: pytest.fail("NVML was asked"))
+        return Ports(self.run, self.files, lambda: pytest.fail("NVML was asked"), root=self.files.path("/"))
 
     def modules(self, *names: str) -> None:
         for name in names:
             self.files.write(f"/sys/module/{name}/initstate", b"live\n")
 
 
+DCGM, PERSISTENCED = "nvidia-dcgm.service", "nvidia-persistenced.service"
 RELOAD = ReloadModules(("nvidia_uvm", "nvidia"), ("nvidia", "nvidia_uvm"), ("nvidia-dcgm.service",))
 QUESTIONS = ["systemctl is-system-running", "systemctl is-active accel-gpu.service"]
 
@@ -78,8 +80,16 @@ def test_a_reload_goes_outwards_in_and_starts_what_it_stopped(tmp_path):
 def test_if_one_module_cannot_go_none_goes(tmp_path):
     node = Node(tmp_path, {"rmmod nvidia": (1, "", "rmmod: ERROR: Module nvidia is in use")})
     node.modules("nvidia_uvm", "nvidia")
+    (tmp_path / "proc/812/fd").mkdir(parents=True)
+    (tmp_path / "proc/812/comm").write_text("exporter\n")
+    (tmp_path / "proc/812/fd/3").symlink_to("/dev/nvidiactl")
     refused, late = apply_modules.reload(node.ports, RELOAD)
-    assert refused == "kernel module nvidia cannot be unloaded (rmmod: ERROR: Module nvidia is in use)"
+    assert refused == Refused(
+        "kernel module nvidia cannot be unloaded (rmmod: ERROR: Module nvidia is in use); exporter (PID 812) has "
+        "devices open",
+        module="nvidia",
+        pids=(812,),
+    )
     assert late == {}
     assert node.said[1:4] == ["rmmod nvidia_uvm", "rmmod nvidia", "modprobe nvidia_uvm"]
     assert node.said[-1] == "systemctl start nvidia-dcgm.service"
@@ -89,8 +99,21 @@ def test_a_holder_that_does_not_stop_leaves_all_modules_loaded(tmp_path):
     node = Node(tmp_path, {"systemctl stop nvidia-dcgm.service": (1, "", "timed out")})
     node.modules("nvidia_uvm", "nvidia")
     refused, _late = apply_modules.reload(node.ports, RELOAD)
-    assert refused == "nvidia-dcgm.service holds the GPU and could not be stopped (timed out); stop it by hand"
+    assert refused == Refused(
+        "nvidia-dcgm.service holds the GPU and could not be stopped (timed out); stop it by hand",
+        unit="nvidia-dcgm.service",
+    )
     assert not [line for line in node.said if "mod" in line.split()[0]]
+
+
+@pytest.mark.parametrize(("stays", "again"), [(False, [DCGM]), (True, [PERSISTENCED, DCGM])])
+def test_where_modules_go_for_good_the_drivers_own_units_stay_stopped(tmp_path, stays, again):
+    node = Node(tmp_path, {"rmmod nvidia": (1, "", "in use")} if stays else {})
+    node.modules("nvidia")
+    step = ReloadModules(("nvidia",), (), (DCGM, PERSISTENCED))
+    refused, _late = apply_modules.reload(node.ports, step)
+    assert bool(refused) is stays
+    assert [line.split()[-1] for line in node.said if line.startswith("systemctl start")] == again
 
 
 def test_modules_that_do_not_come_again_are_an_error_with_the_words_of_modprobe(tmp_path):

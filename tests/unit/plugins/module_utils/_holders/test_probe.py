@@ -135,3 +135,28 @@ def test_units_to_stop_and_those_in_the_way_are_told_by_gpu():
     found = Holders(known, unknown=(Holder("x", devices=("GPU-1",)),))
     assert (found.stops("GPU-0"), found.stops("GPU-1")) == (("a.service", "b.service"), ("b.service",))
     assert [str(one) for one in found.in_the_way("GPU-1")] == ["x", "c (PID 3)"]
+
+
+NODES = [
+    ("/dev/nvidia1", True, True),
+    ("/dev/nvidiactl", False, True),
+    ("/dev/nvidia-uvm", False, True),
+    ("/dev/nvidia-modeset", False, True),
+    ("/dev/nvidia-caps/nvidia-cap1", False, True),
+    ("/dev/dri/card1", False, True),
+    ("/dev/dri/renderD128", False, True),
+    ("/dev/dri/card0", False, False),  # of the server's own display chip
+    ("/dev/nvme0", False, False),
+]
+
+
+@pytest.mark.parametrize(("opened", "holds_gpu", "holds_module"), NODES)
+def test_whoever_keeps_a_module_loaded_is_seen_where_modules_go(node, opened, holds_gpu, holds_module):
+    for name, driver in (("card0", "ast"), ("card1", "nvidia"), ("renderD128", "nvidia"), ("card1-DP-1", "nvidia")):
+        folder = os.path.join(node.root, "sys/class/drm", name, "device")
+        os.makedirs(folder)
+        os.symlink(f"../../../bus/pci/drivers/{driver}", os.path.join(folder, "driver"))
+    node.process(10, "train", ["/dev/null", opened])
+    node.process(11, "systemd-logind", ["/dev/dri/card1"], "0::/system.slice/systemd-logind.service")
+    assert [one.pid for one in holders.openers(node.root)] == ([10] if holds_gpu else [])
+    assert [one.pid for one in holders.openers(node.root, modules=True)] == ([10] if holds_module else [])

@@ -335,6 +335,26 @@ def test_a_wanted_package_that_is_only_to_be_configured_is_work_for_apt(tmp_path
     assert ["-s" in words for words in run.calls if words[0] == "apt-get"] == [True, False]
 
 
+@pytest.mark.parametrize(
+    ("state", "name", "again"),
+    [
+        ("iHR", "nv-a", True),
+        ("iHR", "/var/lib/accel-gpu/driver/cache/nv-a_1_amd64.deb", True),
+        ("iF ", "nv-a", False),
+        ("ii ", "nv-a", False),
+    ],
+)
+def test_a_package_that_dpkg_left_broken_is_installed_again(tmp_path, state, name, again):
+    """Although its version is the wished one, for which apt would do nothing (seen on Debian 12)."""
+    one = (0, f"{state}\tnv-a\t1\tamd64\n", "")
+    new = (0, "Inst nv-b (2 x [amd64])\n", "")
+    ports, run = node(tmp_path, apt_get=[new, new, (0, "", "")], dpkg_query=[one])
+    with probe.manager(ports) as manager, pytest.raises(TransactionError):
+        manager.run(Request(((name, None), ("nv-b", "2"))))  # afterwards nv-b is not there: nothing was really done
+    last = [words for words in run.calls if words[0] == "apt-get"][-1]
+    assert ("--reinstall" in last) is again
+
+
 RPM = [("ID=rhel\n", "usr/bin/dnf"), ("ID=sles\n", "usr/bin/zypper")]
 FINGERPRINT = "0E1DF25F74818E37ADABF3F2DF5AAD8B14E53200"  # of the key that tests of the driver have
 OTHER = "gpg-pubkey\t0:352c64e5-61a6f2b1\t(none)\n"
