@@ -105,13 +105,6 @@ CASES: dict[str, Case] = {
         "accel-lab disk full",
         "accel-lab disk free",
     ),
-    "held by somebody else": Case(
-        VERSION,
-        "libcuda1 would change but is held by somebody else; ask them, or release the hold and run again",
-        "held",
-        "apt-mark hold libcuda1",
-        "apt-mark unhold libcuda1",
-    ),
     "locked": Case(
         {**VERSION, "lock_timeout": 1},
         "packages cannot change on this node: the package database is locked by PID … (accel-lab) "
@@ -136,6 +129,14 @@ CASES: dict[str, Case] = {
         "transaction",
         "accel-lab fail nvidia-persistenced",
         "accel-lab fail",
+    ),
+    # Last: apt holds only what it knows, and it knows the package since the run before.
+    "held by somebody else": Case(
+        VERSION,
+        "libcuda1 would change but is held by somebody else; ask them, or release the hold and run again",
+        "held",
+        "apt-mark hold libcuda1",
+        "apt-mark unhold libcuda1",
     ),
 }
 
