@@ -263,7 +263,9 @@ reboot_pending:
   elements: str
   sample: ["kernel 6.1.0-56-amd64 boots next, 6.1.0-32-amd64 is running"]
 reboot_hindered:
-  description: Why a reboot would hurt somebody now, running work, processes that have GPUs open and logins of others.
+  description:
+    - Why a reboot would hurt somebody now. Work on GPUs and processes that have GPUs open, then work that needs none
+      (jobs of Slurm, pods and containers that are not the node's own, virtual machines) and logins of others.
   returned: always
   type: list
   elements: str

@@ -172,7 +172,9 @@ options:
       - Put the files that the change needs into the package manager's cache, and repository and key in place, and
         change nothing else. Files in a cache are no change of the node, so RV(ignore:changed) tells of the repository
         alone.
-      - Modules for DKMS are built when their package is installed, not before.
+      - Where DKMS builds the kernel modules, they are built once in a folder of this collection for the kernels that
+        have headers, at the lowest priority, and thrown away; a version that does not compile fails here. The package
+        builds them again when it is installed.
     type: bool
     default: false
   keep_geometry:
@@ -367,14 +369,15 @@ geometry_restored:
   sample: []
 seconds:
   description:
-    - How long the parts of a change took, of C(install), C(initramfs), C(reload) and C(units) those that there were.
-      Modules of DKMS are built during C(install).
+    - How long the parts of a change took, of C(install), C(build), C(initramfs), C(reload) and C(units) those that
+      there were. C(build) is what DKMS took for the packages, or with O(download_only) the build that is thrown away.
   returned: when something was changed
   type: dict
-  sample: {install: 61.3, reload: 4.2}
+  sample: {install: 61.3, build: 212.0, reload: 4.2}
 reboot_hindered:
   description:
-    - Why a reboot that is owed would hurt somebody now, running work, processes that have GPUs open and logins of
+    - Why a reboot that is owed would hurt somebody now. Work on GPUs and processes that have GPUs open, then work that
+      needs none (jobs of Slurm, pods and containers that are not the node's own, virtual machines) and logins of
       others.
   returned: always
   type: list

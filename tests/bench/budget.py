@@ -2,11 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Compare the remote tasks of a recorded no-change run with budget.yml.
+"""Compare the remote tasks of recorded no-change runs with budget.yml.
 
-    budget.py RECORD.jsonl
+    budget.py DIRECTORY…
 
-A remote task is one that ran at least one module on the node; hidden calls of action plugins count (see
+A directory has the steps of one scenario (see tests/steps/judge.py); its last run of converge is the one that changes
+nothing. A remote task is one that ran at least one module on the node; hidden calls of action plugins count (see
 tests/steps/callback/record.py).
 """
 
@@ -55,18 +56,23 @@ def over(counts: Counts) -> t.List[str]:
     ]
 
 
+def judge(directory: pathlib.Path) -> t.List[str]:
+    """Prints what each host needs; answers what is wrong with it."""
+    records = sorted(directory.glob("*-run-converge.jsonl"))
+    counts = remote_tasks(read(records[-1])) if records else {}
+    told = [f"{host} {sum(roles.values())}" for host, roles in sorted(counts.items())]
+    print(f"remote tasks a host, {directory.name}: {', '.join(told) or 'no host ran a module'}")
+    return list(over(counts)) if counts else [f"{directory.name}: no host ran a module"]
+
+
 def main(arguments: t.Sequence[str]) -> int:
-    if len(arguments) != 1 or not pathlib.Path(arguments[0]).is_file():
-        print("budget.py: give one record of a no-change run", file=sys.stderr)
+    if not arguments:
+        print("budget.py: give the folders of recorded steps", file=sys.stderr)
         return 2
-    counts = remote_tasks(read(pathlib.Path(arguments[0])))
-    breaches = over(counts)
-    print(
-        f"remote tasks a host: {', '.join(f'{host} {sum(roles.values())}' for host, roles in sorted(counts.items()))}"
-    )
-    for breach in breaches or ([] if counts else ["no host ran a module"]):
+    breaches = [breach for name in arguments for breach in judge(pathlib.Path(name))]
+    for breach in breaches:
         print(f"over budget: {breach}")
-    return 1 if breaches or not counts else 0
+    return 1 if breaches else 0
 
 
 if __name__ == "__main__":

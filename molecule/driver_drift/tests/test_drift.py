@@ -11,7 +11,10 @@ def test_all_drift_is_mended(node):
     assert "NVreg_Other" not in host.file("/etc/modprobe.d/accel-gpu.conf").content_string
     assert "8099" in host.file("/etc/apt/sources.list.d/accel-gpu-driver.sources").content_string
     assert "BEGIN PGP" in host.file("/etc/apt/keyrings/accel-gpu-driver.asc").content_string
-    assert host.service("nvidia-persistenced.service").is_enabled
+    for unit in ("nvidia-persistenced.service", "nvidia-fabricmanager.service"):
+        assert host.service(unit).is_enabled
+        assert host.service(unit).is_running
+    assert host.check_output("lsinitramfs /boot/initrd.img-$(uname -r) | grep -c nvidia.ko || :") == "0"
     assert {"libcuda1", "nvidia-persistenced"} <= set(host.check_output("apt-mark showhold").split())
 
 

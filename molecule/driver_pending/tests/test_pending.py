@@ -4,17 +4,37 @@
 
 from __future__ import annotations
 
+import pytest
 
-def test_nothing_of_the_driver_is_left(node):
+# What was there in between, so that the comparison cannot pass because it looks at nothing. Branches were changed,
+# with other names of packages each time.
+PUT = (
+    "apt hold libcuda1",
+    "deb hi  nvidia-driver-pinning-570.195.03",
+    "deb hi  nvidia-kernel-open-dkms",
+    "file /etc/apt/keyrings/accel-gpu-driver.asc ",
+    "file /etc/apt/preferences.d/nvidia-driver-pinning ",
+    "file /etc/apt/sources.list.d/accel-gpu-driver.sources ",
+    "file /etc/modprobe.d/accel-gpu.conf ",
+    "module nvidia",
+    "there /usr/src/nvidia-570.195.03/",
+    "there /var/lib/accel-gpu/driver/record.json",
+    "file /etc/systemd/system/multi-user.target.wants/nvidia-persistenced.service ",
+)
+
+
+@pytest.fixture
+def seen(node):
     host = node("serving").host
-    assert (
-        host.check_output("dpkg-query -W -f '${db:Status-Abbrev}${Package}\\n' '*nvidia*' 'libcuda*' | grep ^ii || :")
-        == ""
-    )
-    assert host.check_output("apt-mark showhold") == ""
-    assert host.check_output("find /etc -name '*accel-gpu*' -not -path '*/systemd/*' -not -path /etc/accel-gpu") == ""
-    assert not host.file("/sys/module/nvidia").exists
+    return lambda when: set(host.file(f"/var/tmp/{when}").content_string.splitlines())
 
 
-def test_the_node_keeps_no_record(node):
-    assert not node("serving").host.file("/var/lib/accel-gpu/driver").exists
+@pytest.mark.parametrize("start", PUT)
+def test_the_role_had_put_it_there(seen, start):
+    new = seen("installed") - seen("before")
+    assert any(line.startswith(start) for line in new), sorted(new)
+
+
+def test_nothing_of_the_driver_remains_and_nothing_else_went(seen):
+    before, after = seen("before"), seen("after")
+    assert (sorted(after - before), sorted(before - after)) == ([], [])

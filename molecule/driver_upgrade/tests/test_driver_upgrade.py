@@ -27,6 +27,11 @@ def test_the_job_ended_by_itself_and_the_geometry_is_back(node):
     assert "State=IDLE " in slurm(good, "good")
 
 
+def test_what_other_packages_want_brought_no_reboot(node):
+    # /run is empty after a boot.
+    assert node("good").host.file("/run/reboot-required").exists
+
+
 def test_the_node_that_failed_got_its_old_driver_and_no_work_until_it_was_mended(node):
     sick = node("sick")
     version, state = after_first(sick)

@@ -11,6 +11,7 @@ def test_settings_are_those_of_the_inventory(node):
     own = node("settings-own")
     a100, h100 = (own.gpu(index)["settings"] for index in (0, 1))
     assert (a100["power_limit"], h100["power_limit"]) == (300, 600)
+    assert (h100["locked_memory_clock_min"], h100["locked_memory_clock_max"]) == (2619, 2619)
     assert (a100["application_clock_graphics"], a100["application_clock_memory"]) == (1200, 1593)
     for settings in (a100, h100):
         assert (settings["persistence_mode"], settings["compute_mode"], settings["accounting_mode"]) == (1, 3, 1)

@@ -15,7 +15,7 @@ from .._data.driver_gpus import generation
 from .._errors import AccelError
 from .describe import condition
 from .model import Kernel, Node, PciDevice
-from .planned import Planned, hindrances
+from .planned import Others, Planned, hindrances
 
 Answer = t.Dict[str, t.Any]
 
@@ -35,7 +35,7 @@ PLANNED = (
 )
 
 
-def answer_node(node: Node, sessions: t.Sequence[str] = ()) -> Answer:
+def answer_node(node: Node, others: Others) -> Answer:
     return {
         "driver": _driver(node),
         "distribution": node.distribution._asdict(),
@@ -59,7 +59,7 @@ def answer_node(node: Node, sessions: t.Sequence[str] = ()) -> Answer:
         "busy": [one._asdict() for one in node.busy],
         "holders": [{"name": name, "unit": unit, "pid": pid} for name, unit, pid in node.holders],
         "reboot_pending": [*node.reboot_pending, *_other_kernel(node)],
-        "reboot_hindered": hindrances(node, sessions),
+        "reboot_hindered": hindrances(node, others),
         "daemon_reload_risk": list(node.daemon_reload_risk),
         "our_files": sorted(node.files),
     }

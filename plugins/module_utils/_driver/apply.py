@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from .._boot import boot_id
 from .._data.driver_system import FABRIC_MANAGER
-from .._errors import VerifyError
+from .._errors import AccelError, VerifyError
 from .._packages.objects import Transaction
 from . import apply_keep, initramfs, record
 from .apply_back import give_up
@@ -25,8 +25,8 @@ from .apply_gpus import Gpus
 from .apply_walk import Walker, WorkCameError
 from .model import Parameters
 from .parameters import adjusted, differing
+from .plan_names import kernels as kernels_of
 from .record import Journal, Recorded
-from .step_words import words
 from .steps import (
     ChangePackages,
     HoldPackages,
@@ -39,6 +39,7 @@ from .steps import (
     UnholdPackages,
     WriteFile,
 )
+from .words import words
 
 if t.TYPE_CHECKING:
     from .._packages.probe import Manager
@@ -111,6 +112,8 @@ def apply(change: Change, ports: Ports, manager: Manager) -> Done:
         end = give_up(error, walker, gpus)
         if change.defers and isinstance(end, WorkCameError):
             return Done(change.node, waits=str(end.facts["why"]))  # all is as it was
+        if isinstance(end, AccelError) and change.earlier is not None:
+            end.facts["changed"] = True  # what the interrupted run had left half-way is no longer there
         raise end from error
     known = record.read_state(ports.files)
     state = known if change.state is None else change.state
@@ -138,8 +141,9 @@ def apply(change: Change, ports: Ports, manager: Manager) -> Done:
 
 def fetch(change: Change, ports: Ports, manager: Manager) -> Done:
     """Only what the change will need; what an interrupted run left waits for the change itself."""
-    download(change.steps, ports, manager, change.own_holds)
-    return Done(change.again()[0])
+    kernels = [one.release for one in kernels_of(change.node) if one.headers]
+    seconds = download(change.steps, ports, manager, change.own_holds, kernels)
+    return Done(change.again()[0], seconds=seconds)
 
 
 def _begin(change: Change, ports: Ports) -> Journal:
@@ -205,7 +209,8 @@ def recorded_of(change: Change, ports: Ports) -> Recorded:
         version=node.loaded.version if node.loaded else node.library,
         flavour=change.flavour,
         packages={one.name: one.before for one in changes if one.before is not None},
-        added=tuple(sorted(one.name for one in changes if one.before is None)),
+        # To remove a package by its name takes all its versions along, those too that were there before.
+        added=tuple(sorted({one.name for one in changes if one.before is None and not one.beside})),
         holds=tuple(sorted(node.holds & (named | {one.name for one in changes}))),
         stream=node.stream,
         files={path: ports.files.read_text(path) for path in paths},

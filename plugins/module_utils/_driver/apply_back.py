@@ -13,8 +13,8 @@ from .._errors import AccelError, ApplyError, BusyError
 from . import back, probe_now, probe_use, record
 from .apply_walk import StepError, Walker, hurts
 from .record import Journal
-from .step_words import words
 from .steps import ReloadModules, SetUnit, Step
+from .words import words
 
 if t.TYPE_CHECKING:
     from .._packages.probe import Manager

@@ -17,7 +17,7 @@ if t.TYPE_CHECKING:
     from .._files import Files
 
 # dkms 3.0.10 and 3.2.2 say it alike
-_LOG = re.compile(r"Consult (/var/lib/dkms/\S+/make\.log) for more information")
+_LOG = re.compile(r"Consult (/\S+/make\.log) for more information")
 _TELLING = re.compile(r"\berror:|\*\*\*|No such file or directory|No space left on device")
 _SHOWN = 3
 

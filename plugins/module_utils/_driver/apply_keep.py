@@ -25,7 +25,7 @@ if t.TYPE_CHECKING:
 _SECONDS = 600.0
 # Where the managers keep what they downloaded: apt.conf(5) Dir::Cache::archives, dnf.conf(5) cachedir (dnf 5 calls it
 # system_cachedir), zypp.conf packagesdir.
-_CACHES: t.Mapping[str, t.Tuple[str, ...]] = {
+CACHES: t.Mapping[str, t.Tuple[str, ...]] = {
     "apt": ("/var/cache/apt/archives",),
     "dnf": ("/var/cache/dnf/*/packages", "/var/cache/libdnf5/*/packages"),
     "zypper": ("/var/cache/zypp/packages/*", "/var/cache/zypp/packages/*/*"),
@@ -55,13 +55,18 @@ def prune(ports: Ports, kept: t.Collection[str]) -> None:
 
 def file_name(kind: str, package: Package) -> str:
     """As the manager calls it; apt writes the colon of an epoch as %3a, rpm leaves the epoch out."""
+    stem = file_stem(kind, package.name, package.version)
+    return f"{stem}_{package.arch}.deb" if kind == "apt" else f"{stem}.{package.arch}.rpm"
+
+
+def file_stem(kind: str, name: str, version: str) -> str:
     if kind == "apt":
-        return f"{package.name}_{package.version.replace(':', '%3a')}_{package.arch}.deb"
-    return f"{package.name}-{package.version.partition(':')[2] or package.version}.{package.arch}.rpm"
+        return f"{name}_{version.replace(':', '%3a')}"
+    return f"{name}-{version.partition(':')[2] or version}"
 
 
 def _copied(ports: Ports, kind: str, name: str, path: str) -> bool:
-    for cache in _CACHES[kind]:
+    for cache in CACHES[kind]:
         for found in glob.glob(os.path.join(ports.files.path(cache), glob.escape(name))):
             _place(found, path)
             return True

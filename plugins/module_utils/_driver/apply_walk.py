@@ -13,7 +13,7 @@ import typing as t
 from .._errors import AccelError, ApplyError, BlockedError, BusyError
 from .._holders import apply as holders
 from .._packages.objects import Request, Transaction
-from . import apply_enrolment, apply_modules, probe_use, record, refused
+from . import apply_build, apply_enrolment, apply_modules, probe_use, record, refused
 from .apply_build_log import explained
 from .plan_names import is_pinning
 from .record import Journal
@@ -42,7 +42,7 @@ INITRAMFS_SECONDS = 900.0  # with all modules of a large kernel and slow disks; 
 UNIT_SECONDS = 90.0  # systemd's own default for starting a service
 
 
-# What a report tells the seconds of. Modules of DKMS are built by the scripts of their package.
+# What a report tells the seconds of. Modules of DKMS are built by the scripts of their package, told as "build".
 PHASES: t.Mapping[type, str] = {
     ChangePackages: "install",
     RebuildInitramfs: "initramfs",
@@ -159,7 +159,7 @@ class Walker:
         self, step: t.Union[RefreshIndex, ChangePackages, HoldPackages, UnholdPackages, DistrustKeys]
     ) -> None:
         if isinstance(step, RefreshIndex):
-            self.manager.refresh(step.max_age)
+            self.manager.refresh(step.max_age, step.needed)
         elif isinstance(step, HoldPackages):
             self.manager.hold(step.names)
         elif isinstance(step, UnholdPackages):
@@ -172,9 +172,17 @@ class Walker:
             self.downloaded = self.manager.download(whole_request(step, self._own_holds))
         else:
             self.note(phase=record.PACKAGES)
+            began = time.time()
             for request in requests_of(step, self._own_holds):
                 self.manager.run(request)
             self.note(phase=record.AFTER)
+            self._note_build(apply_build.seconds_since(self.ports, began))
+
+    def _note_build(self, seconds: float) -> None:
+        """Out of the time of the packages, whose scripts built."""
+        if seconds:
+            self.seconds["build"] = round(self.seconds.get("build", 0.0) + seconds, 1)
+            self.seconds["install"] = round(self.seconds.get("install", 0.0) - seconds, 1)
 
     def _note_keys(self, add: t.Collection[str] = (), drop: t.Collection[str] = ()) -> None:
         """Keys that the manager trusts because of us."""

@@ -111,7 +111,8 @@ def _files(recorded: Recorded, now: Now) -> t.Iterator[Step]:
         sort = sort_of(path)
         yield RemoveFile(path, sort) if content is None else WriteFile(path, content, sort)
     if moved:
-        yield RefreshIndex(0)
+        # The old packages' files are kept, so no repository has to answer.
+        yield RefreshIndex(0, ())
 
 
 def _holds(recorded: Recorded, now: Now, released: bool) -> t.Iterator[Step]:

@@ -131,7 +131,7 @@ def _add(draft: Draft, node: Node, step: Step) -> None:
     if isinstance(step, (WriteFile, RemoveFile)):
         draft.file(node, step, _WHY)
     elif isinstance(step, RefreshIndex):
-        draft.refresh(step.max_age)
+        draft.refresh(step)
     elif isinstance(step, ChangePackages):
         after: t.Dict[str, t.Optional[str]] = dict(step.install)
         gone = {name: None for name in step.remove if name in node.packages}

@@ -28,7 +28,7 @@ from . import (
     planned,
     probe_now,
     probe_offers,
-    probe_sessions,
+    probe_others,
     probe_system,
     probe_use,
     record,
@@ -37,6 +37,7 @@ from . import parse as parsing
 from .apply import Change, Done, fetch
 from .apply import apply as apply_change
 from .apply_back import repair, undo
+from .apply_gpus import Gpus
 from .back import Now
 from .geometry import Kept
 from .model import Node
@@ -146,14 +147,14 @@ def _seen(asked: Asked, ports: Ports, packages: Manager, way: t.Optional[record.
         )
     except AccelError as error:
         return Seen(planned.bare(node), journal, recorded, now, error)
-    sessions = probe_sessions.foreign(ports.files)
-    seen = Seen(state, journal, recorded, now, sessions=sessions, unsettled=unsettled)
-    return dataclasses.replace(seen, layouts=_layouts(asked, seen, ports))
-
-
-def _layouts(asked: Asked, seen: Seen, ports: Ports) -> t.Tuple[Kept, ...]:
+    seen = Seen(state, journal, recorded, now, unsettled=unsettled)
     plan_ = decide(asked, seen)
-    none = asked.wish.download_only or asked.wish.state == "absent" or seen.unsettled
+    others = probe_others.probe(ports) if plan_.decided.owed.reboot else planned.Others()
+    return dataclasses.replace(seen, others=others, layouts=_layouts(asked, plan_, ports))
+
+
+def _layouts(asked: Asked, plan_: Planned, ports: Ports) -> t.Tuple[Kept, ...]:
+    none = asked.wish.download_only or asked.wish.state == "absent" or plan_.seen.unsettled
     if none or plan_.refusal is not None:
         return ()
     return apply_geometry.look(ports, any(_loads(step) for step in plan_.steps))
@@ -192,8 +193,12 @@ def before_refusal(plan: Planned, ports: Ports) -> bool:
     if journal is None or not plan.resumes or not node.root or in_use:
         return False
     Lock(ports.files).acquire(plan.wish.lock_timeout)
+    gpus = Gpus(ports)
+    gpus.take(())
     with manager(ports, lock_timeout=plan.wish.lock_timeout) as packages:
-        return undo(journal, ports, packages).walked > 0
+        walked = undo(journal, ports, packages).walked
+    gpus.back()
+    return walked > 0
 
 
 def apply(plan: Planned, ports: Ports) -> Outcome:

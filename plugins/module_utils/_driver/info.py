@@ -15,11 +15,11 @@ import typing as t
 from .._errors import AccelError, BindingWantedError, PackageStateError
 from .._packages.probe import manager
 from .._ports import Ports
-from . import core, probe_sessions
+from . import core, probe_others
 from .answer import answer_node, answer_plan
 from .model import Node
 from .parse import parse as parse_wish
-from .planned import Asked, Planned
+from .planned import Asked, Others, Planned
 from .probe import probe
 
 # In front of the names of options in messages, as the user writes them.
@@ -27,11 +27,11 @@ PREFIX = "wish."
 
 
 class Look(t.NamedTuple):
-    """`sessions` are other people's logins. `plan` is what gpu_driver would do, `refusal` why there is none; both None
-    where nothing is wished."""
+    """`others` are those whom a reboot would hurt. `plan` is what gpu_driver would do, `refusal` why there is none;
+    both None where nothing is wished."""
 
     node: Node
-    sessions: t.Tuple[str, ...] = ()
+    others: Others = Others()
     plan: t.Optional[Planned] = None
     refusal: t.Optional[AccelError] = None
 
@@ -46,18 +46,18 @@ def parse(params: t.Mapping[str, t.Any]) -> t.Optional[Asked]:
 
 def read(asked: t.Optional[Asked], ports: Ports) -> Look:
     """One look. Raises BindingWantedError only."""
-    sessions = probe_sessions.foreign(ports.files)
+    others = probe_others.probe(ports)
     if asked is None:
-        return Look(_facts(ports), sessions)
+        return Look(_facts(ports), others)
     try:
         # As in check mode: nothing on the node changes, not even a lock is taken.
         seen = core.read(asked, ports._replace(check=True))
     except BindingWantedError:
         raise
     except AccelError as error:
-        return Look(_facts(ports), sessions, refusal=error)
+        return Look(_facts(ports), others, refusal=error)
     plan = core.plan(asked, seen)
-    return Look(seen.state.node, sessions, plan, plan.refusal)
+    return Look(seen.state.node, others, plan, plan.refusal)
 
 
 def _facts(ports: Ports) -> Node:
@@ -71,6 +71,6 @@ def _facts(ports: Ports) -> Node:
 
 def answer(asked: t.Optional[Asked], look: Look, result: t.Dict[str, t.Any]) -> None:
     """Fills the result; shape in RETURN of driver_info."""
-    result.update(answer_node(look.node, look.sessions))
+    result.update(answer_node(look.node, look.others))
     if asked is not None:
         result["plan"] = answer_plan(look.plan, look.refusal)

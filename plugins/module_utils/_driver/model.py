@@ -14,6 +14,8 @@ import datetime
 import typing as t
 from dataclasses import dataclass, field
 
+from .._errors import AccelError
+
 Parameters = t.Mapping[str, t.Mapping[str, str]]  # module -> parameter -> value
 
 # --- the wish ---------------------------------------------------------------------------------------------------------
@@ -213,21 +215,25 @@ class Offers(t.NamedTuple):
 
 
 class Change(t.NamedTuple):
-    """What happens to one package: `before` is None for an installation, `after` for a removal."""
+    """What happens to one package: `before` is None for an installation, `after` for a removal. `beside`: it is
+    installed beside other versions of itself, which stay, as kernels and their headers are."""
 
     name: str
     before: t.Optional[str]
     after: t.Optional[str]
+    beside: bool = False
 
 
 @dataclass(frozen=True)
 class State:
     """All that a decision needs. `offers` None: the package manager could not be asked, `unreachable` says why.
     `changes` are those of the simulated transaction of plan_request.request; None: nothing was simulated.
-    `key` is the armored signing key as it was fetched from the repository, where the wish has none."""
+    `key` is the armored signing key as it was fetched from the repository, where the wish has none. `full` is why the
+    transaction does not fit on the disk."""
 
     node: Node
     offers: t.Optional[Offers] = None
     changes: t.Optional[t.Tuple[Change, ...]] = None
     unreachable: str = ""
     key: t.Optional[str] = None
+    full: t.Optional[AccelError] = None

@@ -64,8 +64,8 @@ class Draft:
             sort=step.sort,
         )
 
-    def refresh(self, max_age: int) -> None:
-        self.steps.append(RefreshIndex(max_age))
+    def refresh(self, step: RefreshIndex) -> None:
+        self.steps.append(step)
 
     def packages(self, node: Node, step: ChangePackages, after: t.Mapping[str, t.Optional[str]], reason: str) -> None:
         """`after` are all packages that will differ, those of dependencies too."""

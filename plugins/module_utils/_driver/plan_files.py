@@ -12,7 +12,7 @@ from .._data.driver_distributions import BASE, KEYS, SHA1_REFUSED, SIGNED_BY, SI
 from .._data.driver_packages import PINNED
 from .._data.driver_system import FABRIC_MODULES, MODPROBE_FILE, MODULES_LOAD_FILE, REPOSITORY_NAME
 from .._errors import BlockedError, WishError
-from .._packages.objects import deb822, yum_repo, zypp_repo
+from .._packages.objects import Origin, deb822, yum_repo, zypp_repo
 from .._packages.openpgp import fingerprints
 from .model import Node, State, Wish
 from .plan_choice import Target, directory
@@ -47,6 +47,12 @@ def repository(wish: Wish, node: Node, target: Target) -> t.Optional[Repository]
     )
     key = KEYS.get(fingerprint)
     return Repository(url, f"{url}{key.file}" if key else "", fingerprint)
+
+
+def needed(wish: Wish, node: Node, target: Target) -> t.Optional[t.Tuple[Origin, ...]]:
+    """Whose index has to be had for this wish; None: those of all repositories of the node."""
+    found = repository(wish, node, target)
+    return None if found is None else (Origin(REPOSITORY_NAME, found.url),)
 
 
 def check_signature(wish: Wish, node: Node, found: Repository) -> None:

@@ -39,6 +39,8 @@ def check_change(wish: Wish, state: State, change: ChangePackages) -> None:
     """Raises where the transaction must not be run as it is."""
     touched = names_of(change, state.changes)
     check_touched(wish, state.node, touched, own_holds(state.node))
+    if state.full is not None:
+        raise state.full
     goes = Transaction(tuple(PackageChange(*one) for one in state.changes or ()))
     judge.check_removals(Request(remove=change.remove), goes)
     kernels = sorted(name for name in touched if is_kernel(name))

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import typing as t
 
-from . import plan_guard, plan_modules
+from . import plan_files, plan_guard, plan_modules
 from .model import Change, Node, State, Wish
 from .plan_choice import Target
 from .plan_draft import Draft
 from .plan_names import DKMS, carries, is_fabric, listed
 from .plan_request import Packages
-from .steps import ChangePackages
+from .steps import ChangePackages, RefreshIndex
 
 After = t.Dict[str, t.Optional[str]]
 
@@ -67,13 +67,19 @@ def _brings_fabric(draft: Draft, wish: Wish, state: State, packages: Packages) -
 
 
 def repository(
-    draft: Draft, wish: Wish, node: Node, changes: t.Sequence[t.Any], change: t.Optional[ChangePackages]
+    draft: Draft,
+    wish: Wish,
+    node: Node,
+    target: Target,
+    changes: t.Sequence[t.Any],
+    change: t.Optional[ChangePackages],
 ) -> None:
     moved = [step for step in changes if step.sort in ("repository", "key")]
     for step in moved:
         draft.file(node, step, f"packages come from source {wish.source}")
     if moved or change is not None:
-        draft.refresh(0 if moved else wish.cache_valid_time)
+        age = 0 if moved else wish.cache_valid_time
+        draft.refresh(RefreshIndex(age, plan_files.needed(wish, node, target)))
 
 
 def after_change(node: Node, state: State, change: t.Optional[ChangePackages]) -> After:
@@ -126,11 +132,12 @@ def _held(
 def with_tools(
     record_: t.Mapping[str, t.Any], node: Node, change: t.Optional[ChangePackages], changes: t.Sequence[Change]
 ) -> t.Mapping[str, t.Any]:
-    """With what came for the driver without being of it, and was not there before: headers, dkms, what holds need."""
+    """With what came for the driver without being of it, and was not there before in any version: headers, dkms, what
+    holds need."""
     tools = set(node.records.get("tools") or ())
     if change is not None:
         asked = {DKMS, *(name for name, _version in change.install if not listed(name))}
-        tools.update(one.name for one in changes if one.before is None and one.name in asked)
+        tools.update(one.name for one in changes if one.before is None and not one.beside and one.name in asked)
     return {**record_, "tools": sorted(tools)} if tools else record_
 
 

@@ -16,7 +16,7 @@ from .plan_choice import Target, choose
 from .plan_draft import Draft
 from .plan_names import installed_version, is_built, kernels
 from .plan_request import Packages
-from .steps import ChangePackages, PrepareEnrolment, RemoveFile
+from .steps import ChangePackages, PrepareEnrolment, RefreshIndex, RemoveFile
 
 # Programs of the whole system, or what a machine boots through: nothing that a removal of the driver takes along.
 STAYING = frozenset(("openssl", "shim-signed"))
@@ -48,7 +48,7 @@ def plan(draft: Draft, wish: Wish, state: State) -> None:
     if change is not None:
         plan_guard.check_change(wish, state, change)
     changes = plan_files.changes(node, files)
-    plan_packages.repository(draft, wish, node, changes, change)
+    plan_packages.repository(draft, wish, node, target, changes, change)
     after = plan_packages.after_change(node, state, change)
     if change is not None:
         differing = {name: version for name, version in after.items() if node.packages.get(name) != version}
@@ -59,6 +59,9 @@ def plan(draft: Draft, wish: Wish, state: State) -> None:
     there = {name: version for name, version in after.items() if version is not None}
     stays = packages.change is not None and change is None
     version = installed_version(node, target) if stays else packages.version
+    if stays:
+        # What waits for its upgrade keeps its holds, also where a name tells the branch and a version does not.
+        packages = packages._replace(wanted=(*packages.wanted, *sorted(node.holds & plan_guard.own_holds(node))))
     plan_packages.holds(draft, wish, node, target, there, packages.wanted, version)
     _modprobe(draft, node, changes)
     built = version if plan_guard.builds(node, change, state.changes) else None
@@ -134,7 +137,8 @@ def _enrol(draft: Draft, wish: Wish, node: Node, target: Target, packages: Packa
     lacking = [name for name in key.packages if name not in node.packages and name not in node.tools]
     tools = tuple((name, None) for name in lacking)
     if boot.dkms_key is None and tools:
-        draft.refresh(wish.cache_valid_time)
+        # They come from the distribution; whether any other repository answers is of no interest.
+        draft.refresh(RefreshIndex(wish.cache_valid_time, ()))
         draft.steps.append(ChangePackages(tools))
         draft.tracker.act("install_package", ", ".join(name for name, _version in tools), "they make and enrol the key")
         ours = {*(node.records.get("tools") or ()), *lacking} - STAYING

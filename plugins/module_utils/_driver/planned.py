@@ -45,19 +45,27 @@ class Asked(t.NamedTuple):
     lean: bool = False
 
 
+class Others(t.NamedTuple):
+    """`work` are jobs, pods, containers and virtual machines that need no GPU, `sessions` other people's logins, as a
+    sentence each."""
+
+    work: t.Tuple[str, ...] = ()
+    sessions: t.Tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Seen:
     """What was read. `journal` is that of an interrupted run, `recorded` and `now` are the way back where it is wished,
-    `error` is why repositories gave no answer, `sessions` are other people's logins, `layouts` MIG layouts that
-    a reload, of this run or of an earlier one, takes away and that come back. `unsettled` is why packages that an
-    interrupted run left half-way have to stay so for now."""
+    `error` is why repositories gave no answer, `others` whom a reboot would hurt beside those who work on GPUs,
+    `layouts` MIG layouts that a reload, of this run or of an earlier one, takes away and that come back. `unsettled` is
+    why packages that an interrupted run left half-way have to stay so for now."""
 
     state: State
     journal: t.Optional[Journal] = None
     recorded: t.Optional[Recorded] = None
     now: t.Optional[Now] = None
     error: t.Optional[AccelError] = None
-    sessions: t.Tuple[str, ...] = ()
+    others: Others = Others()
     layouts: t.Tuple[Kept, ...] = ()
     unsettled: str = ""
 
@@ -149,7 +157,7 @@ class Planned:
             key: value for key, value in self.decided.result().items() if key not in ("changed", "diff", "actions")
         }
         seen = self.seen
-        found["reboot_hindered"] = hindrances(seen.state.node, seen.sessions) if found["reboot_required"] else []
+        found["reboot_hindered"] = hindrances(seen.state.node, seen.others) if found["reboot_required"] else []
         if self.wish.state == "restored":
             found["restored"] = bool(self.decided.facts.get("restored"))
         if self.wish.download_only:
@@ -190,13 +198,14 @@ def leaves(wish: Wish, journal: Journal) -> bool:
     return wish.download_only
 
 
-def hindrances(node: Node, sessions: t.Sequence[str]) -> t.List[str]:
-    """Why a reboot now would hurt somebody (rule 8)."""
-    return [
+def hindrances(node: Node, others: Others) -> t.List[str]:
+    """Why a reboot now would hurt somebody (rule 8). Who works on a GPU is told with it, and once."""
+    on_gpus = [
         *(f"{one.gpu} is used by {one.who}" for one in node.busy),
         *(f"{one} holds GPUs open" for one in plan_modules.strangers(node)),
-        *sessions,
     ]
+    beside = [one for one in others.work if not any(one in told for told in on_gpus)]
+    return [*on_gpus, *(f"{one} is on this node" for one in beside), *others.sessions]
 
 
 def bare(node: Node) -> State:

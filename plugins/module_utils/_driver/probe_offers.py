@@ -64,17 +64,20 @@ def _offered(wish: Wish, state: State, target: Target, packages: Manager, ports:
     node = state.node
     try:
         names = plan_names.names(wish, node)
-        sources = _scratch(wish, state, target, always)
+        stale = not packages.fresh(wish.cache_valid_time)
+        # In check mode the node's own index stays as it is, and what is said must be what the run will find.
+        outdated = ports.check and stale
+        sources = _scratch(wish, state, target, always or outdated)
+        aside = outdated or bool(sources)
     except AccelError:
         return state  # the decision says why
     try:
         with contextlib.ExitStack() as stack:
             asked = packages
-            if sources:
-                asked = stack.enter_context(manager(ports, sources, wish.lock_timeout))
+            if aside:
+                asked = stack.enter_context(manager(ports, sources, wish.lock_timeout, stale))
             else:
-                found = plan_files.repository(wish, node, target)
-                packages.refresh(wish.cache_valid_time, [found.url] if found else None)
+                packages.refresh(wish.cache_valid_time, plan_files.needed(wish, node, target))
             streams = asked.streams(STREAM_MODULE) if target.stream else ()
             offers = Offers(asked.versions(names), streams)
             if target.source == "distribution" and len(offers.versions) < len(names):
@@ -83,7 +86,7 @@ def _offered(wish: Wish, state: State, target: Target, packages: Manager, ports:
             pins = None if change is None else plan_files.pins(change)
             if pins is not None:
                 pinned = (*sources, Source("accel-gpu-pins", ((pins.path, _bytes(pins)),)))
-                asked = stack.enter_context(manager(ports, pinned, wish.lock_timeout))
+                asked = stack.enter_context(manager(ports, pinned, wish.lock_timeout, aside and stale))
             return _simulated(State(node, offers, key=state.key), change, asked)
     except RepositoryError as error:
         return State(node, None, None, error.message, state.key)
@@ -94,8 +97,8 @@ def _simulated(state: State, change: t.Optional[ChangePackages], packages: Manag
         return State(state.node, state.offers, (), key=state.key)
     ours = plan_guard.own_holds(state.node) & state.node.holds
     transaction = packages.simulate(whole_request(change, ours))
-    changes = tuple(Change(one.name, one.before, one.after) for one in transaction.changes)
-    return State(state.node, state.offers, changes, key=state.key)
+    changes = tuple(Change(*one) for one in transaction.changes)
+    return State(state.node, state.offers, changes, key=state.key, full=transaction.full)
 
 
 def _removal(state: State, packages: Manager) -> State:
@@ -110,7 +113,7 @@ def _removal(state: State, packages: Manager) -> State:
 
 
 def _scratch(wish: Wish, state: State, target: Target, always: bool) -> t.Tuple[Source, ...]:
-    """The repository, where the node does not have it as it is wished."""
+    """The repository, where the node does not have it as it is wished, or `always`."""
     files = plan_files.wanted(wish, state, target, blacklist=False).values()
     ours = [step for step in files if step.sort in ("repository", "key")]
     if not ours or not (always or any(state.node.files.get(step.path) != step.content for step in ours)):

@@ -15,6 +15,9 @@ from .probe_files import text
 
 _SESSIONS = "/run/systemd/sessions"
 _OURS = re.compile(r"/session-([^/]+)\.scope")
+# Classes of sessions behind which nobody sits who works. All others are people: since systemd 256 those of root are
+# user-early, and later versions have more such names. Source: pam_systemd(8) of systemd 258, class=.
+_NOBODY = frozenset(("greeter", "lock-screen", "background", "background-light", "manager", "manager-early", "none"))
 
 
 def foreign(files: Files) -> t.Tuple[str, ...]:
@@ -23,7 +26,7 @@ def foreign(files: Files) -> t.Tuple[str, ...]:
     return tuple(
         f"{one.get('USER', one.get('UID', 'somebody'))} is logged in (session {name})"
         for name, one in _sessions(files)
-        if name not in ours and one.get("CLASS") == "user" and one.get("STATE") != "closing"
+        if name not in ours and one.get("CLASS", "none") not in _NOBODY and one.get("STATE") != "closing"
     )
 
 

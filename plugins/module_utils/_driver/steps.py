@@ -14,6 +14,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+from .._packages.objects import Origin
+
 
 class WriteFile(t.NamedTuple):
     """A whole file of ours. `sort` is repository | key | preferences | modprobe | modules | unattended |
@@ -31,9 +33,11 @@ class RemoveFile(t.NamedTuple):
 
 
 class RefreshIndex(t.NamedTuple):
-    """The index of the repositories is older than the cache time, or a repository is new."""
+    """The index of the repositories is older than the cache time, or a repository is new. `needed` are those that must
+    answer; None: all."""
 
     max_age: int
+    needed: t.Optional[t.Tuple[Origin, ...]] = None
 
 
 class ChangePackages(t.NamedTuple):

@@ -20,6 +20,7 @@ if t.TYPE_CHECKING:
 
 _NAME = "Slurm"
 _PROGRAMS = ("slurmd", "slurmstepd")
+_JOBS = ["scontrol", "--details", "--oneliner", "show", "job"]
 _TIMEOUT = 20.0  # seconds; slurmctld may be busy, and a job must not be hurt because it was
 _GPU = re.compile(r"^nvidia\d+$")
 _MIG_TYPE = re.compile(r"\d+g\.\d+gb")
@@ -27,20 +28,38 @@ _MIG_TYPE = re.compile(r"\d+g\.\d+gb")
 
 def probe(ports: Ports, found: t.Sequence[Process]) -> Owners:
     """A running slurmd is the sign of Slurm, or a step of a job, which outlives it; slurmctld answers for both."""
-    daemons = [process for process in found if process.program in _PROGRAMS]
-    if not daemons:
+    name = _this_node(found)
+    if name is None:
         return Owners()
-    name = next(filter(None, (_node_name(daemon.command) for daemon in daemons)), socket.gethostname().split(".")[0])
     node, why = _ask(ports, ["scontrol", "--oneliner", "show", "node", name])
     if why:
         return Owners((Owner(_NAME, asked=False, why=why),))
-    jobs, why = _ask(ports, ["scontrol", "--details", "--oneliner", "show", "job"])
+    jobs, why = _ask(ports, _JOBS)
     if why:
         return Owners((Owner(_NAME, asked=False, why=why),))
     gres = next((word[5:] for word in node.split() if word.startswith("Gres=")), "")
     if "gpu" not in gres:
         return Owners((Owner(_NAME),), slurm.whole_node(jobs, name))
     return Owners((Owner(_NAME),), slurm.allocations(jobs, name, _devices_are_gpus(gres, ports.root)))
+
+
+def work(ports: Ports, found: t.Sequence[Process]) -> Owners:
+    """Every job on this node, with GPUs or without."""
+    name = _this_node(found)
+    if name is None:
+        return Owners()
+    jobs, why = _ask(ports, _JOBS)
+    if why:
+        return Owners((Owner(_NAME, asked=False, why=why),))
+    return Owners((Owner(_NAME),), slurm.whole_node(jobs, name))
+
+
+def _this_node(found: t.Sequence[Process]) -> t.Optional[str]:
+    """What Slurm calls this node, None where nothing of it runs."""
+    daemons = [process for process in found if process.program in _PROGRAMS]
+    if not daemons:
+        return None
+    return next(filter(None, (_node_name(daemon.command) for daemon in daemons)), socket.gethostname().split(".")[0])
 
 
 def _devices_are_gpus(gres: str, root: str) -> bool:

@@ -44,7 +44,7 @@ def allocations(jobs: str, node: str, devices_are_gpus: bool) -> t.Tuple[Allocat
 
 
 def whole_node(jobs: str, node: str) -> t.Tuple[Allocation, ...]:
-    """Every running job on `node` as a claim on all GPUs: for a node whose Gres names no GPU."""
+    """Every running job on `node` as a claim on all GPUs: for a node whose Gres names no GPU, and for a reboot."""
     found = []
     for line in jobs.splitlines():
         fields = dict(word.split("=", 1) for word in line.split() if "=" in word)

@@ -6,18 +6,17 @@
 
 from __future__ import annotations
 
-import os
 import time
 import typing as t
 
-from .._errors import PackageStateError, TransactionError
+from .._errors import DiskFullError, PackageStateError, TransactionError
 from .._ports import Ports
 from . import judge, judge_apt, parse_apt, probe_locks
 from .apply_apt_pins import preferring
-from .apply_apt_scratch import move_into, update_options
+from .apply_apt_scratch import addresses, move_into, update_options
 from .apply_base import Base
 from .apply_scratch import Scratch
-from .objects import Package, Request, Source, Transaction
+from .objects import Origin, Package, Request, Source, Transaction
 
 # Nothing asks, and no hook restarts services: needrestart of Debian 12 reads the first of its two variables (read in
 # its apt-pinvoke); the second, "list only", is for versions that do not (not verified).
@@ -43,6 +42,9 @@ _UPDATES = "/var/lib/dpkg/updates"
 
 class Apt(Base):
     kind = "apt"
+    index = _LISTS
+    definitions = ("/etc/apt/sources.list", _SOURCES)
+    cache = _ARCHIVES
 
     def __init__(
         self,
@@ -50,12 +52,15 @@ class Apt(Base):
         scratch: t.Optional[Scratch] = None,
         sources: t.Sequence[Source] = (),
         lock_timeout: float = 60.0,
+        anew: bool = False,
     ) -> None:
         super().__init__(ports, scratch, lock_timeout)
         self._configuration: t.Tuple[str, ...] = ()
         if scratch is not None:
             self._configuration = ("-c", move_into(scratch, ports.files, sources))
-            self._update(update_options(scratch, ports.files, sources), 0.0, None)
+            # With all others beside them, only the new ones must answer.
+            needed = (addresses(sources) or None) if anew else None
+            self._update(update_options(scratch, ports.files, sources, anew), 0.0, needed)
 
     # --- questions ---
 
@@ -85,7 +90,7 @@ class Apt(Base):
         return parse_apt.components(self._call(*words))
 
     def simulate(self, request: Request) -> Transaction:
-        """What `run` would do. Raises what it would refuse; removals beyond the request are only told."""
+        """See `Base.simulate`."""
         words = self._words(request)
         if not words:
             return Transaction(download_bytes=0)
@@ -95,7 +100,7 @@ class Apt(Base):
         if any(change.after for change in transaction.changes):
             uris = self._get(request, (*_NO_LOCK, "--print-uris"), words)
             transaction = transaction._replace(download_bytes=parse_apt.download_bytes(uris))
-        return transaction
+        return transaction._replace(full=self._too_large(transaction))
 
     def owner(self, path: str) -> t.Optional[str]:
         """The package that a file belongs to. dpkg knows files by the names they had before /usr was merged."""
@@ -103,19 +108,7 @@ class Apt(Base):
         _code, out, _err = self._ports.run([*_ENVIRONMENT, "dpkg-query", "-S", *names])
         return next((one for one in (parse_apt.owner(out, name) for name in names) if one), None)
 
-    def needs_for_holds(self) -> t.Tuple[str, ...]:
-        """Packages without which `hold` has no effect."""
-        return ()
-
     # --- changes ---
-
-    def download(self, request: Request) -> Transaction:
-        """Puts into the cache what `run` will need."""
-        self._may_change("download")
-        transaction = self._checked(request)
-        if transaction.changes:
-            self._get(request, ("-d",), self._words(request))
-        return transaction
 
     def run(self, request: Request) -> Transaction:
         """Raises before anything is touched where a package would go that was not named, or the disk is too full."""
@@ -123,10 +116,9 @@ class Apt(Base):
         transaction = self._checked(request)
         if not transaction.changes and not self._half(request):
             return transaction
-        self._check_space(transaction)
         holds = self.holds() & set(request.own_holds)
         try:
-            self._get(request, (), self._words(request))
+            self._get(request, self._anew(request), self._words(request))
         finally:
             self._hold_again(holds)
         self._verify(transaction)
@@ -143,18 +135,6 @@ class Apt(Base):
         if known:
             self._call("apt-mark", "unhold", *known)
 
-    def refresh(self, max_age: int, needed: t.Optional[t.Sequence[str]] = None) -> bool:
-        """Fetches the index unless it is younger than `max_age` seconds; True if it was fetched. Not in check mode.
-
-        `needed` are the addresses of repositories that must answer; None means all. Others are only logged.
-        """
-        if self._ports.check or self._is_fresh(max_age, _LISTS, ("/etc/apt/sources.list", _SOURCES)):
-            return False
-        self._may_change("refresh")
-        self._patiently(lambda waited: self._update((), waited, needed))
-        self._stamp()
-        return True
-
     def trust(self, _key_path: str) -> t.Tuple[str, ...]:
         """apt has no list of keys for all: each repository names its own (Signed-By)."""
         self._may_change("trust")
@@ -164,6 +144,14 @@ class Apt(Base):
         self._may_change("distrust")
 
     # --- within ---
+
+    def _fetch_files(self, request: Request) -> None:
+        self._get(request, ("-d",), self._words(request))
+
+    def _fetch_index(self, needed: t.Optional[t.Sequence[Origin]]) -> None:
+        """Of all repositories; those that are not needed are only logged where they do not answer."""
+        asked = None if needed is None else [one.url for one in needed]
+        self._patiently(lambda waited: self._update((), waited, asked))
 
     def _query(self, patterns: t.Sequence[str]) -> str:
         """dpkg-query ends with 1 where one of several patterns fits nothing."""
@@ -185,11 +173,6 @@ class Apt(Base):
             name for name in request.remove if rows.get(name, "n") not in (("n",) if request.purge else ("n", "c"))
         ]
         return (*install, *(f"{name}-" for name in there))
-
-    def _checked(self, request: Request) -> Transaction:
-        transaction = self.simulate(request)
-        judge.check_removals(request, transaction)
-        return transaction
 
     def _get(self, request: Request, options: t.Sequence[str], words: t.Sequence[str]) -> str:
         """apt-get install. Foreign holds were looked at by `simulate`, so apt may change what is held."""
@@ -239,24 +222,24 @@ class Apt(Base):
         names = [name for name, _version in request.install if "/" not in name]
         return bool(names) and bool(parse_apt.undone(self._query(names)))
 
-    def _check_space(self, transaction: Transaction) -> None:
+    def _anew(self, request: Request) -> t.Tuple[str, ...]:
+        """dpkg died while it unpacked a wanted package: the version that it is said to have must be installed again."""
+        names = [name.rpartition("/")[2].partition("_")[0] for name, _version in request.install]
+        return ("--reinstall",) if names and parse_apt.broken(self._query(names)) else ()
+
+    def _too_large(self, transaction: Transaction) -> t.Optional[DiskFullError]:
         """dpkg would stop in the middle. New and old files of one package lie side by side for a while."""
         new = [f"{change.name}={change.after}" for change in transaction.changes if change.after]
         old = [change.name for change in transaction.changes if change.before]
         if not new:
-            return
-        coming = parse_apt.installed_sizes(self._call("apt-cache", "show", "--no-all-versions", *new))
+            return None
+        shown = self._call("apt-cache", *self._configuration, "show", "--no-all-versions", *new)
+        coming = parse_apt.installed_sizes(shown)
         form = "Package: ${Package}\\nInstalled-Size: ${Installed-Size}\\n\\n"
         argv = [*_ENVIRONMENT, "dpkg-query", "-W", "-f", form, *old]
         going = parse_apt.installed_sizes(self._ports.run(argv)[1]) if old else {}
         needed = max(0, sum(coming.values()) - sum(going.values())) + max(coming.values(), default=0)
-        usr, archives = self._ports.files.path("/usr"), self._ports.files.path(_ARCHIVES)
-        if os.path.exists(archives) and os.stat(usr).st_dev == os.stat(archives).st_dev:
-            needed += transaction.download_bytes or 0
-        state = os.statvfs(usr)
-        free = state.f_bavail * state.f_frsize
-        if needed > free:
-            raise judge.disk_full("/usr", needed, free)
+        return self._full(needed, transaction.download_bytes or 0)
 
     def _hold_again(self, holds: t.AbstractSet[str]) -> None:
         """apt drops the hold of a package that it changes."""

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 import typing as t
 
 from .._files import Files
@@ -16,6 +17,7 @@ from .objects import Source
 _LISTS = "/var/lib/apt/lists"
 _SOURCES = "/etc/apt/sources.list.d"
 _PREFERENCES = "/etc/apt/preferences.d"
+_ADDRESS = re.compile(rb"^URIs:[ \t]*(\S+)", re.MULTILINE)
 _INDEX = ("_Packages", "_Packages.gz", "_Packages.lz4", "_Packages.xz")
 
 
@@ -32,10 +34,16 @@ def move_into(scratch: Scratch, files: Files, sources: t.Sequence[Source]) -> st
     return scratch.write(scratch.path("apt.conf"), _configuration(scratch.folder).encode("utf-8"))
 
 
-def update_options(scratch: Scratch, files: Files, sources: t.Sequence[Source]) -> t.Tuple[str, ...]:
-    """apt-get update of the new repositories alone, or of all where the node has no lists yet."""
+def addresses(sources: t.Sequence[Source]) -> t.Tuple[str, ...]:
+    """Where the new repositories are."""
+    texts = [content for source in sources for path, content in source.files if os.path.dirname(path) == _SOURCES]
+    return tuple(found.decode("utf-8") for text in texts for found in _ADDRESS.findall(text))
+
+
+def update_options(scratch: Scratch, files: Files, sources: t.Sequence[Source], anew: bool) -> t.Tuple[str, ...]:
+    """apt-get update of the new repositories alone; of all if `anew`, and where the node has no lists yet."""
     options = ("-c", scratch.path("apt.conf"), "-o", "APT::Get::List-Cleanup=false")
-    if not any(name.endswith(_INDEX) for name in files.names(_LISTS)):
+    if anew or not any(name.endswith(_INDEX) for name in files.names(_LISTS)):
         return options
     only = scratch.make("only")
     for source in sources:

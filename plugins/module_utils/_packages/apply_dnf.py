@@ -16,12 +16,16 @@ from .._ports import Ports
 from . import judge, judge_dnf, parse_dnf, parse_rpm, probe_locks
 from .apply_rpm import Rpm
 from .apply_scratch import Scratch
-from .objects import HOLD_TOOLS, Package, Request, Source, Transaction
+from .objects import HOLD_TOOLS, Origin, Package, Request, Source, Transaction
 
 _OPTIONS = (
     "--setopt=exit_on_lock=True", "--setopt=best=True", "--setopt=strict=True",
     "--setopt=clean_requirements_on_remove=False", "--setopt=module_stream_switch=True", "--color=never",
+    # No kernel and no headers go because others come: 0 is "unlimited" (dnf.conf(5), installonly_limit).
+    "--setopt=installonly_limit=0",
 )  # fmt: skip
+# A repository of others that does not answer is passed over (dnf.conf(5)); the later of two such options counts.
+_PASS_OVER, _INSIST = "--setopt=*.skip_if_unavailable=True", "--setopt=*.skip_if_unavailable=False"
 # Locks of others are judged by us, since dnf would only say that it finds no such version.
 _NO_LOCKS = ("--disableplugin=versionlock",)
 _CACHE = "/var/cache/dnf"
@@ -33,6 +37,9 @@ _MODULES = "/etc/dnf/modules.d"
 
 class Dnf(Rpm):
     kind = "dnf"
+    index = f"{_CACHE}/.gpgkeyschecked.yum"
+    definitions = (_REPOS,)
+    cache = _CACHE
 
     def __init__(
         self,
@@ -40,7 +47,9 @@ class Dnf(Rpm):
         scratch: t.Optional[Scratch] = None,
         sources: t.Sequence[Source] = (),
         lock_timeout: float = 60.0,
+        anew: bool = False,
     ) -> None:
+        """What is older than dnf's own time for it is fetched with or without `anew`, as it is on the node."""
         super().__init__(ports, scratch, lock_timeout)
         self._where: t.Tuple[str, ...] = ()
         if scratch is not None:
@@ -55,7 +64,7 @@ class Dnf(Rpm):
                 # writes into the node's cache whatever it is told
                 "--disableplugin=generate_completion_cache",
             )
-            self._makecache(sources)
+            self._makecache([one.name for one in sources])
 
     def problems(self) -> t.Tuple[str, ...]:
         """What must be repaired before packages can change, in sentences."""
@@ -82,7 +91,7 @@ class Dnf(Rpm):
         return parse_dnf.enabled(self._ports.files.read_text(f"{_MODULES}/{module}.module") or "")
 
     def simulate(self, request: Request) -> Transaction:
-        """What `run` would do. Raises what it would refuse; removals beyond the request are only told."""
+        """See `Base.simulate`."""
         transaction = self._shell(request, ("--assumeno",), simulated=True)
         judge.check_holds(request, transaction, self.holds())
         judge.check_downgrades(request, parse_dnf.downgrades(transaction.changes))
@@ -92,14 +101,6 @@ class Dnf(Rpm):
         """Packages without which `hold` has no effect."""
         there = self._ports.files.exists(f"{_VERSIONLOCK}.conf")
         return () if there else HOLD_TOOLS
-
-    def download(self, request: Request) -> Transaction:
-        """Puts into the cache what `run` will need."""
-        self._may_change("download")
-        transaction = self._checked(request)
-        if transaction.changes:
-            self._shell(request, ("-y", "--downloadonly"))
-        return transaction
 
     def run(self, request: Request) -> Transaction:
         """Raises before anything is touched where a package would go that was not named."""
@@ -126,20 +127,20 @@ class Dnf(Rpm):
         self._may_change("unhold")
         self._write_locks(parse_rpm.versionlock_without(self._lock_text(), set(names)))
 
-    def refresh(self, max_age: int, needed: t.Optional[t.Sequence[str]] = None) -> bool:
-        """Fetches the index unless it is younger than `max_age` seconds; True if it was fetched. Not in check mode.
-
-        `needed` are ids of repositories that must answer; None means all. Others are left out.
-        """
-        if self._ports.check or self._is_fresh(max_age, f"{_CACHE}/.gpgkeyschecked.yum", (_REPOS,)):
-            return False
-        self._may_change("refresh")
-        only = ("--disablerepo=*", *(f"--enablerepo={one}" for one in needed)) if needed else ()
-        self._dnf(("-y", *only), ("makecache", "--refresh"))
-        self._stamp()
-        return True
-
     # --- within ---
+
+    def _fetch_files(self, request: Request) -> None:
+        self._shell(request, ("-y", "--downloadonly"))
+
+    def _fetch_index(self, needed: t.Optional[t.Sequence[Origin]]) -> None:
+        """Of those that are needed; dnf itself fetches that of another one whenever it is older than its own time."""
+        if needed is None or needed:
+            self._makecache([one.name for one in needed or ()])
+
+    def _makecache(self, names: t.Sequence[str]) -> None:
+        """These must answer, all without a name; keys go into their own rings in the cache."""
+        only = ("--disablerepo=*", *(f"--enablerepo={one}" for one in names)) if names else ()
+        self._dnf(("-y", _INSIST, *only), ("makecache", "--refresh"))
 
     def _shell(self, request: Request, options: t.Sequence[str], simulated: bool = False) -> Transaction:
         """dnf shell alone does removal, installation and a module's stream in one transaction."""
@@ -149,7 +150,11 @@ class Dnf(Rpm):
             script.write(parse_dnf.script(request, there))
             script.flush()
             out = self._dnf((*options, weak, *_NO_LOCKS), ("shell", script.name), request, simulated)
-        return Transaction(parse_dnf.changes(out, there), parse_dnf.download_bytes(out))
+        changes, download = parse_dnf.changes(out, there), parse_dnf.download_bytes(out)
+        if not simulated:
+            return Transaction(changes, download)
+        grows = parse_dnf.installed_bytes(out) - self._installed_bytes([one.name for one in changes if one.before])
+        return Transaction(changes, download, self._full(grows, download))
 
     def _dnf(
         self,
@@ -158,7 +163,7 @@ class Dnf(Rpm):
         request: t.Optional[Request] = None,
         simulated: bool = False,
     ) -> str:
-        argv = ["env", "LC_ALL=C", "dnf", *_OPTIONS, *self._where, *options, *words]
+        argv = ["env", "LC_ALL=C", "dnf", *_OPTIONS, _PASS_OVER, *self._where, *options, *words]
         return self._patiently(lambda waited: self._ended(argv, waited, request, simulated))
 
     def _ended(self, argv: t.Sequence[str], waited: float, request: t.Optional[Request], simulated: bool) -> str:
@@ -170,10 +175,6 @@ class Dnf(Rpm):
             names = [name for name, version in request.install if version is not None]
             asked = judge_dnf.Asked(request, self.versions(names))
         raise judge_dnf.failure(out, err, waited, asked)
-
-    def _makecache(self, sources: t.Sequence[Source]) -> None:
-        """The new repositories must answer; keys go into their own rings in the cache."""
-        self._dnf(("-y", "--disablerepo=*", *(f"--enablerepo={one.name}" for one in sources)), ("makecache",))
 
     def _lock_path(self) -> str:
         for line in (self._ports.files.read_text(f"{_VERSIONLOCK}.conf") or "").splitlines():

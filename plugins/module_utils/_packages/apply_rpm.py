@@ -11,12 +11,10 @@ import typing as t
 from .._errors import PackageStateError, TransactionError
 from . import judge, openpgp, parse_rpm, probe_locks
 from .apply_base import Base
-from .objects import Package, Request, Transaction
+from .objects import Change, Package, Transaction
 
 
 class Rpm(Base):
-    """`simulate` comes from the class of the manager."""
-
     def all(self) -> t.Tuple[Package, ...]:
         """Every installed package."""
         code, out, err = self._ports.run(["env", "LC_ALL=C", "rpm", "-qa", "--qf", parse_rpm.QUERY])
@@ -35,9 +33,6 @@ class Rpm(Base):
         """The package that a file belongs to."""
         code, out, _err = self._ports.run(["env", "LC_ALL=C", "rpm", "-qf", "--qf", "%{NAME}\\n", path])
         return out.split()[0] if code == 0 and out.split() else None
-
-    def simulate(self, request: Request) -> Transaction:
-        raise NotImplementedError
 
     def trust(self, key_path: str) -> t.Tuple[str, ...]:
         """Takes a key file into rpm's keys, with which zypper checks repositories and packages. The answer are the
@@ -76,18 +71,20 @@ class Rpm(Base):
         found = {one.pid: one for one in holders}
         return tuple(f"the package database is locked by {one} ({one.path})" for one in found.values())
 
-    def _checked(self, request: Request) -> Transaction:
-        transaction = self.simulate(request)
-        judge.check_removals(request, transaction)
-        return transaction
+    def _installed_bytes(self, names: t.Sequence[str]) -> int:
+        """What these packages, all versions of them, take on the disk."""
+        if not names:
+            return 0
+        out = self._ports.run(["env", "LC_ALL=C", "rpm", "-q", "--qf", "%{LONGSIZE}\\n", *names])[1]
+        return sum(int(line) for line in out.split() if line.isdigit())
 
     def _verify(self, transaction: Transaction) -> None:
-        there = {one.name: one.version for one in self.all()}
+        there = parse_rpm.by_name(self.all())
         wrong = [
-            f"{change.name} is {there.get(change.name, 'not installed')}"
+            f"{change.name} is {' and '.join(there.get(change.name, ())) or 'not installed'}"
             for change in transaction.changes
             if change.name.rpartition(".")[2] not in ("i386", "i486", "i586", "i686")
-            and there.get(change.name) != change.after
+            and not _is_done(change, there.get(change.name, ()))
         ]
         if wrong:
             raise TransactionError(
@@ -96,6 +93,11 @@ class Rpm(Base):
                 packages=[change.name for change in transaction.changes],
                 detail="\n".join(wrong),
             )
+
+
+def _is_done(change: Change, there: t.Sequence[str]) -> bool:
+    """Several versions of a kernel's packages lie side by side."""
+    return change.before not in there if change.after is None else change.after in there
 
 
 def _short(fingerprint: str) -> str:

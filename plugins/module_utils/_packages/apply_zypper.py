@@ -12,11 +12,12 @@ import shutil
 import tempfile
 import typing as t
 
+from .._errors import RepositoryError
 from .._ports import Ports
 from . import judge, judge_zypper, parse_rpm, parse_zypper, probe_locks
 from .apply_rpm import Rpm
 from .apply_scratch import Scratch
-from .objects import Request, Source, Transaction
+from .objects import Origin, Request, Source, Transaction
 from .parse_dnf import downgrades
 
 _CACHE = "/var/cache/zypp"
@@ -28,6 +29,9 @@ _PID_FILES = ("/run/zypp.pid", "/var/run/zypp.pid")
 
 class Zypper(Rpm):
     kind = "zypper"
+    index = f"{_CACHE}/solv"
+    definitions = (_REPOS,)
+    cache = f"{_CACHE}/packages"
 
     def __init__(
         self,
@@ -35,6 +39,7 @@ class Zypper(Rpm):
         scratch: t.Optional[Scratch] = None,
         sources: t.Sequence[Source] = (),
         lock_timeout: float = 60.0,
+        anew: bool = False,
     ) -> None:
         super().__init__(ports, scratch, lock_timeout)
         self._where: t.Tuple[str, ...] = ()
@@ -45,7 +50,10 @@ class Zypper(Rpm):
             scratch.copy_tree(_CACHE, "cache")
             self._where = ("--reposd-dir", scratch.path("repos"), "--cache-dir", scratch.path("cache"))
             self._environment = (*self._environment, f"ZYPP_LOGFILE={scratch.path('log')}")
-            self._refresh_scratch(scratch, sources, places)
+            if anew:
+                self._refresh(None if not sources else ())
+            if sources:
+                self._refresh_scratch(scratch, sources, places)
 
     def problems(self) -> t.Tuple[str, ...]:
         """What must be repaired before packages can change, in sentences."""
@@ -61,25 +69,13 @@ class Zypper(Rpm):
         if not names:
             return {}
         words = ("search", "-s", "--match-exact", "-t", "package", *names)
-        return parse_zypper.versions(self._zypper(words, also=(judge_zypper.NOT_FOUND,)))
+        return parse_zypper.versions(self._zypper(words, also=(judge_zypper.NOT_FOUND, judge_zypper.PASSED_OVER)))
 
     def simulate(self, request: Request) -> Transaction:
-        """What `run` would do. Raises what it would refuse; removals beyond the request are only told."""
+        """See `Base.simulate`."""
         transaction = self._install(request, ("--dry-run",))
         judge.check_holds(request, transaction, self.holds())
         judge.check_downgrades(request, downgrades(transaction.changes))
-        return transaction
-
-    def needs_for_holds(self) -> t.Tuple[str, ...]:
-        """Packages without which `hold` has no effect."""
-        return ()
-
-    def download(self, request: Request) -> Transaction:
-        """Puts into the cache what `run` will need."""
-        self._may_change("download")
-        transaction = self._checked(request)
-        if transaction.changes:
-            self._install(request, ("--download-only",))
         return transaction
 
     def run(self, request: Request) -> Transaction:
@@ -102,19 +98,25 @@ class Zypper(Rpm):
         if names:
             self._zypper(("removelock", "-t", "package", *names))
 
-    def refresh(self, max_age: int, needed: t.Optional[t.Sequence[str]] = None) -> bool:
-        """Fetches the index unless it is younger than `max_age` seconds; True if it was fetched. Not in check mode.
-
-        `needed` are names of repositories that must answer; None means all. Keys must be in rpm already (`trust`).
-        """
-        if self._ports.check or self._is_fresh(max_age, f"{_CACHE}/solv", (_REPOS,)):
-            return False
-        self._may_change("refresh")
-        self._zypper(("refresh", *(needed or ())), refresh=True)
-        self._stamp()
-        return True
-
     # --- within ---
+
+    def _fetch_files(self, request: Request) -> None:
+        self._install(request, ("--download-only",))
+
+    def _fetch_index(self, needed: t.Optional[t.Sequence[Origin]]) -> None:
+        """Of all repositories, of those that are needed first. Keys must be in rpm already (`trust`)."""
+        self._refresh(None if needed is None else [one.name for one in needed])
+
+    def _refresh(self, needed: t.Optional[t.Sequence[str]]) -> None:
+        """Those that are not needed are only logged where they do not answer; None: all are needed."""
+        if needed:
+            self._zypper(("refresh", *needed), refresh=True)
+        try:
+            self._zypper(("refresh",), refresh=True)
+        except RepositoryError as error:
+            if needed is None:
+                raise
+            self._ports.log(error.message)
 
     def _install(self, request: Request, options: t.Sequence[str]) -> Transaction:
         there = {one.name for one in self.all()}
@@ -124,8 +126,9 @@ class Zypper(Rpm):
         weak = "--recommends" if request.recommends else "--no-recommends"
         argv = ("install", "--auto-agree-with-licenses", "--oldpackage", weak, *options, "--", *words)
         with self._without_locks() as environment:
-            out = self._zypper(argv, request, environment)
-        return Transaction(parse_zypper.changes(out), parse_zypper.download_bytes(out))
+            out = self._zypper(argv, request, environment, also=(judge_zypper.PASSED_OVER,))
+        changes, download = parse_zypper.changes(out, there), parse_zypper.download_bytes(out)
+        return Transaction(changes, download, self._full(parse_zypper.grows(out), download))
 
     @contextlib.contextmanager
     def _without_locks(self) -> t.Iterator[t.Tuple[str, ...]]:
@@ -154,7 +157,7 @@ class Zypper(Rpm):
 
     def _ended(self, argv: t.Sequence[str], waited: float, request: t.Optional[Request], also: t.Container[int]) -> str:
         code, out, err = self._ports.run(argv)
-        if code in also or not judge_zypper.refuses(code, out):
+        if not judge_zypper.refuses(code, out, also):
             return out
         asked = judge_zypper.NOTHING
         if request is not None and code == judge_zypper.NOT_FOUND:

@@ -27,8 +27,11 @@ _SCRIPT = re.compile(
     r"Error in \w+ scriptlet in rpm package ([\w.+-]+)$|%\w+\(([\w.+-]+?)-(?:\d+:)?[^-()]+-[^-()]+\) scriptlet failed",
     re.MULTILINE,
 )
-# The two are an answer to a question, not a failure.
-_ERROR = re.compile(r"^Error: (?!Operation aborted|No matching Modules to list).*$", re.MULTILINE)
+# The first two are an answer to a question, not a failure; the third is told of repositories that are passed over, and
+# of others with an exit status.
+_ERROR = re.compile(
+    r"^Error: (?!Operation aborted|No matching Modules to list|Failed to download metadata for repo ).*$", re.MULTILINE
+)
 _NOISE = re.compile(
     r"^(?:Last metadata|Dependencies resolved|Operation aborted|New leaves|Installed|Failed|Complete|Nothing to do|"
     r"Error: Transaction failed| *\S+ *$|.* \d+/\d+ *$).*$",

@@ -17,6 +17,8 @@ from .parse_zypper import problem, said
 
 # exit codes, from zypper's manual page
 LOCKED, NO_REPOSITORIES, NOT_FOUND, SCRIPT_FAILED = 7, 6, 104, 107
+# A repository without an index was passed over; all else was done.
+PASSED_OVER = 106
 # 100 to 103 say that something is owed: updates, a reboot, a restart of zypper
 DONE = frozenset((0, 100, 101, 102, 103))
 
@@ -55,9 +57,10 @@ class Asked(t.NamedTuple):
 NOTHING = Asked()
 
 
-def refuses(code: int, out: str) -> bool:
-    """A script that failed after the installation is a code of its own for zypper."""
-    return code not in DONE or "scriptlet failed" in out
+def refuses(code: int, out: str, also: t.Container[int] = ()) -> bool:
+    """A script that failed after the installation is a code of its own for zypper. `also`: codes that are no failure of
+    this command."""
+    return (code not in DONE and code not in also) or "scriptlet failed" in out
 
 
 def failure(code: int, out: str, err: str, waited: float, asked: Asked = NOTHING) -> errors.AccelError:

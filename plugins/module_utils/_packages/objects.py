@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import typing as t
 
+from .._errors import DiskFullError
+
 # Packages without which a hold has no effect: dnf's locks are a plugin.
 HOLD_TOOLS = ("python3-dnf-plugin-versionlock",)
 
@@ -21,7 +23,8 @@ class Package(t.NamedTuple):
 
 
 class Change(t.NamedTuple):
-    """What happens to one package: `before` is None for an installation, `after` for a removal.
+    """What happens to one package: `before` is None for an installation, `after` for a removal. `beside`: it is
+    installed beside other versions of itself, which stay, as kernels and their headers are.
 
     apt writes a package of a foreign architecture as name:arch, all others without.
     """
@@ -29,14 +32,16 @@ class Change(t.NamedTuple):
     name: str
     before: t.Optional[str]
     after: t.Optional[str]
+    beside: bool = False
 
 
 class Transaction(t.NamedTuple):
     """What a transaction does or did, in the manager's order. `download_bytes` is what was not in the cache, and None
-    where it was not asked; of dnf it is rounded, since dnf tells it so."""
+    where it was not asked; of dnf it is rounded, since dnf tells it so. `full`: why it does not fit on the disk."""
 
     changes: t.Tuple[Change, ...] = ()
     download_bytes: t.Optional[int] = None
+    full: t.Optional[DiskFullError] = None
 
     @property
     def removed(self) -> t.Tuple[str, ...]:
@@ -65,6 +70,13 @@ class Request(t.NamedTuple):
     module: t.Optional[str] = None
     own_holds: t.Tuple[str, ...] = ()
     purge: bool = False
+
+
+class Origin(t.NamedTuple):
+    """A repository that is configured: dnf and zypper know it by its name, apt by its address."""
+
+    name: str
+    url: str
 
 
 class Source(t.NamedTuple):

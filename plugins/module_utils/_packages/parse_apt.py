@@ -77,6 +77,11 @@ def undone(out: str) -> t.Tuple[t.Tuple[str, str], ...]:
     return tuple(found)
 
 
+def broken(out: str) -> t.Tuple[str, ...]:
+    """Packages whose files dpkg left half-way; it cannot configure them."""
+    return tuple(name for state, name, _version, _arch in _rows(out) if state[1:2] == "H" or state[2:] == "R")
+
+
 def known(out: str) -> t.Dict[str, str]:
     """Package → state letter of dpkg: n is not installed, c has its configuration files only."""
     return {name: state[1:2] for state, name, _version, _arch in _rows(out)}

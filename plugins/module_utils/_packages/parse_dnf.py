@@ -17,9 +17,10 @@ QUERY = "%{name}\\t%{epoch}:%{version}-%{release}\\t%{arch}"
 _FOREIGN = frozenset(("i386", "i486", "i586", "i686"))
 # headings of dnf's table → what happens to the packages below
 _SECTIONS: t.Tuple[t.Tuple[str, str], ...] = (
-    ("Installing", "in"), ("Upgrading", "in"), ("Downgrading", "in"), ("Removing", "out"), ("Reinstalling", ""),
+    ("Installing", "new"), ("Upgrading", "in"), ("Downgrading", "in"), ("Removing", "out"), ("Reinstalling", ""),
 )  # fmt: skip
 _REPLACED = re.compile(r"^\s+replacing\s+(\S+)\.(\S+)\s+(\S+)")
+_INSTALLED_SIZE = re.compile(r"^Installed size: ([\d.]+) ?([kMG]?)", re.MULTILINE)
 _SIZE = re.compile(r"^Total (?:download )?size: ([\d.]+) ?([kMG]?)", re.MULTILINE)
 _UNITS = {"": 1, "k": 1024, "M": 1024**2, "G": 1024**3}
 
@@ -47,7 +48,8 @@ def enabled(text: str) -> t.Optional[str]:
 
 
 def changes(out: str, installed: t.Mapping[str, str]) -> t.Tuple[Change, ...]:
-    """What dnf's table announces. A row may be broken into lines where a name is long."""
+    """What dnf's table announces. A row may be broken into lines where a name is long. What is to be installed and is
+    `installed` already comes beside it, as kernels and their headers do."""
     found: t.List[Change] = []
     kind, row = "", []  # type: str, t.List[str]
     for line in [*out.splitlines(), ""]:
@@ -69,7 +71,10 @@ def _change(kind: str, row: t.Sequence[str], installed: t.Mapping[str, str]) -> 
     if len(row) < 4:
         return []
     name, version = _name(row[0], row[1]), plain(row[2])
-    return [Change(name, installed.get(name), version) if kind == "in" else Change(name, version, None)]
+    if kind == "out":
+        return [Change(name, version, None)]
+    there = installed.get(name)
+    return [Change(name, None, version, there is not None) if kind == "new" else Change(name, there, version)]
 
 
 def _name(name: str, arch: str) -> str:
@@ -78,7 +83,15 @@ def _name(name: str, arch: str) -> str:
 
 def download_bytes(out: str) -> int:
     """As dnf rounds it; what is in the cache already counts too."""
-    size = _SIZE.search(out)
+    return _bytes(_SIZE.search(out))
+
+
+def installed_bytes(out: str) -> int:
+    """What comes takes so much on the disk, as dnf rounds it; what goes for it is not taken off."""
+    return _bytes(_INSTALLED_SIZE.search(out))
+
+
+def _bytes(size: t.Optional[t.Match[str]]) -> int:
     return int(float(size[1]) * _UNITS[size[2]]) if size else 0
 
 

@@ -32,6 +32,14 @@ def packages(out: str) -> t.Tuple[Package, ...]:
     return tuple(Package(row[0], plain(row[1]), row[2]) for row in rows if len(row) == 3)
 
 
+def by_name(found: t.Iterable[Package]) -> t.Dict[str, t.Tuple[str, ...]]:
+    """All versions of each package that are there."""
+    versions: t.Dict[str, t.List[str]] = {}
+    for one in found:
+        versions.setdefault(one.name, []).append(one.version)
+    return {name: tuple(several) for name, several in versions.items()}
+
+
 def matching(found: t.Iterable[Package], patterns: t.Sequence[str]) -> t.Tuple[Package, ...]:
     """Those whose name fits one of the names or glob patterns."""
     return tuple(

@@ -20,6 +20,7 @@ _SECTION = re.compile(r"<to-([a-z-]+)>(.*?)</to-\1>", re.DOTALL)
 _SOLVABLE = re.compile(r"<solvable ([^>]*?)/?>")
 _ATTRIBUTE = re.compile(r'([\w-]+)="([^"]*)"')
 _SIZE = re.compile(r'<install-summary download-size="(\d+)"')
+_GROWS = re.compile(r'<install-summary [^>]*space-usage-diff="([+-]?\d+)"')
 _MESSAGE = re.compile(r'<message type="(\w+)">(.*?)</message>', re.DOTALL)
 _PROBLEM = re.compile(r"<description>(Problem: .*?)</description>", re.DOTALL)
 # Packages that stay, with another vendor or architecture, change all the same.
@@ -35,8 +36,9 @@ def versions(out: str) -> t.Dict[str, t.Tuple[str, ...]]:
     return {name: newest_first(editions) for name, editions in found.items()}
 
 
-def changes(out: str) -> t.Tuple[Change, ...]:
-    """What the summary of an installation announces."""
+def changes(out: str, there: t.Container[str] = ()) -> t.Tuple[Change, ...]:
+    """What the summary of an installation announces. What is to be installed and is `there` already comes beside it, as
+    kernels and their headers do."""
     found = []
     for section, text in _SECTION.findall(out):
         if section in _IGNORED:
@@ -46,14 +48,22 @@ def changes(out: str) -> t.Tuple[Change, ...]:
                 continue
             old = plain(row["edition-old"]) if "edition-old" in row else None
             edition = plain(row["edition"])
-            found.append(
-                Change(row["name"], edition, None) if section == "remove" else Change(row["name"], old, edition)
-            )
+            if section == "remove":
+                found.append(Change(row["name"], edition, None))
+            else:
+                beside = section == "install" and old is None and row["name"] in there
+                found.append(Change(row["name"], old, edition, beside))
     return tuple(found)
 
 
 def download_bytes(out: str) -> int:
     size = _SIZE.search(out)
+    return int(size[1]) if size else 0
+
+
+def grows(out: str) -> int:
+    """By so many bytes what is installed grows."""
+    size = _GROWS.search(out)
     return int(size[1]) if size else 0
 
 

@@ -15,7 +15,7 @@ from .apply_apt import Apt
 from .apply_dnf import Dnf
 from .apply_scratch import Scratch, closing_on_error
 from .apply_zypper import Zypper
-from .objects import Package, Request, Source, Transaction
+from .objects import Origin, Package, Request, Source, Transaction
 
 
 class Manager(t.Protocol):
@@ -37,7 +37,8 @@ class Manager(t.Protocol):
     def run(self, request: Request) -> Transaction: ...
     def hold(self, names: t.Sequence[str]) -> None: ...
     def unhold(self, names: t.Sequence[str]) -> None: ...
-    def refresh(self, max_age: int, needed: t.Optional[t.Sequence[str]] = None) -> bool: ...
+    def fresh(self, max_age: int) -> bool: ...
+    def refresh(self, max_age: int, needed: t.Optional[t.Sequence[Origin]] = None) -> bool: ...
     def trust(self, key_path: str) -> t.Tuple[str, ...]: ...
     def distrust(self, fingerprint: str) -> None: ...
     def close(self) -> None: ...
@@ -62,18 +63,19 @@ def kind(ports: Ports) -> t.Optional[str]:
     return found.kind if found else None
 
 
-def manager(ports: Ports, scratch: t.Sequence[Source] = (), lock_timeout: float = 60.0) -> Manager:
+def manager(ports: Ports, scratch: t.Sequence[Source] = (), lock_timeout: float = 60.0, anew: bool = False) -> Manager:
     """The node's package manager. With `scratch` it sees these repositories too, in a temporary folder, and answers
-    questions only; nothing else on the node changes."""
+    questions only; nothing else on the node changes. So it is with `anew`, which fetches the index of all others too:
+    that of the node is too old to be relied on."""
     found = _found(ports)
     if found is None:
         raise PackageStateError(
             "the node is of no family with apt-get, dnf or zypper (by its /etc/os-release); it is not supported",
             problems=[],
         )
-    folder = Scratch(ports.files) if scratch else None
+    folder = Scratch(ports.files) if scratch or anew else None
     with closing_on_error(folder):
-        return found(ports, folder, scratch, lock_timeout)
+        return found(ports, folder, scratch, lock_timeout, anew)
 
 
 def _found(ports: Ports) -> t.Optional[_Class]:

@@ -261,7 +261,7 @@ class Manager:
 
         self.machine.deed(what, do, self._fail)
 
-    def refresh(self, max_age: int) -> bool:
+    def refresh(self, max_age: int, _needed: t.Any = None) -> bool:
         return bool(self.machine.deed("refresh", lambda: True, self._fail))
 
     def _fail(self) -> t.NoReturn:

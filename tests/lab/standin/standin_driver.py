@@ -104,7 +104,7 @@ def main() -> None:
     options, wrong = module.params, read(WRONG)
     back = options["state"] == "restored"
     record = json.loads(read(PREVIOUS) or "{}")
-    if back and record.get("run") not in options["restore_runs"]:
+    if back and options["restore_runs"] is not None and record.get("run") not in options["restore_runs"]:
         module.exit_json(changed=False, restored=False, driver=driver(None), actions=[])
     wanted = record.get("library") if back else options["version"]
     loads = not back or bool(record.get("loaded"))

@@ -16,14 +16,14 @@ import typing as t
 from labctl.common import REPOSITORY
 
 PLACE = "/opt/accel-test"
-# Reads {"check", "scratch", "lock_timeout", "calls": [[method, arguments], …]} and writes one answer for each call; the
-# first error ends it.
+# Reads {"check", "scratch", "anew", "lock_timeout", "calls": [[method, arguments], …]} and writes one answer for each
+# call; the first error ends it. A dictionary stands for a Request, a list of pairs for repositories.
 PROGRAM = """
 import json, sys
 sys.path.insert(0, "/opt/accel-test")
 from cores._errors import AccelError
 from cores._files import Files
-from cores._packages.objects import Request, Source
+from cores._packages.objects import Origin, Request, Source
 from cores._packages.probe import manager
 from cores._ports import Ports
 from cores._run import SubprocessRun
@@ -35,11 +35,17 @@ def plain(value):
         return {key: plain(one) for key, one in value._asdict().items()}
     if isinstance(value, (tuple, list)):
         return [plain(one) for one in value]
-    return value
+    return str(value) if isinstance(value, AccelError) else value
 
 def request(document):
     return Request(**{key: tuple(map(tuple, one)) if key == "install" else tuple(one) if isinstance(one, list) else one
                       for key, one in document.items()})
+
+def argument(given):
+    if isinstance(given, dict):
+        return request(given)
+    pairs = isinstance(given, list) and given and isinstance(given[0], list)
+    return [Origin(*one) for one in given] if pairs else given
 
 asked = json.load(sys.stdin)
 logged = []
@@ -47,9 +53,9 @@ ports = Ports(SubprocessRun(), Files("/"), lambda: None, log=logged.append, chec
 scratch = [Source(name, tuple((path, text.encode()) for path, text in files)) for name, files in asked["scratch"]]
 answers = []
 try:
-    with manager(ports, scratch, asked["lock_timeout"]) as one:
+    with manager(ports, scratch, asked["lock_timeout"], asked["anew"]) as one:
         for method, arguments in asked["calls"]:
-            answers.append(plain(getattr(one, method)(*[request(a) if isinstance(a, dict) else a for a in arguments])))
+            answers.append(plain(getattr(one, method)(*map(argument, arguments))))
     error = None
 except AccelError as caught:
     error = [caught.kind, caught.message, caught.facts]
@@ -100,13 +106,15 @@ class PackagesNode:
         *calls: tuple[t.Any, ...],
         scratch: t.Sequence[t.Any] = (),
         check: bool = False,
+        anew: bool = False,
         lock_timeout: float = 0.0,
     ) -> Answer:
-        """Each call is (method, argument, …); a dictionary stands for a Request."""
+        """Each call is (method, argument, …)."""
         document = {
             "calls": [[call[0], list(call[1:])] for call in calls],
             "scratch": scratch,
             "check": check,
+            "anew": anew,
             "lock_timeout": lock_timeout,
         }
         argv = ["docker", "exec", "--interactive", self.name, "python3", f"{PLACE}/ask.py"]

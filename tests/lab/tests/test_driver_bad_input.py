@@ -100,18 +100,10 @@ CASES: dict[str, Case] = {
     ),
     "full disk": Case(
         VERSION,
-        "changing packages failed: the file system of /var/cache/apt/archives has not enough room; make room and run "
-        "again; what was there before is back",
+        "the file system of /var/cache/apt/archives has not enough room: … are free; make room and run again",
         "disk_full",
         "accel-lab disk full",
         "accel-lab disk free",
-    ),
-    "held by somebody else": Case(
-        VERSION,
-        "libcuda1 would change but is held by somebody else; ask them, or release the hold and run again",
-        "held",
-        "apt-mark hold libcuda1",
-        "apt-mark unhold libcuda1",
     ),
     "locked": Case(
         {**VERSION, "lock_timeout": 1},
@@ -138,7 +130,19 @@ CASES: dict[str, Case] = {
         "accel-lab fail nvidia-persistenced",
         "accel-lab fail",
     ),
+    # Last: apt holds only what it knows, and it knows the package since the run before.
+    "held by somebody else": Case(
+        VERSION,
+        "libcuda1 would change but is held by somebody else; ask them, or release the hold and run again",
+        "held",
+        "apt-mark hold libcuda1",
+        "apt-mark unhold libcuda1",
+    ),
 }
+
+
+# What check mode refuses with the same words; one row for each place where that is found.
+FORESEEN = ("version that is not there", "full disk", "held by somebody else")
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -147,9 +151,12 @@ def test_trouble_is_told_in_one_sentence_and_changes_nothing(node: Node, name: s
     before = node.out(STATE)
     node.out(case.before)
     try:
+        foreseen = call(node, check=True, **case.options) if name in FORESEEN else None
         answer = call(node, **case.options)
     finally:
         node.run(case.after)
+    if foreseen is not None:
+        assert (foreseen["msg"], foreseen["error"]["kind"]) == (answer["msg"], answer["error"]["kind"])
     assert answer.get("failed"), answer
     beginning, _dots, end = case.said.format(kernel=os.uname().release, url=URL).partition("…")
     rest = answer["msg"].removeprefix(beginning)

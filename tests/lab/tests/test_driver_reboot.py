@@ -104,7 +104,7 @@ def test_a_node_on_which_somebody_is_logged_in_keeps_its_reboot(node: Node, tmp_
 @pytest.mark.full
 def test_an_idle_node_is_rebooted_once_and_has_its_driver(node: Node, tmp_path: Path) -> None:
     # The lab lets nouveau load early, though its file is in no initramfs; so the blacklist has to be in there.
-    node.out("rm /run/systemd/sessions/77 && update-initramfs -u")
+    node.out("rm -f /run/systemd/sessions/77 && update-initramfs -u")
     before = boot(node)
     status, told = play(tmp_path, variables(node), [ROLE])
     assert status == 0, told
@@ -122,7 +122,7 @@ def test_what_fails_after_the_reboot_brings_no_second_one(node: Node, tmp_path: 
     # The count outlives the boot, /proc has only the last one.
     node.out(
         'printf \'[Service]\\nType=oneshot\\nExecStart=sh -c "echo x >> /var/tmp/boots"\\n[Install]\\n'
-        "WantedBy=multi-user.target\\n' > /etc/systemd/system/boots.service && systemctl enable boots"
+        "WantedBy=multi-user.target\\n' > /etc/systemd/system/boots.service && systemctl enable boots; rm -f /var/tmp/boots"
     )
     version = "{{ '1.2.3' if __gpu_driver_rebooted | default(false) else '" + VERSION + "' }}"
     wrong = {**variables(node), "gpu_driver_version": version}

@@ -47,6 +47,10 @@ class Family:
         wanted = [[name, self.version(driver)] for name in self.names]
         return {"install": wanted, **({"module": self.stream} if self.stream else {}), **more}
 
+    @property
+    def address(self) -> str:
+        return f"{URL}/nvidia/{self.repository}/x86_64"
+
     def source(self, folder: str = "nvidia", key: str = "good", server: str = URL) -> list[t.Any]:
         address = f"{server}/{folder}/{self.repository}/x86_64"
         texts = {
@@ -115,7 +119,8 @@ class Case:
         for _name, files in self.family.source():
             for path, text in files:
                 self.node.out(f"mkdir -p $(dirname {path}); cat >{path} <<'END'\n{text}END\n")
-        assert self.node.ask(("trust", KEY), ("refresh", 0)).last is True
+        # dnf and zypper know a repository by its name, apt by its address
+        assert self.node.ask(("trust", KEY), ("refresh", 0, [["nv", self.family.address]])).last is True
 
     def installed(self) -> dict[str, str]:
         found = self.node.ask(("installed", list(self.family.names))).last
@@ -174,6 +179,58 @@ def test_a_repository_is_looked_at_without_a_trace(case: Case) -> None:
         name: (None, case.family.version(NEW)) for name in case.family.names
     }
     assert case.node.run(STATE).stdout == before
+
+
+ELSEWHERE = "http://127.0.0.2:9/elsewhere"
+FOREIGN = {
+    "driver": ("elsewhere.list", f"deb [trusted=yes] {ELSEWHERE} ./"),
+    "el": ("elsewhere.repo", f"[elsewhere]\nname=elsewhere\nbaseurl={ELSEWHERE}\ngpgcheck=0"),
+    "suse": ("elsewhere.repo", f"[elsewhere]\nname=elsewhere\nbaseurl={ELSEWHERE}\nenabled=1\ngpgcheck=0"),
+}
+
+
+def test_a_broken_repository_of_somebody_else_hinders_nothing(fault: Case) -> None:
+    fault.configure()
+    family, node = fault.family, fault.node
+    name, text = FOREIGN[family.image]
+    node.out(f"echo '{text}' >{family.folder}/{name}")
+    needed = [["nv", family.address]]
+    try:
+        asked = node.ask(("refresh", 0, needed), ("fresh", 3600), ("simulate", family.request(NEW)))
+        assert asked.error is None, asked.error
+        refreshed, fresh, transaction = asked.answers
+        assert (refreshed, fresh) == (True, True)
+        assert set(family.names) <= {change["name"] for change in transaction["changes"]}
+        # aside, as check mode does it where the index is old
+        before = node.run(STATE).stdout
+        aside = node.ask(("simulate", family.request(NEW)), scratch=family.source(), check=True, anew=True)
+        assert aside.error is None, aside.error
+        assert aside.last["changes"] == transaction["changes"]
+        assert node.run(STATE).stdout == before
+        # where all are needed, so is that one
+        answer = node.ask(("refresh", 0))
+        assert answer.kind == "repository", answer
+        assert "127.0.0.2:9" in answer.message
+    finally:
+        node.out(f"rm {family.folder}/{name}")
+    assert node.ask(("refresh", 0, needed)).last is True
+
+
+@pytest.mark.full
+def test_headers_of_several_kernels_lie_side_by_side() -> None:
+    """Those of RHEL provide installonlypkg(kernel), the lab's need the option for it."""
+    node = _started("dnf").node
+    node.out("echo installonlypkgs=kernel-devel >>/etc/dnf/dnf.conf; rpm -e --nodeps kernel-devel")
+    both = sorted(node.ask(("versions", ["kernel-devel"])).last["kernel-devel"])
+    done = node.ask(("run", {"install": [["kernel-devel", version] for version in both]}))
+    assert done.error is None, done.error
+    there = node.ask(("installed", ["kernel-devel"])).last
+    assert sorted(one["version"] for one in there) == both
+    for version in both:
+        node.out(f"rpm -e --nodeps kernel-devel-{version}")
+        beside = node.ask(("run", {"install": [["kernel-devel", version]]}))
+        assert beside.error is None, beside.error
+        assert [(one["before"], one["beside"]) for one in beside.last["changes"]] == [(None, True)]
 
 
 BROKEN = [
@@ -329,6 +386,9 @@ def test_a_full_disk_is_seen_before_anything_changes(fault: Case) -> None:
     fault.node.out(f"mkdir -p {place}; mount -t tmpfs -o size=8k tmpfs {place}; mkdir -p {place}/partial")
     fault.node.run(f"head -c 8192 /dev/zero >{place}/fill")
     try:
+        if fault.family.image == "driver":
+            told = fault.node.ask(("simulate", fault.family.request(OLD)), check=True).last["full"]
+            assert str(told).startswith(f"the file system of {place}")
         full = fault.node.ask(("run", fault.family.request(OLD)))
         assert full.kind == "disk_full", full
         assert full.message.startswith(f"the file system of {place}")

@@ -9,13 +9,14 @@ The driver's packages are a stand-in, and the scheduler is a program of the site
 
 from __future__ import annotations
 
+import json
 import os
 import typing as t
 
 import pytest
 from labctl import image, nodes
 from labctl.inventory import NodeSpec
-from upgrade_fleet import NEW, NEWER, OLD, Fleet, kill, reason, wait_for
+from upgrade_fleet import NEW, NEWER, NEWEST, OLD, Fleet, kill, reason, wait_for
 
 SCENARIO = f"upgradeagain-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
 SPECS = (
@@ -111,52 +112,46 @@ def test_a_control_node_that_dies_inside_a_node(fleet: Fleet) -> None:
 # --- what is not the driver's fault ----------------------------------------------------------------------------------
 
 
-def test_a_refusal_restores_nothing_of_an_older_change(fleet: Fleet) -> None:
-    left = fleet.node("left")
-    done(fleet, "left", "older", NEW)
+def test_each_trouble_has_its_own_end(fleet: Fleet) -> None:
+    """At once, because a run takes its time: a refusal, a scheduler, a first installation, a fabric."""
+    left, after, bare, switched = (fleet.node(host) for host in ("left", "next", "bare", "switched"))
+    was = left.driver()
+    # The record of an older change is nobody's to restore.
     left.wrong("refuse")
-    told = fleet.upgrade("left", "refused", version=NEWER)
-    left.wrong("")
-    assert told.results() == {"left": "failed"}, told.text
-    assert told.report["left"]["why"] == "gpu_driver: stand-in: refuse"
-    assert (left.driver(), fleet.reason("left"), told.report["left"]["drained"]) == ((NEW, NEW), "", False)
-
-
-def test_a_scheduler_that_is_away_takes_no_proven_driver_back(fleet: Fleet) -> None:
-    (fleet.kept("left") / "mute").touch()
-    told = fleet.upgrade("left", "muted", version=NEWER)
-    (fleet.kept("left") / "mute").unlink()
-    assert told.results() == {"left": "failed"}, told.text
-    assert "the scheduler is away" in told.report["left"]["why"]
-    assert (fleet.node("left").driver(), told.report["left"]["drained"]) == ((NEWER, NEWER), True)
-    assert fleet.reason("left") == reason("muted", "upgraded, but not put back")
-    done(fleet, "left", "heard", NEWER)
-
-
-def test_a_first_installation_that_fails_leaves_nothing(fleet: Fleet) -> None:
-    bare = fleet.node("bare")
+    older = {"run": "older", "library": "570.195.03", "loaded": "570.195.03"}
+    left.out(f"echo '{json.dumps(older)}' > /var/lib/standin-previous")
+    (fleet.kept("next") / "mute").touch()
     bare.out("cd /usr/lib/*-linux-gnu && mv libnvidia-ml.so.*.* /var/lib/standin-aside && rm libnvidia-ml.so.1")
     bare.wrong("dead")
-    told = fleet.upgrade("bare", "bared")
-    assert told.results() == {"bare": "failed_restored"}, told.text
-    assert bare.run("ls /usr/lib/*-linux-gnu/libnvidia-ml.so.* /sys/module/nvidia").returncode != 0
-    bare.wrong("")
-    done(fleet, "bare", "clad", NEW)
-
-
-def test_a_fabric_that_does_not_come_up_is_told_and_waited_for(fleet: Fleet) -> None:
-    switched = fleet.node("switched")
-    told = fleet.upgrade("switched", "apart", verify_timeout=4)
+    told = fleet.upgrade(
+        "left next bare switched", "troubled", version=NEWEST, serial="100%", max_failures=4, verify_timeout=4
+    )
+    report = told.report
+    assert told.results() == {
+        "left": "failed",
+        "next": "failed",
+        "bare": "failed_restored",
+        "switched": "failed",
+    }, told.text
+    assert report["left"]["why"] == "gpu_driver: stand-in: refuse"
+    assert (left.driver(), fleet.reason("left"), report["left"]["drained"]) == (was, "", False)
+    # A proven driver stays, and so does the drain.
+    assert "the scheduler is away" in report["next"]["why"]
+    assert (after.driver(), report["next"]["drained"]) == ((NEWEST, NEWEST), True)
+    assert fleet.reason("next") == reason("troubled", "upgraded, but not put back")
+    assert bare.run("ls /usr/lib/*-linux-gnu/libnvidia-ml.so.* /sys/module/nvidia").stdout == ""
     why = "the NVLink fabric is not_started and not completed"
-    assert told.results() == {"switched": "failed"}, told.text
-    assert told.report["switched"]["why"] == f"{why}; and the way back failed: {why}"
+    assert report["switched"]["why"] == f"{why}; and the way back failed: {why}"
+    # Another run goes on, and waits for the fabric.
+    left.wrong("")
+    bare.wrong("")
+    (fleet.kept("next") / "mute").unlink()
     switched.out(
-        "setsid sh -c 'until grep -q 590 /sys/module/nvidia/version; do sleep 0.2; done; sleep 4; "
+        f"setsid sh -c 'until grep -q {NEWEST} /sys/module/nvidia/version; do sleep 0.2; done; sleep 4; "
         "gpusim set 0 fabric.state 3' > /dev/null 2>&1 &"
     )
-    told = fleet.upgrade("switched", "joined", verify_timeout=120)
-    assert told.results() == {"switched": "done"}, told.text
-    assert told.report["switched"]["seconds"]["fabric"] > 1
+    done(fleet, "left next bare switched", "mended", NEWEST)
+    assert fleet.report("mended")["switched"]["seconds"]["fabric"] > 1
 
 
 def test_what_is_declared_may_not_wait(fleet: Fleet) -> None:

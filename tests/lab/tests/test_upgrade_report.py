@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The report of playbook driver_upgrade, on hosts that do not answer. Needs no simulated node."""
+"""Report and judgement of playbook driver_upgrade, on hosts that are not there. Needs no simulated node."""
 
 from __future__ import annotations
 
@@ -124,3 +124,65 @@ def test_what_is_wrong_ends_the_run_before_any_host(
     assert words in " ".join(text.replace("\\", "").split()), text
     assert "Look |" not in text
     assert not (tmp_path / "results").exists()
+
+
+LAYOUT = {"gpus": [{"uuid": "GPU-1", "mig": True, "instances": [{"profile": "1g.6gb", "placement": 0}]}]}
+WHOLE = {
+    "__after": {"driver": {"version": "590.1"}, "mig_layout": LAYOUT},
+    "__found": {"mig_layout": LAYOUT},
+    "__verify_version": "590.1",
+    "__verify_wish": True,
+    "__gpu_driver_result": {
+        "changed": False,
+        "driver": {"loaded": "590.1", "installed": "590.1", "library": "590.1"},
+        "reload_required": [],
+        "reboot_required": [],
+    },
+    "__gpu_settings_result": {"subject": "settings", "reset_required": [], "deferred": []},
+    "__mig_result": {"actions": [], "reset_required": [], "deferred": [], "restart_required": ["dcgm.service"]},
+}
+OWES = {"__gpu_settings_result": {"subject": "settings", "reset_required": ["GPU-1"], "deferred": []}}
+# host -> what differs from a node that is right, and why it is not
+JUDGED: dict[str, tuple[dict[str, t.Any], str]] = {
+    "right": ({}, ""),
+    "other_version": (
+        {"__after": {"driver": {"version": "580.1"}, "mig_layout": LAYOUT}},
+        "the GPUs answer with driver 580.1 and not with 590.1",
+    ),
+    "owes_reset": (OWES, "still owed: reset of GPU-1: its pending ECC mode waits for it"),
+    # After the way back the version counts; what is declared may not be possible with the old driver.
+    "went_back": ({**OWES, "__verify_wish": False}, ""),
+    "waits": (
+        {"__mig_result": {"actions": [], "deferred": ["GPU-1"]}},
+        "still owed: geometry of GPU-1: deferred while it is busy",
+    ),
+    "lost_layout": (
+        {"__after": {"driver": {"version": "590.1"}, "mig_layout": {"gpus": []}}, "__verify_wish": False},
+        "MIG of GPU-1: no answer is there and not 1g.6gb at 0, as before the change",
+    ),
+    "no_driver_before": ({"__found": {"mig_layout": None}}, ""),
+}
+
+
+def test_what_is_not_right_is_told_in_its_own_words(tmp_path: Path) -> None:
+    judge = {"ansible.builtin.include_tasks": str(ROOT / "playbooks" / "parts" / "upgrade" / "compare.yml")}
+    why = {
+        "ansible.builtin.copy": {
+            "content": "{{ ansible_failed_result.msg }}",
+            "dest": f"{tmp_path}/{{{{ inventory_hostname }}}}",
+            "mode": "0600",
+        }
+    }
+    play = {"hosts": "all", "gather_facts": False, "tasks": [{"block": [judge], "rescue": [why]}]}
+    (tmp_path / "play.json").write_text(json.dumps([play]))
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    hosts = {host: {**local, **WHOLE, **differs} for host, (differs, _why) in JUDGED.items()}
+    (tmp_path / "inventory.json").write_text(json.dumps({"all": {"hosts": hosts}}))
+    program = str(Path(sys.executable).with_name("ansible-playbook"))
+    env = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+    env.pop("ANSIBLE_CALLBACKS_ENABLED", None)
+    argv = [program, "-i", f"{tmp_path}/inventory.json", f"{tmp_path}/play.json"]
+    done = subprocess.run(argv, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = {host: (tmp_path / host).read_text() if (tmp_path / host).exists() else "" for host in JUDGED}
+    assert told == {host: why for host, (_differs, why) in JUDGED.items()}

@@ -39,7 +39,7 @@ STANDIN = {
         "download_only": "{{ gpu_driver_download_only | default(false) }}",
         "change_loaded": "{{ gpu_driver_change_loaded | default(false) }}",
         "run": "{{ gpu_driver_run | default(omit) }}",
-        "restore_runs": "{{ gpu_driver_restore_runs | default([]) }}",
+        "restore_runs": "{{ gpu_driver_restore_runs | default(omit) }}",
     },
     "become": True,
     "register": "__gpu_driver_result",

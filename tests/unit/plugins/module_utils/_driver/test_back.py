@@ -66,7 +66,7 @@ def test_all_of_a_finished_upgrade_is_taken_back_in_the_order_of_steps():
     assert steps_back(BEFORE, AFTER) == [
         WriteFile("/etc/apt/sources.list.d/a.sources", "old", "other"),
         RemoveFile("/etc/modprobe.d/a.conf", "other"),
-        RefreshIndex(0),
+        RefreshIndex(0, ()),
         UnholdPackages(("libnvidia-ml1", "nvidia-dkms-open")),
         ChangePackages(OLD, ("nvidia-dkms-open",), downgrade=True, idle=True),
         HoldPackages(("libnvidia-ml1", "nvidia-dkms-580-open")),

@@ -268,9 +268,12 @@ def test_who_a_reboot_would_hurt():
     holders = (("nv-hostengine", "nvidia-dcgm.service", 811), ("python3", None, 4242))
     busy = (Busy("GPU 0000:3b:00.0", "Slurm job 4711", False),)
     seen = node(busy=busy, holders=holders)
-    assert answered(seen, sessions=("ann is logged in (session 3)",))["reboot_hindered"] == [
+    others = planned.Others(("Slurm job 4711", "Slurm job 4712", "container web"), ("ann is logged in (session 3)",))
+    assert answered(seen, others=others)["reboot_hindered"] == [
         "GPU 0000:3b:00.0 is used by Slurm job 4711",
         "python3 (PID 4242) holds GPUs open",
+        "Slurm job 4712 is on this node",
+        "container web is on this node",
         "ann is logged in (session 3)",
     ]
     assert answered(node(holders=holders[:1]))["reboot_hindered"] == []

@@ -37,6 +37,19 @@ def test_a_loaded_module_keeps_its_packages() -> None:
     assert [entry["reason"] for entry in made.actions] == [f"upgrade pending {OLD} → {NEW}: a module is loaded"]
 
 
+def test_modules_with_the_kernels_version_stay_held_while_their_upgrade_is_pending() -> None:
+    state, made = nodes.decided(
+        nodes.node(), nodes.wish(source="distribution", branch="580", modules="precompiled"), OLD
+    )
+    node = dataclasses.replace(nodes.after(state, made), loaded=nodes.loaded(OLD))
+    held = f"linux-modules-nvidia-580-server-open-{node.running.release}"
+    assert held in node.holds
+    wish = nodes.wish(source="distribution", branch="595", modules="precompiled")
+    _state, made = nodes.decided(node, wish, "595.71.05")
+    assert (made.owed.upgrade, made.steps) == ((OLD, "595.71.05"), ())
+    assert held in dict(made.record or node.records)["holds"]
+
+
 def test_an_upgrade_under_a_module_that_may_change_ends_with_a_reload() -> None:
     node = settled()
     node = dataclasses.replace(node, loaded=nodes.loaded(OLD, True, "nvidia_uvm"))

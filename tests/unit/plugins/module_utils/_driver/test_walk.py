@@ -213,14 +213,30 @@ def test_versions_are_preferred_whichever_package_has_them():
     )
 
 
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        # pam_systemd(8) of systemd 258 has all of these
+        *((kind, True) for kind in ("user", "user-early", "user-light", "user-early-light", "user-incomplete")),
+        *((kind, False) for kind in ("greeter", "lock-screen", "background", "background-light")),
+        *((kind, False) for kind in ("manager", "manager-early", "none")),
+        # what a later version may call its people
+        ("user-something", True),
+    ],
+)
+def test_sessions_of_people_count_whatever_their_class(tmp_path, kind, told):
+    files = Files(str(tmp_path))
+    files.write("/run/systemd/sessions/8", f"USER=root\nCLASS={kind}\nSTATE=active\n".encode())
+    assert probe_sessions.foreign(files) == (("root is logged in (session 8)",) if told else ())
+
+
 def test_other_people_are_logged_in(tmp_path):
     files = Files(str(tmp_path))
     files.write("/proc/self/cgroup", b"0::/user.slice/user-0.slice/session-7.scope\n")
     for name, text in {
-        "7": "USER=ansible\nCLASS=user\nSTATE=active\n",
+        "7": "USER=root\nCLASS=user-early\nSTATE=active\n",
         "8": "USER=alice\nCLASS=user\nSTATE=active\n",
         "9": "USER=bob\nCLASS=user\nSTATE=closing\n",
-        "c1": "USER=gdm\nCLASS=greeter\nSTATE=active\n",
         "8.ref": "",
     }.items():
         files.write(f"/run/systemd/sessions/{name}", text.encode())

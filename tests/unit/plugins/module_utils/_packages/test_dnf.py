@@ -169,6 +169,9 @@ def test_the_stream_that_is_enabled(text, stream):
         (0, "warning: %post(badpost-0:1-1.x86_64) scriptlet failed, exit status 3\n", "", False, True),
         (200, "", "metadata already locked by 2876\n", True, True),
         (1, "", "Error: No matching Modules to list\n", True, False),
+        # a repository of others that was passed over
+        (0, INSTALL, "Error: Failed to download metadata for repo 'x': All mirrors were tried\n", False, False),
+        (1, "", "Error: Failed to download metadata for repo 'x': All mirrors were tried\n", False, True),
     ],
 )
 def test_what_dnf_did_not_do(code, out, err, simulated, refused):

@@ -6,12 +6,15 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import typing as t
+from types import SimpleNamespace
 
 import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._errors import (
+    DiskFullError,
     InternalError,
     PackageLockedError,
     PackageStateError,
@@ -20,7 +23,7 @@ from ansible_collections.accel.gpu.plugins.module_utils._errors import (
 )
 from ansible_collections.accel.gpu.plugins.module_utils._files import Files
 from ansible_collections.accel.gpu.plugins.module_utils._packages import apply_base, probe
-from ansible_collections.accel.gpu.plugins.module_utils._packages.objects import Request, Source
+from ansible_collections.accel.gpu.plugins.module_utils._packages.objects import Change, Origin, Request, Source
 from ansible_collections.accel.gpu.plugins.module_utils._ports import Ports
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver.nodes import KEY
 
@@ -36,7 +39,7 @@ class Answers:
         self.calls = []
 
     def __call__(self, argv, timeout=None, stdin=None):
-        words = [word for word in argv[1:] if "=" not in word] if argv[0] == "env" else list(argv)
+        words = list(itertools.dropwhile(lambda word: "=" in word, argv[1:])) if argv[0] == "env" else list(argv)
         self.calls.append(words)
         given = self.answers.get(words[0], [(0, "", "")])
         return given.pop(0) if len(given) > 1 else given[0]
@@ -133,13 +136,168 @@ def test_only_needed_repositories_must_answer(tmp_path):
     logged = []
     ports, _run = node(tmp_path, apt_get=[(0, "", UNREACHABLE)])
     with probe.manager(ports._replace(log=logged.append)) as one:
-        assert one.refresh(0, ["http://b.example"]) is True
+        assert one.refresh(0, [Origin("b", "http://b.example")]) is True
         assert len(logged) == 1
         assert logged[0].startswith("repository http://a.example/InRelease cannot be reached (")
         with pytest.raises(RepositoryError):
-            one.refresh(0, ["http://a.example/"])
+            one.refresh(0, [Origin("a", "http://a.example/")])
         with pytest.raises(RepositoryError):
             one.refresh(0)
+
+
+MANAGERS = {
+    "apt": ("ID=debian\n", "usr/bin/apt-get"),
+    "dnf": ("ID=rhel\n", "usr/bin/dnf"),
+    "zypper": ("ID=sles\n", "usr/bin/zypper"),
+}
+NEEDED = [Origin("accel-gpu-driver", "https://a.example/rhel9/x86_64/")]
+ALONE = ("--disablerepo=*", "--enablerepo=accel-gpu-driver")
+
+
+@pytest.mark.parametrize(
+    ("kind", "needed", "calls"),
+    [
+        ("apt", NEEDED, [("update",)]),
+        ("apt", (), [("update",)]),
+        # dnf knows no addresses: "Error: Unknown repo"
+        ("dnf", NEEDED, [(*ALONE, "makecache", "--refresh")]),
+        ("dnf", None, [("makecache", "--refresh")]),
+        ("dnf", (), []),
+        ("zypper", NEEDED, [("refresh", "accel-gpu-driver"), ("refresh",)]),
+        ("zypper", None, [("refresh",)]),
+        ("zypper", (), [("refresh",)]),
+    ],
+)
+def test_each_manager_is_told_of_a_repository_in_its_own_words(tmp_path, kind, needed, calls):
+    ports, run = node(tmp_path, *MANAGERS[kind])
+    with probe.manager(ports) as one:
+        assert one.refresh(0, needed) is True
+        assert one.fresh(3600) is (needed != ())
+    assert [tuple(words[-len(wanted) :]) for words, wanted in zip(run.calls, calls)] == calls
+    assert len(run.calls) == len(calls)
+    if kind == "dnf" and calls:
+        # what does not answer is passed over everywhere else
+        assert run.calls[0][-len(calls[0]) - 1] == "--setopt=*.skip_if_unavailable=False"
+
+
+BROKEN = "[broken|http://127.0.0.1:9/] Valid metadata not found at specified URL\n"
+
+
+@pytest.mark.parametrize(("needed", "told"), [(NEEDED, True), ((), True), (None, False)])
+def test_zypper_passes_over_a_broken_repository_that_is_not_needed(tmp_path, needed, told):
+    logged = []
+    ports, _run = node(tmp_path, *MANAGERS["zypper"], zypper=[*[(0, "", "")] * bool(needed), (106, "", BROKEN)])
+    with probe.manager(ports._replace(log=logged.append)) as one:
+        if told:
+            assert one.refresh(0, needed) is True
+            assert len(logged) == 1
+            assert logged[0].startswith("repository broken (http://127.0.0.1:9/) ")
+        else:
+            with pytest.raises(RepositoryError):
+                one.refresh(0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "program", "calls"),
+    [
+        ("apt", "apt-get", [("update",)]),
+        ("dnf", "dnf", [("makecache", "--refresh")]),
+        ("zypper", "zypper", [("refresh",)]),
+    ],
+)
+def test_an_index_that_is_too_old_is_fetched_anew_beside_it(tmp_path, kind, program, calls):
+    """In check mode: the node's own stays as it is."""
+    ports, run = node(tmp_path, *MANAGERS[kind], check=True)
+    with probe.manager(ports, anew=True):
+        assert [(words[0], *words[-len(wanted) :]) for words, wanted in zip(run.calls, calls)] == [
+            (program, *wanted) for wanted in calls
+        ]
+        # all repositories, from the temporary folder
+        assert not any("--disablerepo=*" in words or "Dir::Etc::SourceList=/dev/null" in words for words in run.calls)
+        assert any("accel-gpu-packages-" in word for word in run.calls[0])
+    assert not (tmp_path / "var/lib/accel-gpu/package-index").exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "refused"), [("http://a.example/debian12/x86_64", True), ("http://b.example/debian12/x86_64", False)]
+)
+def test_beside_others_only_the_new_repository_must_answer(tmp_path, url, refused):
+    text = f"Types: deb\nURIs: {url}/\nSuites: /\n".encode()
+    source = Source("nv", (("/etc/apt/sources.list.d/nv.sources", text),))
+    unreachable = UNREACHABLE.replace("a.example/", "a.example/debian12/x86_64/")
+    ports, _run = node(tmp_path, check=True, apt_get=[(0, "", unreachable)])
+    if refused:
+        with pytest.raises(RepositoryError):
+            probe.manager(ports, [source], anew=True)
+    else:
+        probe.manager(ports, [source], anew=True).close()
+
+
+KERNELS = "kernel-devel\t0:2-1\tx86_64\n"
+TABLE = "Installing:\n kernel-devel  x86_64  1-1  a  1 k\n\nTransaction Summary\n"
+BOTH = "Installing:\n kernel-devel  x86_64  1-1  a  1 k\n kernel-devel  x86_64  2-1  a  1 k\n\nTransaction Summary\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "table", "changes"),
+    [
+        (KERNELS, TABLE, (Change("kernel-devel", None, "1-1", beside=True),)),
+        ("", BOTH, (Change("kernel-devel", None, "1-1"), Change("kernel-devel", None, "2-1"))),
+    ],
+    ids=["beside a newer one", "two at once"],
+)
+def test_headers_of_several_kernels_are_installed_beside_each_other(tmp_path, before, table, changes):
+    both = KERNELS + KERNELS.replace("2-1", "1-1")
+    rpm = [(0, before, "")] * 2 + [(0, before, "")] * (2 if before else 1)
+    ports, _run = node(tmp_path, *MANAGERS["dnf"], rpm=[*rpm, (0, both, "")], dnf=[(0, table, "")])
+    with probe.manager(ports) as one:
+        assert one.run(Request((("kernel-devel", "1-1"),))).changes == changes
+
+
+@pytest.mark.parametrize("lacks", ["1-1", "2-1"])
+def test_headers_that_are_not_there_afterwards_are_told(tmp_path, lacks):
+    there = KERNELS.replace("2-1", "1-1") if lacks == "2-1" else KERNELS
+    ports, _run = node(tmp_path, *MANAGERS["dnf"], rpm=[*[(0, "", "")] * 3, (0, there, "")], dnf=[(0, BOTH, "")])
+    with probe.manager(ports) as one, pytest.raises(TransactionError, match="kernel-devel is "):
+        one.run(Request((("kernel-devel", "1-1"), ("kernel-devel", "2-1"))))
+
+
+DISK = SimpleNamespace(f_bavail=10, f_frsize=1 << 20)
+INST = "Inst a (2 x:1 [amd64])\nConf a (2 x:1 [amd64])\n"
+SIZES = "Package: a\nInstalled-Size: {}\n\n"
+SUMMARY = "\nTransaction Summary\nInstall  1 Package\n\nTotal download size: 1 M\nInstalled size: {}\n"
+ZYPP = (
+    '<stream><install-summary download-size="1024" space-usage-diff="{}" packages-to-change="1"><to-install>'
+    '<solvable type="package" name="a" edition="2" arch="x86_64"/></to-install></install-summary></stream>'
+)
+
+
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("kind", MANAGERS)
+def test_a_disk_that_is_too_full_is_told_before_anything_changes(tmp_path, monkeypatch, kind, full):
+    monkeypatch.setattr(apply_base.os, "statvfs", lambda _path: DISK)
+    (tmp_path / "usr").mkdir()
+    # with 10 MiB free; apt has old and new files side by side for a while
+    answers = {
+        "apt": {
+            "apt_get": [(0, INST, ""), (0, "", "")] * 3,
+            "apt_cache": [(0, SIZES.format(9000 if full else 4000), "")],
+        },
+        "dnf": {"dnf": [(0, TABLE + SUMMARY.format("11 M" if full else "9 M"), "")]},
+        "zypper": {"zypper": [(0, ZYPP.format(11 << 20 if full else 9 << 20), "")]},
+    }[kind]
+    ports, run = node(tmp_path, *MANAGERS[kind], **answers)
+    with probe.manager(ports) as one:
+        told = one.simulate(Request((("a", None),))).full
+        assert (told is not None) is full
+        if told is not None:
+            assert told.message.startswith("the file system of /usr has not enough room: ")
+            asked = len(run.calls)
+            with pytest.raises(DiskFullError):
+                one.run(Request((("a", None),)))
+            with pytest.raises(DiskFullError):
+                one.download(Request((("a", None),)))
+            assert len(run.calls) > asked
 
 
 def test_scratch_goes_with_the_manager_and_where_it_fails(tmp_path, monkeypatch):
@@ -175,6 +333,26 @@ def test_a_wanted_package_that_is_only_to_be_configured_is_work_for_apt(tmp_path
         one.run(Request((("nv-a", "1"),)))
     assert "failed at nv-a: " in caught.value.message
     assert ["-s" in words for words in run.calls if words[0] == "apt-get"] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("state", "name", "again"),
+    [
+        ("iHR", "nv-a", True),
+        ("iHR", "/var/lib/accel-gpu/driver/cache/nv-a_1_amd64.deb", True),
+        ("iF ", "nv-a", False),
+        ("ii ", "nv-a", False),
+    ],
+)
+def test_a_package_that_dpkg_left_broken_is_installed_again(tmp_path, state, name, again):
+    """Although its version is the wished one, for which apt would do nothing (seen on Debian 12)."""
+    one = (0, f"{state}\tnv-a\t1\tamd64\n", "")
+    new = (0, "Inst nv-b (2 x [amd64])\n", "")
+    ports, run = node(tmp_path, apt_get=[new, new, (0, "", "")], dpkg_query=[one])
+    with probe.manager(ports) as manager, pytest.raises(TransactionError):
+        manager.run(Request(((name, None), ("nv-b", "2"))))  # afterwards nv-b is not there: nothing was really done
+    last = [words for words in run.calls if words[0] == "apt-get"][-1]
+    assert ("--reinstall" in last) is again
 
 
 RPM = [("ID=rhel\n", "usr/bin/dnf"), ("ID=sles\n", "usr/bin/zypper")]

@@ -77,16 +77,20 @@ def test_words_name_what_is_there():
 
 
 @pytest.mark.parametrize(
-    ("code", "out", "refused"),
+    ("code", "out", "also", "refused"),
     [
-        (0, stream(), False),
-        (102, stream(), False),
-        (4, stream(), True),
-        (0, "warning: %post(a-0:1-1.x86_64) scriptlet failed, exit status 3", True),
+        (0, stream(), (), False),
+        (102, stream(), (), False),
+        (4, stream(), (), True),
+        # a repository of somebody else was passed over
+        (106, stream(), (), True),
+        (106, stream(), (106,), False),
+        (106, "warning: %post(a-0:1-1.x86_64) scriptlet failed, exit status 3", (106,), True),
+        (0, "warning: %post(a-0:1-1.x86_64) scriptlet failed, exit status 3", (), True),
     ],
 )
-def test_what_zypper_did_not_do(code, out, refused):
-    assert judge_zypper.refuses(code, out) is refused
+def test_what_zypper_did_not_do(code, out, also, refused):
+    assert judge_zypper.refuses(code, out, also) is refused
 
 
 def problem(*lines):
@@ -205,3 +209,13 @@ def test_failures(code, out, err, kind, message):
     asked = judge_zypper.Asked(Request((("nvidia-driver", "9"),)), {"nvidia-driver": ("3:580.2-1",)})
     error = judge_zypper.failure(code, out, err, 2.0, asked)
     assert (error.kind, error.message) == (kind, message)
+
+
+def test_what_comes_beside_itself_is_an_installation():
+    out = stream(section("install", solvable("kernel-default-devel", "2-1"), solvable("a", "1-1")))
+    assert parse_zypper.changes(out, {"kernel-default-devel"}) == (
+        Change("kernel-default-devel", None, "2-1", beside=True),
+        Change("a", None, "1-1"),
+    )
+    assert parse_zypper.grows(SUMMARY.replace('diff="0"', 'diff="-17"')) == -17
+    assert parse_zypper.grows(stream()) == 0

@@ -65,6 +65,7 @@ class Module(t.NamedTuple):
 
 
 def main(argv: t.Sequence[str]) -> int:
+    global SOURCES, TREE
     parser = argparse.ArgumentParser(prog="dkms", add_help=False, allow_abbrev=False)
     parser.add_argument("verb")
     parser.add_argument("word", nargs="?", default="")
@@ -75,7 +76,10 @@ def main(argv: t.Sequence[str]) -> int:
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--force", action="store_true")
     parser.add_argument("-q", action="store_true")
+    parser.add_argument("--sourcetree", type=Path, default=SOURCES)
+    parser.add_argument("--dkmstree", type=Path, default=TREE)
     options = parser.parse_args(argv)
+    SOURCES, TREE = options.sourcetree, options.dkmstree
     name, _slash, version = options.word.partition("/")
     module = Module(options.module or name, options.version or version)
     kernel = options.kernel or os.uname().release

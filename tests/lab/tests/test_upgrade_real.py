@@ -1,0 +1,68 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Playbook driver_upgrade with the genuine role and real packages: up without a mirror, back from kept files."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+import pytest
+from labctl import image, nodes
+from labctl.inventory import NodeSpec
+from upgrade_fleet import NEWER, OLD, Fleet, UpgradeNode, reason
+
+SCENARIO = f"upgradereal-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+SPEC = NodeSpec("fallen", ("a30-24gb",), state="no_driver", image="driver", sources="lab")
+# Once the module has ended, a GPU falls off the bus, and the mirror has no version of before any more. With the new
+# modules gone the GPU is there again.
+FALL = f"""
+until grep -q {NEWER} /sys/module/nvidia/version && [ ! -e /var/lib/accel-gpu/driver/journal.json ]; do sleep 0.1; done
+gpusim set 0 lost 1
+rm -f /var/cache/apt/archives/*.deb /var/lib/apt/lists/127.0.0.1*nvidia*
+while grep -q {NEWER} /sys/module/nvidia/version; do sleep 0.02; done
+gpusim set 0 lost 0
+"""
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Fleet]:
+    try:
+        nodes.up(SCENARIO, (SPEC,), image.ensure("driver"))
+        one = Fleet(tmp_path_factory.mktemp("fleet"), SCENARIO, standin=False)
+        one.own = {"fallen": one.site_scheduler("fallen")}
+        yield one
+    finally:
+        nodes.down(SCENARIO)
+
+
+def packages(node: UpgradeNode) -> tuple[str, str]:
+    """What is installed, with versions, and what is held."""
+    return node.out("dpkg-query -W -f '${Package} ${Version} ${db:Status-Abbrev}\\n'"), node.out("apt-mark showhold")
+
+
+@pytest.mark.full
+def test_up_without_a_mirror_and_back_without_the_old_versions(fleet: Fleet) -> None:
+    fallen = fleet.node("fallen")
+    told = fleet.upgrade("fallen", "first", version=OLD)
+    assert told.results() == {"fallen": "done"}, told.text
+    before = packages(fallen)
+    assert (fallen.driver(), "nvidia" in before[1]) == ((OLD, OLD), True)
+    # The mirror is away as soon as the node is drained, and an index would be fetched at each call.
+    fleet.own["fallen"]["gpu_driver_cache_valid_time"] = 0
+    hook = fleet.kept("fallen") / "hook"
+    hook.write_text(f"docker exec {fallen.name} systemctl stop accel-lab-repos\n")
+    fallen.out(f"setsid sh -c '{FALL}' > /dev/null 2>&1 &")
+    told = fleet.upgrade("fallen", "second", version=NEWER)
+    assert told.results() == {"fallen": "failed_restored"}, told.text
+    assert packages(fallen) == before
+    assert fallen.driver() == (OLD, OLD)
+    assert fleet.reason("fallen") == reason("second", "upgrade failed, the old driver is back")
+    # It goes on where it stopped.
+    hook.unlink()
+    fallen.out("systemctl start accel-lab-repos")
+    told = fleet.upgrade("fallen", "third", version=NEWER)
+    assert told.results() == {"fallen": "done"}, told.text
+    assert (fallen.driver(), fleet.reason("fallen")) == ((NEWER, NEWER), "")
