@@ -211,7 +211,7 @@ def settings() -> t.Dict[str, t.Any]:
 def key() -> ko.Signer:
     """The machine's own key, made at the first build."""
     if not PUBLIC.exists():
-        TREE.mkdir(parents=True, exist_ok=True)
+        SECRET.parent.mkdir(parents=True, exist_ok=True)
         SECRET.write_text(f"{secrets.token_hex(32)}\n")
         SECRET.chmod(0o600)
         PUBLIC.write_text(f"CN={SIGNER}\nserial={secrets.token_hex(16)}\n")
