@@ -122,7 +122,8 @@ def test_what_fails_after_the_reboot_brings_no_second_one(node: Node, tmp_path: 
     # The count outlives the boot, /proc has only the last one.
     node.out(
         'printf \'[Service]\\nType=oneshot\\nExecStart=sh -c "echo x >> /var/tmp/boots"\\n[Install]\\n'
-        "WantedBy=multi-user.target\\n' > /etc/systemd/system/boots.service && systemctl enable boots; rm -f /var/tmp/boots"
+        "WantedBy=multi-user.target\\n' > /etc/systemd/system/boots.service && systemctl enable boots; "
+        "rm -f /var/tmp/boots"
     )
     version = "{{ '1.2.3' if __gpu_driver_rebooted | default(false) else '" + VERSION + "' }}"
     wrong = {**variables(node), "gpu_driver_version": version}
