@@ -5,7 +5,7 @@
 #
 # Everything by which a node could remember a driver, a line each: what is equal before the installation and after the
 # removal has left nothing behind. What package managers keep for themselves (indexes, logs, caches) is not in it, nor the
-# key that DKMS made for itself, which firmware may know by then.
+# key that DKMS made for itself, which firmware may know by then, nor what the lab's stand-in of versionlock copied there.
 export LC_ALL=C
 {
     # rc: files that a removed package left
@@ -17,7 +17,7 @@ export LC_ALL=C
     ! command -v dnf || find /etc/dnf/modules.d -type f -exec cat {} + | sed -n 's/^stream=./dnf module &/p'
     lsmod | sed -n 's/^\(nvidia[^ ]*\).*/module \1/p'
     find /etc /usr/lib/systemd /usr/share/keyrings ! -type d ! -empty ! -name ld.so.cache ! -name '*-' \
-        ! -path '/etc/accel-lab/*' ! -path '/etc/dnf/modules.d/*' \
+        ! -path '/etc/accel-lab/*' ! -path '/etc/dnf/modules.d/*' ! -name versionlock.conf \
         -exec sha256sum {} + | awk '{print "file", $2, $1}'
     find /usr/lib/modules /usr/src /usr/lib/firmware /var/lib/dkms /boot /var/lib/accel-gpu /usr/lib/accel-gpu ! -type d \
         ! -path '/var/lib/dkms/mok.*' |

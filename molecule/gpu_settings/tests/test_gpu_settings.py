@@ -9,11 +9,11 @@ import pytest
 
 def test_settings_are_those_of_the_inventory(node):
     own = node("settings-own")
-    a100, h100 = (own.gpu(index)["settings"] for index in (0, 1))
+    a100, h100, l40s = (own.gpu(index)["settings"] for index in (0, 1, 2))
     assert (a100["power_limit"], h100["power_limit"]) == (300, 600)
-    assert (h100["locked_memory_clock_min"], h100["locked_memory_clock_max"]) == (2619, 2619)
+    assert (l40s["locked_memory_clock_min"], l40s["locked_memory_clock_max"]) == (405, 810)
     assert (a100["application_clock_graphics"], a100["application_clock_memory"]) == (1200, 1593)
-    for settings in (a100, h100):
+    for settings in (a100, h100, l40s):
         assert (settings["persistence_mode"], settings["compute_mode"], settings["accounting_mode"]) == (1, 3, 1)
         assert (settings["locked_gpu_clock_min"], settings["locked_gpu_clock_max"]) == (1200, 1305)
         assert (settings["ecc_current"], settings["ecc_pending"]) == (1, 1)
