@@ -8,7 +8,7 @@
 /etc/accel-lab/standin says what goes wrong: `install` fails in the module, which brings the old driver back by itself;
 `dead` lets a GPU fall off the bus with the new driver; `stuck` fails also when the old one is brought back; `broken`
 leaves the new library and no module, and no way back; `refuse` and `hindered` refuse before the first step; `slow`
-waits between library and module.
+waits between library and module; `enrol` says that a person has to act first.
 """
 
 from __future__ import annotations
@@ -117,6 +117,7 @@ def main() -> None:
         "reload_required": [],
         "reboot_required": [],
         "upgrade_pending": None,
+        "enrolment_required": "enrol the key at the console" if wrong == "enrol" else None,
     }
     if options["download_only"] or module.check_mode or not changes:
         module.exit_json(**answer)

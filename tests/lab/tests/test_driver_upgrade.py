@@ -94,6 +94,20 @@ def test_a_run_after_it_goes_on_where_it_stopped(fleet: Slurmed) -> None:
 
 
 @pytest.mark.full
+def test_a_key_that_waits_for_a_person_is_told_before_the_drain(fleet: Slurmed) -> None:
+    idle(fleet.good)
+    before = fleet.good.driver()
+    fleet.good.wrong("enrol")
+    told = fleet.upgrade("good", "unsigned", version=NEWER)
+    fleet.good.wrong("")
+    assert told.status == 2, told.text
+    assert told.results() == {"good": "failed"}, told.text
+    wanted = "Secure Boot would not load the new driver yet: enrol the key at the console"
+    assert told.report["good"]["why"] == wanted
+    assert (fleet.good.driver(), fleet.good.slurm()) == (before, "IDLE|")
+
+
+@pytest.mark.full
 def test_the_run_stops_at_its_limit(fleet: Slurmed) -> None:
     fleet.sick.wrong("install")
     told = fleet.upgrade("sick good busy", "third", version=NEWER, serial=1)
