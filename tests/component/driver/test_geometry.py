@@ -109,7 +109,13 @@ def test_a_run_that_dies_while_it_brings_it_back_is_finished(split):
             count = iter(range(99))
             session = gpus._session
             make = session.create_compute_instance
-            session.create_compute_instance = lambda *args: os._exit(9) if next(count) == 2 else make(*args)
+
+            def made_until_death(*args):
+                if next(count) == 2:
+                    os._exit(9)
+                return make(*args)
+
+            session.create_compute_instance = made_until_death
             gpus.back()
 
     assert in_child(die) is None

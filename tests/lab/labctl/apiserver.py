@@ -161,7 +161,7 @@ def _wait(started: Started, child: subprocess.Popen[bytes], log: Path) -> None:
 
 def _free_ports(count: int) -> list[int]:
     with contextlib.ExitStack() as stack:
-        found = [stack.enter_context(socket.socket()) for _ in range(count)]
+        found = [stack.enter_context(socket.socket()) for _number in range(count)]
         for one in found:
             one.bind(("127.0.0.1", 0))
         return [t.cast("int", one.getsockname()[1]) for one in found]

@@ -21,8 +21,6 @@ import yaml
 from labctl import apiserver
 
 ROOT = Path(__file__).resolve().parents[3]
-DAEMON = {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "plugin", "uid": "1", "controller": True}
-REPLICA = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web", "uid": "2", "controller": True}
 
 
 class Cluster:
@@ -47,15 +45,18 @@ class Cluster:
         assert done.ok, done.text
         return done.json()
 
-    def put_node(self, reason: str | None = None, cordoned: bool = False, labels: t.Mapping[str, str] = {}) -> None:
-        metadata = {"name": "n1", "labels": dict(labels), "annotations": {"accel.gpu/drain": reason} if reason else {}}
+    def put_node(self, reason: str = "", cordoned: bool = False, labels: t.Mapping[str, str] | None = None) -> None:
+        annotations = {"accel.gpu/drain": reason} if reason else {}
+        metadata = {"name": "n1", "labels": dict(labels or {}), "annotations": annotations}
         spec = {"unschedulable": True} if cordoned or reason else {}
         self.ask("POST", "/nodes", {"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": spec})
 
-    def put_pod(self, name: str, resources: object = None, owner: object = REPLICA, **spec: t.Any) -> None:
+    def put_pod(self, name: str, resources: object = None, owner: str = "ReplicaSet", **spec: t.Any) -> None:
         container = {"name": "main", "image": "localhost/app:1", "resources": resources or {}}
         metadata = {"name": name, "namespace": "default", "labels": {"app": name}}
-        metadata |= {"ownerReferences": [owner]} if owner else {}
+        if owner:
+            made = {"apiVersion": "apps/v1", "kind": owner, "name": owner.lower(), "uid": "2", "controller": True}
+            metadata["ownerReferences"] = [made]
         body = {"nodeName": "n1", "containers": [container], **spec}
         status = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": body, "status": status}
@@ -172,7 +173,7 @@ class Genuine(Cluster):
         super().__init__(started.url, folder, session, {"token": started.token}, **trust)
         self.budgets = f"{started.url}/apis/policy/v1beta1/namespaces/default/poddisruptionbudgets"
 
-    def put_pod(self, name: str, resources: object = None, owner: object = REPLICA, **spec: t.Any) -> None:
+    def put_pod(self, name: str, resources: object = None, owner: str = "ReplicaSet", **spec: t.Any) -> None:
         super().put_pod(name, resources, owner, **spec)
         status = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
         path = f"/namespaces/default/pods/{name}/status"

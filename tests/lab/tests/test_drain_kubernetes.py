@@ -16,7 +16,7 @@ from pathlib import Path
 
 import kube_memory
 import pytest
-from kube_cluster import DAEMON, Cluster, Genuine, InMemory
+from kube_cluster import Cluster, Genuine, InMemory
 from labctl import apiserver
 
 OURS = "accel.gpu driver_upgrade run7: new driver"
@@ -47,8 +47,8 @@ def genuine(started: apiserver.Started, tmp_path: Path) -> t.Iterator[Cluster]:
 
 def drain_and_lift(cluster: Cluster) -> None:
     cluster.put_node(labels={PLUGIN: "true"})
-    cluster.put_pod("train", GPU, owner=None)
-    cluster.put_pod("plugin", owner=DAEMON, nodeSelector={PLUGIN: "true"})
+    cluster.put_pod("train", GPU, owner="")
+    cluster.put_pod("plugin", owner="DaemonSet", nodeSelector={PLUGIN: "true"})
     with (
         cluster.meanwhile(lambda: cluster.node() == (True, OURS), lambda: cluster.end_pod("train")),
         cluster.meanwhile(lambda: cluster.labels() == {PLUGIN: PAUSED}, lambda: cluster.end_pod("plugin")),
@@ -83,7 +83,7 @@ def test_check_mode_changes_nothing(genuine: Cluster) -> None:
 @pytest.mark.full
 def test_a_pod_that_stays_keeps_the_node(genuine: Cluster) -> None:
     genuine.put_node()
-    genuine.put_pod("train", GPU, owner=None)
+    genuine.put_pod("train", GPU, owner="")
     genuine.put_pod("elsewhere", GPU, nodeName="n2")
     told = genuine.drain("drained")
     assert (told["timed_out"], told["drained_by_us"], told["working"]) == (True, False, ["pod default/train"])
@@ -137,7 +137,7 @@ def test_pods_are_evicted_once_their_budget_allows_it(genuine: Cluster) -> None:
     ("pod", "why"),
     [
         ({}, "disruption budget"),
-        ({"owner": None}, "cannot delete Pods not managed by"),
+        ({"owner": ""}, "cannot delete Pods not managed by"),
         ({"volumes": [{"name": "scratch", "emptyDir": {}}]}, "cannot delete Pods with local storage: default/web"),
     ],
 )
@@ -154,7 +154,7 @@ def test_pods_that_may_not_be_evicted_are_named(genuine: Cluster, pod: dict[str,
 def test_services_that_nothing_takes_away_are_refused_before_the_drain(genuine: Cluster) -> None:
     genuine.put_node()
     container = {"name": "main", "image": "nvcr.io/nvidia/k8s-device-plugin:v0.20.0"}
-    genuine.put_pod("plugin", owner=DAEMON, containers=[container])
+    genuine.put_pod("plugin", owner="DaemonSet", containers=[container])
     out = genuine.drain("drained", fails=True)["out"]
     assert "pod default/plugin" in " ".join(out.split())
     assert genuine.node() == (False, None)
