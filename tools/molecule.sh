@@ -17,6 +17,8 @@ if [ $# -eq 0 ]; then
 else
     for scenario in "$@"; do
         rm -rf ".build/steps/$scenario"
+        # Molecule remembers that the nodes of an earlier run were prepared, although they are gone.
+        molecule reset -s "$scenario" >/dev/null 2>&1
         molecule test -s "$scenario" || failed=1
     done
 fi
