@@ -6,14 +6,18 @@ cd "$(dirname "$0")/.."
 PATH="$PWD/.venv/bin:$PATH"
 export PATH ANSIBLE_FORCE_COLOR=0 NO_COLOR=1
 failed=0
+# Removal with apt is in driver_pending; that with dnf and zypper is left to make test-full.
+full_only=driver_absent
 
 if [ $# -eq 0 ]; then
     rm -rf .build/steps
+    [ -z "${FULL:-}" ] || full_only=
     for folder in molecule/*/; do
         scenario=$(basename "$folder")
-        case $scenario in default | shared) ;; *) set -- "$@" "$scenario" ;; esac
+        case $scenario in default | shared | "$full_only") ;; *) set -- "$@" "$scenario" ;; esac
     done
-    molecule test --all --workers 2 --continue-on-failure --report || failed=1
+    # shellcheck disable=SC2086  # no word or two
+    molecule test --all --workers 2 --continue-on-failure --report ${full_only:+--exclude $full_only} || failed=1
 else
     for scenario in "$@"; do
         rm -rf ".build/steps/$scenario"
