@@ -102,6 +102,7 @@ def test_check_mode_changes_as_many_tasks_as_the_run_and_the_next_run_none(node:
     assert changed(again) == 0
 
 
+@pytest.mark.full
 def test_a_backup_restores_placements_and_compute_instances(node: PlayedNode) -> None:
     node.play("mig.yml", mig_geometry=WISH)
     before = node.layout()
@@ -223,6 +224,7 @@ def test_fabric_manager_is_never_notified(node: PlayedNode) -> None:
     assert "Expected |" not in told  # no host was touched
 
 
+@pytest.mark.full
 def test_what_is_owed_is_told_at_every_run_and_fails_where_that_is_wanted(node: PlayedNode) -> None:
     node.play("mig.yml", mig_geometry=WISH)
     for flags in ((), ("--check",)):

@@ -36,6 +36,8 @@ def main() -> None:
         "SelectType=select/cons_tres",
         "SchedulerParameters=sched_interval=1",
         "ReturnToService=1",
+        # How a job ended can be read a day later: after the usual 300 s it would be gone before a slow test looks.
+        "MinJobAge=86400",
         "MpiDefault=none",
         *(("GresTypes=gpu",) if devices else ()),
         f"NodeName={host} CPUs={os.cpu_count() or 1} State=UNKNOWN{gres}",
