@@ -155,7 +155,8 @@ def test_layouts_of_modules_that_stayed_are_forgotten(split):
     assert not split.files.exists(apply_geometry.PATH)
 
 
-def test_a_mode_is_switched_on_again_while_nobody_holds_the_gpu(node):
+def reloaded_under_a_holder(node):
+    """A Hopper GPU whose layout and mode went with the modules, and that DCGM holds; the layouts before."""
     hopper = node(H100)
     hopper.make(SPLIT)
     loads(hopper)
@@ -163,19 +164,18 @@ def test_a_mode_is_switched_on_again_while_nobody_holds_the_gpu(node):
     take(hopper)
     reload(hopper)
     hopper.services.add(DCGM, hopper.sim.occupy(0, kind="holder"), [0])
+    return hopper, before
+
+
+def test_a_mode_is_switched_on_again_while_nobody_holds_the_gpu(node):
+    hopper, before = reloaded_under_a_holder(node)
     gpus = back(hopper)
     assert (hopper.layouts(), gpus.lost) == (before, [])
     assert hopper.services.active() == {DCGM: True}
 
 
 def test_what_does_not_come_back_is_told_and_tried_again(node):
-    hopper = node(H100)
-    hopper.make(SPLIT)
-    loads(hopper)
-    before = hopper.layouts()
-    take(hopper)
-    reload(hopper)
-    hopper.services.add(DCGM, hopper.sim.occupy(0, kind="holder"), [0])
+    hopper, before = reloaded_under_a_holder(node)
     hopper.services.make_stubborn(DCGM)
     (text,) = [text for text in back(hopper).lost if "MIG layout" in text]
     assert text.startswith(f"{uuids(hopper)[0]}: the MIG layout 1g.10gb at 1:1, 3g.40gb at 4:4")

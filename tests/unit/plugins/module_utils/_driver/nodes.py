@@ -14,6 +14,7 @@ from ansible_collections.accel.gpu.plugins.module_utils._driver import model, pl
 from ansible_collections.accel.gpu.plugins.module_utils._driver.parse import parse
 from ansible_collections.accel.gpu.plugins.module_utils._driver.versions import nvidia
 from ansible_collections.accel.gpu.plugins.module_utils._errors import AccelError
+from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._packages.keys import FINGERPRINT, KEY
 
 TODAY = datetime.date(2026, 11, 25)
 NAMES = {
@@ -64,31 +65,6 @@ H100_SWITCH = "10de:22a3"
 # The revision that packages of a distribution carry behind NVIDIA's version.
 REVISION = {"debian": "-1", "ubuntu": "-1ubuntu1", "rhel": "-1.el9", "suse": "-1"}
 
-# A key made for these tests with gpg, which names the fingerprint.
-FINGERPRINT = "0E1DF25F74818E37ADABF3F2DF5AAD8B14E53200"
-KEY = """-----BEGIN PGP PUBLIC KEY BLOCK-----
-
-mDMEawdk4xYJKwYBBAHaRw8BAQdAthzPhy7T9eBOZ0othPnfkQDsU4VeTQHjkaLl
-f5n+Slq0KGFjY2VsLmdwdSB0ZXN0IDxtYWludGFpbmVyc0BleGFtcGxlLmNvbT6I
-kAQTFggAOBYhBA4d8l90gY43ravz8t9arYsU5TIABQJrB2TjAhsDBQsJCAcCBhUK
-CQgLAgQWAgMBAh4BAheAAAoJEN9arYsU5TIAwbMBAPOvvLrLOIDqHnaoxQdKUbdR
-LkUCXaiQn1luIv6I0UdfAQDB4Yrpr5ma4kuTSHtZP0nftpExgHOKb86Ij3NKvr2E
-BQ==
-=yeFj
------END PGP PUBLIC KEY BLOCK-----
-"""
-# Another one, made by gpg as well.
-OTHER_FINGERPRINT = "C073D23BACECB1A7C0B63CB115E5988763A82249"
-OTHER_KEY = """-----BEGIN PGP PUBLIC KEY BLOCK-----
-
-mDMEawdiuRYJKwYBBAHaRw8BAQdAbkZlWG3KNxFD75O2H4Ad3c4Wr/4YXZIlTWkM
-WyVODAm0BmxhYiBlZIiQBBMWCAA4FiEEwHPSO6zssafAtjyxFeWYh2OoIkkFAmsH
-YrkCGwMFCwkIBwIGFQoJCAsCBBYCAwECHgECF4AACgkQFeWYh2OoIkna+wEAuMGZ
-fVNRHw0FctqfsargjsOBM0cE4rRi9ObPdBnSO4gA/RSRPo5f1/Ej7jzztWPG7Odt
-k+Kn/dp656dcEVwAg/sJ
-=h2MP
------END PGP PUBLIC KEY BLOCK-----
-"""
 MIRROR = {"url": "https://mirror.example/nvidia", "key": KEY, "fingerprint": FINGERPRINT}
 
 

@@ -15,6 +15,7 @@ from ansible_collections.accel.gpu.plugins.module_utils._driver import model
 from ansible_collections.accel.gpu.plugins.module_utils._driver.parse import parse
 from ansible_collections.accel.gpu.plugins.module_utils._errors import WishError
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver import nodes
+from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._packages import keys
 
 SHA1 = "EB693B3035CD5710E231E123A4B469963BF863CC"
 KNOWN = "535, 550, 570, 575, 580, 590, 595, 610, 615, 620"
@@ -119,7 +120,7 @@ WISHES = [
     ),
     case(
         "key without a fingerprint",
-        mirror(key=nodes.KEY),
+        mirror(key=keys.KEY),
         "gpu_driver_mirror: key is given without fingerprint, so nothing says that it is the right one; give the "
         "fingerprint of the key",
     ),
@@ -131,15 +132,15 @@ WISHES = [
     ),
     case(
         "key with the wrong fingerprint",
-        mirror(key=nodes.KEY, fingerprint=SHA1),
-        f"gpu_driver_mirror.key: has the fingerprint {nodes.FINGERPRINT}, not {SHA1}; give the key that belongs to the "
+        mirror(key=keys.KEY, fingerprint=SHA1),
+        f"gpu_driver_mirror.key: has the fingerprint {keys.FINGERPRINT}, not {SHA1}; give the key that belongs to the "
         "fingerprint, and do not trust this one",
     ),
     case(
         "key with another one beside it",
-        mirror(key=nodes.KEY + nodes.OTHER_KEY, fingerprint=nodes.FINGERPRINT),
-        f"gpu_driver_mirror.key: beside {nodes.FINGERPRINT} it has the key {nodes.OTHER_FINGERPRINT}, which the "
-        f"package manager would trust as well; give the one key alone (gpg --armor --export {nodes.FINGERPRINT})",
+        mirror(key=keys.KEY + keys.OTHER_KEY, fingerprint=keys.FINGERPRINT),
+        f"gpu_driver_mirror.key: beside {keys.FINGERPRINT} it has the key {keys.OTHER_FINGERPRINT}, which the "
+        f"package manager would trust as well; give the one key alone (gpg --armor --export {keys.FINGERPRINT})",
     ),
     case(
         "key that is none",
@@ -148,8 +149,8 @@ WISHES = [
     ),
     case(
         "foreign fingerprint without a key",
-        mirror(fingerprint=nodes.FINGERPRINT),
-        f"gpu_driver_mirror: fingerprint {nodes.FINGERPRINT} is none of NVIDIA's keys, and key is not given; give the "
+        mirror(fingerprint=keys.FINGERPRINT),
+        f"gpu_driver_mirror: fingerprint {keys.FINGERPRINT} is none of NVIDIA's keys, and key is not given; give the "
         "armored key",
     ),
     case(
@@ -436,9 +437,9 @@ NODES = [
         nodes.node(),
         nodes.wish(),
         "https://developer.download.nvidia.com/compute/cuda/repos/ubuntu2404/x86_64/3bf863cc.pub: the key there has "
-        f"the fingerprint {nodes.FINGERPRINT}, not {SHA1}; do not trust this repository, or give the fingerprint of "
+        f"the fingerprint {keys.FINGERPRINT}, not {SHA1}; do not trust this repository, or give the fingerprint of "
         "its new key in gpu_driver_mirror",
-        key=nodes.KEY,
+        key=keys.KEY,
     ),
     unfit(
         "no headers",

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is decided about a node, case by case: packages, holds, enrolment, reloads, and what stays owed."""
+"""What is decided about a node, case by case: packages, holds and the life of branches."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ import typing as t
 import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._data.driver_system import MODPROBE_FILE
-from ansible_collections.accel.gpu.plugins.module_utils._driver import model, steps
+from ansible_collections.accel.gpu.plugins.module_utils._driver import steps
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver import nodes
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver.decisions import (
-    BUSY,
     INSTALLED,
     KERNEL,
     LIBRARY,
@@ -249,149 +248,6 @@ def test_a_held_package_of_ours_may_change() -> None:
     node = dataclasses.replace(settled(), loaded=None)
     made = again(node, nodes.mirror(version=NEW), changes=dependency(NEW, OLD))
     assert made.owed.upgrade is None and "ChangePackages" in words(made)
-
-
-# --- Secure Boot ---------------------------------------------------------------------------------------------------
-
-SECURE = model.SecureBoot(True)
-SENTENCE = (
-    "Secure Boot is on and firmware does not know the key {} that DKMS signs the driver's modules "
-    "with: reboot, choose Enroll MOK at the console, type the password in "
-    "/var/lib/accel-gpu/driver/enrolment-password of this node, and run again"
-)
-
-
-ENROLMENTS = [
-    ("ubuntu 24.04", "/var/lib/shim-signed/mok/MOK.der", ("dkms", "mokutil", "shim-signed")),
-    ("debian 13", "/var/lib/dkms/mok.pub", ("dkms", "mokutil", "openssl")),
-]
-
-
-@pytest.mark.parametrize(("where", "certificate", "tools"), ENROLMENTS)
-def test_an_enrolment_is_prepared_before_anything_is_installed(
-    where: str, certificate: str, tools: t.Sequence[str]
-) -> None:
-    state, made = nodes.decided(nodes.node(*where.split(), secure_boot=SECURE), nodes.mirror(), NEW)
-    assert words(made) == ["RefreshIndex", "ChangePackages", "PrepareEnrolment"]
-    assert only(made, steps.ChangePackages).install == tuple((name, None) for name in tools)
-    assert only(made, steps.PrepareEnrolment).certificate == certificate
-    # What the whole system or its boot needs is no part of a later removal.
-    ours = {"tools": ["dkms", "mokutil"]}
-    assert (made.owed.enrolment, made.changed, made.record) == (SENTENCE.format(certificate), True, ours)
-    waiting = nodes.after(state, made)
-    assert waiting.packages == {}
-    _state, second = nodes.decided(waiting, nodes.mirror(), NEW)
-    assert (second.steps, second.changed, second.owed.enrolment) == ((), False, SENTENCE.format(certificate))
-    known = dataclasses.replace(waiting, secure_boot=waiting.secure_boot._replace(dkms_key_enrolled=True))
-    _state, third = nodes.decided(known, nodes.mirror(), NEW)
-    assert third.owed.enrolment is None and "LoadModules" in words(third)
-
-
-def test_signed_modules_need_no_enrolment() -> None:
-    node = nodes.node("sles", "15.6", secure_boot=SECURE)
-    _state, made = nodes.decided(node, nodes.mirror(modules="precompiled"), NEW)
-    assert made.owed.enrolment is None and "ChangePackages" in words(made)
-
-
-def signed(**facts: t.Any) -> model.Node:
-    """Ubuntu's signed modules are loaded; nothing was ever built on the node."""
-    wish = nodes.wish(source="distribution", branch="580", modules="precompiled")
-    state, made = nodes.decided(nodes.node(), wish, OLD)
-    return dataclasses.replace(nodes.after(state, made), loaded=nodes.loaded(OLD), secure_boot=SECURE, **facts)
-
-
-def test_modules_to_come_need_an_enrolment_though_signed_ones_are_loaded() -> None:
-    key = "/var/lib/shim-signed/mok/MOK.der"
-    wish = {"source": "distribution", "branch": "580", "modules": "dkms"}
-    _state, made = nodes.decided(signed(), nodes.wish(**wish), OLD)
-    assert words(made) == ["RefreshIndex", "ChangePackages", "PrepareEnrolment"]
-    assert made.owed.enrolment == SENTENCE.format(key)
-    # As long as the loaded driver keeps its packages, nothing is to come.
-    _state, made = nodes.decided(signed(), nodes.wish(newest=True, **wish), NEW, OLD)
-    assert (made.owed.enrolment, made.owed.upgrade) == (None, (OLD, NEW))
-
-
-def test_a_loaded_module_that_was_built_on_the_node_proves_its_key() -> None:
-    """Its certificate may lie where nobody looks."""
-    node = dataclasses.replace(settled(), secure_boot=SECURE)
-    made = again(node, nodes.mirror(version=NEW, change_loaded=True), changes=dependency(NEW, OLD))
-    assert (made.owed.enrolment, "ReloadModules" in words(made)) == (None, True)
-
-
-def test_a_download_prepares_no_enrolment() -> None:
-    _state, made = fresh(nodes.mirror(download_only=True), secure_boot=SECURE)
-    assert words(made) == ["WriteFile", "WriteFile", "RefreshIndex", "ChangePackages"]
-    assert only(made, steps.ChangePackages).download is True
-    assert made.owed.enrolment == (
-        "Secure Boot is on and firmware does not know the key /var/lib/shim-signed/mok/MOK.der that DKMS signs the "
-        "driver's modules with: a run without gpu_driver_download_only prepares its enrolment"
-    )
-
-
-# --- modules in memory ---------------------------------------------------------------------------------------------
-
-
-def test_nouveau_that_drives_a_gpu_goes_at_a_reboot() -> None:
-    _state, made = fresh(nouveau_loaded=True, gpus=nodes.gpus("hopper", driver="nouveau"))
-    assert "LoadModules" not in words(made)
-    assert made.owed.reboot == ("nouveau is loaded and drives 0000:17:00.0; it is gone after a reboot",)
-    assert only(made, steps.SetUnit) == steps.SetUnit("nvidia-persistenced.service", True, None)
-
-
-def test_nouveau_that_nobody_uses_is_unloaded() -> None:
-    _state, made = fresh(nouveau_loaded=True)
-    assert only(made, steps.LoadModules) == steps.LoadModules(("nvidia", "nvidia_uvm"), ("nouveau",))
-
-
-def stale(**facts: t.Any) -> model.Node:
-    """The packages are newer than the module in memory."""
-    node = settled()
-    return dataclasses.replace(node, loaded=nodes.loaded("580.65.06", True, "nvidia_drm", "nvidia_modeset"), **facts)
-
-
-def test_a_stale_module_is_reloaded_with_all_that_depends_on_it() -> None:
-    holders = (("nv-hostengine", "nvidia-dcgm.service", 811), ("nvidia-persiste", "nvidia-persistenced.service", 700))
-    made = again(stale(holders=holders))
-    assert only(made, steps.ReloadModules) == steps.ReloadModules(
-        ("nvidia_drm", "nvidia_modeset", "nvidia"),
-        ("nvidia", "nvidia_modeset", "nvidia_drm"),
-        ("nvidia-dcgm.service", "nvidia-persistenced.service"),
-    )
-
-
-HINDRANCES: t.List[t.Tuple[t.Dict[str, t.Any], t.Dict[str, t.Any], str]] = [
-    ({"busy": BUSY}, {}, "the node is busy: GPU 0000:17:00.0 is used by Slurm job 4711"),
-    (
-        {"holders": (("python3", None, 4242),)},
-        {},
-        "python3 (PID 4242) holds GPUs open and is not known to be safe to stop; end it and run again",
-    ),
-    ({}, {"reload": "never"}, "gpu_driver_reload is never"),
-]
-
-
-@pytest.mark.parametrize(("facts", "options", "why"), HINDRANCES)
-def test_a_reload_that_cannot_be_stays_owed(facts: t.Dict[str, t.Any], options: t.Dict[str, t.Any], why: str) -> None:
-    made = again(stale(**facts), nodes.mirror(version=OLD, **options))
-    assert made.steps == ()
-    assert made.owed.reload == (f"module 580.65.06 is loaded, {OLD} is installed; {why}",)
-
-
-PENDING = "/run/reboot-required is there"
-UNTOLD = (
-    f"{PENDING}: whether the driver waits for it cannot be told from that, so its modules are judged by what is "
-    "loaded; reboot the node when it suits"
-)
-
-
-@pytest.mark.parametrize(
-    ("packages", "told"), [(("libc6",), ()), (("libc6", "nvidia-utils-580"), (UNTOLD,)), ((), (UNTOLD,))]
-)
-def test_a_reboot_for_other_packages_is_none_of_the_drivers(packages: t.Tuple[str, ...], told: t.Any) -> None:
-    made = again(dataclasses.replace(settled(), reboot_pending=(PENDING,), reboot_packages=packages))
-    result = made.result()
-    assert (result["reboot_required"], result["reboot_pending"]) == ([], [PENDING])
-    assert (made.steps, made.changed, made.warnings) == ((), False, told)
 
 
 # --- life of branches ----------------------------------------------------------------------------------------------

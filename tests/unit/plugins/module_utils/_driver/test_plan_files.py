@@ -27,13 +27,14 @@ from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver.decis
     settled,
     words,
 )
+from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._packages import keys
 
 
 def test_the_files_of_a_repository_for_apt() -> None:
     _state, made = fresh()
     files = {step.path: step.content for step in made.steps if isinstance(step, steps.WriteFile)}
     assert files == {
-        "/etc/apt/keyrings/accel-gpu-driver.asc": nodes.KEY,
+        "/etc/apt/keyrings/accel-gpu-driver.asc": keys.KEY,
         "/etc/apt/sources.list.d/accel-gpu-driver.sources": (
             "# Managed by accel.gpu (gpu_driver); changes by hand are taken back.\n"
             "X-Repolib-Name: accel-gpu-driver\nTypes: deb\n"
@@ -83,35 +84,35 @@ def test_debians_own_packages_bring_the_blacklist_and_name_their_modules() -> No
 
 
 # A mirror of NVIDIA's own content, whose key is pinned by its fingerprint and fetched from there.
-PINNED = {"source": "mirror", "mirror": {"url": "https://mirror.example/nvidia", "fingerprint": nodes.FINGERPRINT}}
+PINNED = {"source": "mirror", "mirror": {"url": "https://mirror.example/nvidia", "fingerprint": keys.FINGERPRINT}}
 KEY_PATH = "/etc/apt/keyrings/accel-gpu-driver.asc"
 
 
 @pytest.fixture
 def pinned(monkeypatch: pytest.MonkeyPatch) -> model.Wish:
-    monkeypatch.setitem(KEYS, nodes.FINGERPRINT, Key("test.pub"))
+    monkeypatch.setitem(KEYS, keys.FINGERPRINT, Key("test.pub"))
     return nodes.wish(version=OLD, **PINNED)
 
 
 def test_a_key_that_lies_beside_the_pinned_one_is_refused(pinned: model.Wish) -> None:
-    _state, made = nodes.decided(nodes.node(), pinned, OLD, key=nodes.KEY + nodes.OTHER_KEY)
+    _state, made = nodes.decided(nodes.node(), pinned, OLD, key=keys.KEY + keys.OTHER_KEY)
     assert made.refusal is not None
     assert made.refusal.message == (
-        f"https://mirror.example/nvidia/ubuntu2404/x86_64/test.pub: beside key {nodes.FINGERPRINT} there is "
-        f"{nodes.OTHER_FINGERPRINT}, which nobody named; do not trust this repository, or give the one key that signs "
+        f"https://mirror.example/nvidia/ubuntu2404/x86_64/test.pub: beside key {keys.FINGERPRINT} there is "
+        f"{keys.OTHER_FINGERPRINT}, which nobody named; do not trust this repository, or give the one key that signs "
         "it in gpu_driver_mirror"
     )
 
 
 def test_a_key_that_was_added_by_hand_goes_again(pinned: model.Wish) -> None:
-    state, made = nodes.decided(nodes.node(), pinned, OLD, changes=dependency(OLD), key=nodes.KEY)
+    state, made = nodes.decided(nodes.node(), pinned, OLD, changes=dependency(OLD), key=keys.KEY)
     node = nodes.after(state, made)
     assert again(node, pinned).steps == ()
-    drifted = dataclasses.replace(node, files={**node.files, KEY_PATH: nodes.KEY + nodes.OTHER_KEY})
+    drifted = dataclasses.replace(node, files={**node.files, KEY_PATH: keys.KEY + keys.OTHER_KEY})
     found = plan_files.repository(pinned, node, choose(pinned, node))
     assert found is not None
     assert (plan_files.lacks_key(pinned, drifted, found), plan_files.lacks_key(pinned, node, found)) == (True, False)
-    state, made = nodes.decided(drifted, pinned, OLD, key=nodes.KEY)
+    state, made = nodes.decided(drifted, pinned, OLD, key=keys.KEY)
     assert (words(made), made.changed) == (["WriteFile", "RefreshIndex"], True)
     assert nodes.after(state, made).files == node.files
 

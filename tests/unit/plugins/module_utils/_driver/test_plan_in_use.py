@@ -16,7 +16,7 @@ from ansible_collections.accel.gpu.plugins.module_utils._driver.apply import Don
 from ansible_collections.accel.gpu.plugins.module_utils._driver.back import Now
 from ansible_collections.accel.gpu.plugins.module_utils._driver.core import Outcome
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver import nodes
-from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver.test_plan import (
+from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver.decisions import (
     BUSY,
     NEW,
     OLD,

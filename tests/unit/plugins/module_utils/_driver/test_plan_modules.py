@@ -11,14 +11,16 @@ import typing as t
 
 import pytest
 
-from ansible_collections.accel.gpu.plugins.module_utils._driver import model, parameters
+from ansible_collections.accel.gpu.plugins.module_utils._driver import model, parameters, steps
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver import nodes
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver.decisions import (
     BUSY,
     KERNEL,
     OLD,
     again,
+    fresh,
     image,
+    only,
     settled,
     words,
 )
@@ -185,3 +187,69 @@ def test_an_initramfs_is_rebuilt_only_for_what_it_carries(
     made = again(node, nodes.mirror(version=OLD, **options))
     assert ("RebuildInitramfs" in words(made)) is rebuilt
     assert bool(made.warnings) is bool(found.unread)
+
+
+# --- modules in memory -----------------------------------------------------------------------------------------------
+
+
+def test_nouveau_that_drives_a_gpu_goes_at_a_reboot() -> None:
+    _state, made = fresh(nouveau_loaded=True, gpus=nodes.gpus("hopper", driver="nouveau"))
+    assert "LoadModules" not in words(made)
+    assert made.owed.reboot == ("nouveau is loaded and drives 0000:17:00.0; it is gone after a reboot",)
+    assert only(made, steps.SetUnit) == steps.SetUnit("nvidia-persistenced.service", True, None)
+
+
+def test_nouveau_that_nobody_uses_is_unloaded() -> None:
+    _state, made = fresh(nouveau_loaded=True)
+    assert only(made, steps.LoadModules) == steps.LoadModules(("nvidia", "nvidia_uvm"), ("nouveau",))
+
+
+def stale(**facts: t.Any) -> model.Node:
+    """The packages are newer than the module in memory."""
+    node = settled()
+    return dataclasses.replace(node, loaded=nodes.loaded("580.65.06", True, "nvidia_drm", "nvidia_modeset"), **facts)
+
+
+def test_a_stale_module_is_reloaded_with_all_that_depends_on_it() -> None:
+    holders = (("nv-hostengine", "nvidia-dcgm.service", 811), ("nvidia-persiste", "nvidia-persistenced.service", 700))
+    made = again(stale(holders=holders))
+    assert only(made, steps.ReloadModules) == steps.ReloadModules(
+        ("nvidia_drm", "nvidia_modeset", "nvidia"),
+        ("nvidia", "nvidia_modeset", "nvidia_drm"),
+        ("nvidia-dcgm.service", "nvidia-persistenced.service"),
+    )
+
+
+HINDRANCES: t.List[t.Tuple[t.Dict[str, t.Any], t.Dict[str, t.Any], str]] = [
+    ({"busy": BUSY}, {}, "the node is busy: GPU 0000:17:00.0 is used by Slurm job 4711"),
+    (
+        {"holders": (("python3", None, 4242),)},
+        {},
+        "python3 (PID 4242) holds GPUs open and is not known to be safe to stop; end it and run again",
+    ),
+    ({}, {"reload": "never"}, "gpu_driver_reload is never"),
+]
+
+
+@pytest.mark.parametrize(("facts", "options", "why"), HINDRANCES)
+def test_a_reload_that_cannot_be_stays_owed(facts: t.Dict[str, t.Any], options: t.Dict[str, t.Any], why: str) -> None:
+    made = again(stale(**facts), nodes.mirror(version=OLD, **options))
+    assert made.steps == ()
+    assert made.owed.reload == (f"module 580.65.06 is loaded, {OLD} is installed; {why}",)
+
+
+PENDING = "/run/reboot-required is there"
+UNTOLD = (
+    f"{PENDING}: whether the driver waits for it cannot be told from that, so its modules are judged by what is "
+    "loaded; reboot the node when it suits"
+)
+
+
+@pytest.mark.parametrize(
+    ("packages", "told"), [(("libc6",), ()), (("libc6", "nvidia-utils-580"), (UNTOLD,)), ((), (UNTOLD,))]
+)
+def test_a_reboot_for_other_packages_is_none_of_the_drivers(packages: t.Tuple[str, ...], told: t.Any) -> None:
+    made = again(dataclasses.replace(settled(), reboot_pending=(PENDING,), reboot_packages=packages))
+    result = made.result()
+    assert (result["reboot_required"], result["reboot_pending"]) == ([], [PENDING])
+    assert (made.steps, made.changed, made.warnings) == ((), False, told)

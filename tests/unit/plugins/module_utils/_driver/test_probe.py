@@ -8,43 +8,31 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import lzma
 import os
 from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.accel.gpu.plugins.module_utils._driver import probe, probe_kernels, probe_system, probe_users
+from ansible_collections.accel.gpu.plugins.module_utils._driver import probe, probe_system, probe_users
 from ansible_collections.accel.gpu.plugins.module_utils._driver.model import (
     Busy,
-    Kernel,
     LoadedModule,
-    ModuleFile,
     PciDevice,
     SecureBoot,
     Unit,
 )
-from ansible_collections.accel.gpu.plugins.module_utils._driver.probe_files import resolve
-from ansible_collections.accel.gpu.plugins.module_utils._errors import (
-    BindingWantedError,
-    DriverMissingError,
-    GpuHungError,
-    NvmlError,
-)
-from ansible_collections.accel.gpu.plugins.module_utils._nvml.objects import GpuFailure, Process
-from ansible_collections.accel.gpu.plugins.module_utils._owners.objects import Allocation, Owner, Owners
+from ansible_collections.accel.gpu.plugins.module_utils._nvml.objects import Process
+from ansible_collections.accel.gpu.plugins.module_utils._owners.objects import Allocation, Owners
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver.trees import (
     KERNEL,
     OLDER,
+    Session,
     Tree,
-    cpio,
-    module,
+    debian,
+    process,
 )
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils.boards import gpu, node
 
-UBUNTU = "6.8.0-51-generic"
-RHEL = "5.14.0-427.13.1.el9_4.x86_64"
-SUSE = "6.4.0-150600.23.7-default"
 UNITS = (
     ("dcgm-exporter.service", "not-found", "", "inactive"),
     ("nvidia-dcgm.service", "loaded", "enabled", "active"),
@@ -60,165 +48,11 @@ def tree(tmp_path):
     return Tree(tmp_path)
 
 
-class Session:
-    """An NVML session that gives one snapshot, or an error."""
-
-    def __init__(self, answer):
-        self.answer = answer
-        self.subsets = None
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_exception):
-        return None
-
-    def snapshot(self, subsets):
-        self.subsets = subsets
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer
-
-
 def shown(units):
     """What systemctl show prints of the units, asked for in the order of the table of units."""
     known = {name: rest for name, *rest in units}
     rows = [known.get(name, ("not-found", "", "inactive")) for name in probe_system.UNITS]
     return "\n".join(f"LoadState={load}\nActiveState={active}\nUnitFileState={file}\n" for load, file, active in rows)
-
-
-def carried(kernel):
-    """The initramfs without its stamp, which is the file's own."""
-    assert kernel is not None and kernel.initramfs is not None
-    return kernel.initramfs._replace(stamp="")
-
-
-# --- kernels ---
-
-
-def debian(tree):
-    tree.put("/etc/os-release", 'ID=debian\nVERSION_ID="12"\nVERSION_CODENAME=bookworm\nPRETTY_NAME="Debian 12"\n')
-    tree.put("/proc/sys/kernel/osrelease", f"{OLDER}\n")
-    tree.kernel(OLDER)
-    tree.kernel(KERNEL, headers=False)
-    tree.link(f"/lib/modules/{KERNEL}/build", f"/usr/src/linux-headers-{KERNEL}")  # the package is gone
-    tree.put(f"/lib/modules/{OLDER}/updates/dkms/nvidia-current.ko", module("535.309.01", "NVIDIA"))
-    tree.put(f"/lib/modules/{OLDER}/updates/dkms/nvidia-current-uvm.ko", module("535.309.01", "NVIDIA"))
-    tree.put(f"/boot/initrd.img-{OLDER}", cpio(("usr/lib/modules/x/nvidia-current.ko", module("525.1"))))
-
-
-def test_headers_of_a_merged_usr_are_found_through_relative_links(tree):
-    """As Debian 13 has them."""
-    tree.put("/proc/sys/kernel/osrelease", f"{KERNEL}\n")
-    tree.link("/lib", "usr/lib")
-    tree.folder(f"/usr/lib/modules/{KERNEL}")
-    tree.folder(f"/usr/src/linux-headers-{KERNEL}")
-    tree.link(f"/usr/lib/modules/{KERNEL}/build", f"../../../src/linux-headers-{KERNEL}")
-    assert probe_kernels.probe(tree.ports(), None).running.headers is True
-
-
-def test_links_in_a_ring_lead_nowhere(tree):
-    tree.link("/a", "b")
-    tree.link("/b", "/a")
-    assert resolve(tree.files, "/a/x") is None
-
-
-def test_debian(tree):
-    debian(tree)
-    found = probe_kernels.probe(tree.ports(), None)
-    file = ModuleFile("nvidia", f"/lib/modules/{OLDER}/updates/dkms/nvidia-current.ko", "535.309.01", "NVIDIA", None)
-    assert (found.running.release, found.running.headers, found.running.modules) == (OLDER, True, (file,))
-    assert carried(found.running) == (f"/boot/initrd.img-{OLDER}", ("525.1",), False, "", "")
-    assert found.next == Kernel(KERNEL, headers=False)
-    assert found.said_by == "highest version in /boot"
-
-
-def test_ubuntu_has_its_modules_where_modules_dep_says(tree):
-    tree.put("/proc/sys/kernel/osrelease", f"{UBUNTU}\n")
-    tree.kernel(UBUNTU)
-    folder = f"/lib/modules/{UBUNTU}"
-    tree.put(f"{folder}/kernel/nvidia-580/nvidia.ko", module(signer="Canonical Ltd. Kernel Module Signing"))
-    tree.put(f"{folder}/updates/dkms/nvidia.ko.zst", b"packed")
-    tree.put(
-        f"{folder}/modules.dep",
-        "kernel/drivers/video/fbdev/nvidia/nvidiafb.ko.zst: kernel/a.ko.zst\n"
-        "kernel/nvidia-580/nvidia-uvm.ko: kernel/nvidia-580/nvidia.ko\n"
-        "kernel/nvidia-580/nvidia.ko:\nkernel/nvidia-570/nvidia.ko:\n",
-    )
-    tree.answers["modinfo"] = (0, "filename: /m\nversion:        570.1\nlicense:        NVIDIA\n", "")
-    found = probe_kernels.probe(tree.ports(), None)
-    assert found.next is None
-    assert found.running.modules == (
-        ModuleFile(
-            "nvidia",
-            f"{folder}/kernel/nvidia-580/nvidia.ko",
-            "580.126.16",
-            "Dual MIT/GPL",
-            "Canonical Ltd. Kernel Module Signing",
-        ),
-        ModuleFile("nvidia", f"{folder}/updates/dkms/nvidia.ko.zst", "570.1", "NVIDIA", None),
-    )
-    assert tree.asked == [["modinfo", tree.files.path(f"{folder}/updates/dkms/nvidia.ko.zst")]]
-
-
-def test_rhel_boots_what_its_entries_say(tree):
-    old = "5.14.0-362.el9.x86_64"
-    tree.put("/proc/sys/kernel/osrelease", f"{RHEL}\n")
-    tree.kernel(RHEL)
-    tree.kernel(old)
-    tree.put("/boot/grub2/grub.cfg", 'set default="${saved_entry}"\nblscfg\n')
-    tree.put("/boot/grub2/grubenv", f"saved_entry=4711-{old}\n")
-    for release in (RHEL, old):
-        tree.put(f"/boot/loader/entries/4711-{release}.conf", f"title R {release}\nlinux /vmlinuz-{release}\n")
-        tree.put(f"/boot/initramfs-{release}.img", lzma.compress(cpio(("init", b"x"))))
-    tree.put(f"/lib/modules/{RHEL}/extra/nvidia.ko.xz", lzma.compress(module()))
-    found = probe_kernels.probe(tree.ports(), None)
-    assert (found.next and found.next.release, found.said_by) == (old, "/boot/loader/entries")
-    assert [file.version for file in found.running.modules] == ["580.126.16"]
-    assert carried(found.next) == (f"/boot/initramfs-{old}.img", (), False, "", "")
-
-
-def test_suse_links_modules_of_another_kernel(tree):
-    tree.put("/proc/sys/kernel/osrelease", f"{SUSE}\n")
-    tree.kernel(SUSE)
-    tree.put("/lib/modules/6.4.0-150600.21-default/updates/nvidia.ko", module())
-    tree.link(
-        f"/lib/modules/{SUSE}/weak-updates/updates/nvidia.ko", "/lib/modules/6.4.0-150600.21-default/updates/nvidia.ko"
-    )
-    tree.link(f"/lib/modules/{SUSE}/weak-updates/updates/nvidia-current.ko", "/gone.ko")
-    tree.put(f"/boot/initrd-{SUSE}", cpio(("init", b"x")))
-    found = probe_kernels.probe(tree.ports(), None)
-    assert [(file.path, file.version) for file in found.running.modules] == [
-        (f"/lib/modules/{SUSE}/weak-updates/updates/nvidia.ko", "580.126.16")
-    ]
-    assert carried(found.running).path == f"/boot/initrd-{SUSE}"
-
-
-@pytest.mark.parametrize("broken", [b"", b"not a module", module(version=None), module()[:90]])
-def test_a_broken_module_is_none(tree, broken):
-    tree.put("/m/nvidia.ko", broken)
-    tree.put("/m/nvidia.ko.xz", lzma.compress(broken) if broken else b"")
-    assert probe_kernels.module_file(tree.ports(), "/m/nvidia.ko") is None
-    assert probe_kernels.module_file(tree.ports(), "/m/nvidia.ko.xz") is None
-
-
-def test_a_kernel_without_modules_does_not_boot_next(tree):
-    tree.kernel(OLDER)
-    tree.put(f"/boot/vmlinuz-{KERNEL}")
-    tree.put("/boot/grub/grub.cfg", f"menuentry 'x' {{\nlinux /boot/vmlinuz-{KERNEL}\n}}\n")
-    assert probe_kernels.next_release(tree.files) == (OLDER, "highest version in /boot")
-
-
-def test_the_boot_loader_may_name_a_link(tree):
-    tree.kernel(OLDER)
-    tree.kernel(KERNEL)
-    tree.link("/boot/vmlinuz", f"vmlinuz-{OLDER}")
-    tree.put("/boot/grub/grub.cfg", "menuentry 'x' {\nlinux /vmlinuz\n}\n")
-    assert probe_kernels.next_release(tree.files) == (OLDER, "/boot/grub/grub.cfg")
-
-
-def test_a_node_without_kernels_of_its_own_has_no_next_one(tree):
-    assert probe_kernels.next_release(tree.files) == (None, "")
 
 
 # --- the system ---
@@ -471,106 +305,6 @@ def test_a_display_with_somebody_on_it_and_mps_with_clients_are_not_to_be_stoppe
     clients = Owners((), (Allocation("MPS daemon (PID 7), client PID 8", "all", 8),))
     monkeypatch.setattr(probe_users, "probe_owners", lambda ports: clients)
     assert not {"display-manager.service", "nvidia-mps.service"} & set(probe.probe(ports).units)
-
-
-# --- users ---
-
-HUNG = GpuHungError("nvmlInit did not answer", call="nvmlInit", gpu=None, deadline=30)
-
-
-@pytest.mark.parametrize(
-    ("library", "module_version", "answer", "wanted"),
-    [
-        (None, "580.1", None, ("missing", "the NVIDIA library libnvidia-ml.so.1 is not on this node")),
-        ("580.1", None, None, ("not_loaded", "the kernel module nvidia is not loaded")),
-        (
-            "580.2",
-            "580.1",
-            None,
-            ("mismatch", "libnvidia-ml.so.1 is version 580.2 but the loaded kernel module is version 580.1"),
-        ),
-        ("580.1", "580.1", HUNG, ("hung", "nvmlInit did not answer")),
-        ("580.1", "580.1", NvmlError("nvmlInit failed: UNKNOWN"), ("failed", "nvmlInit failed: UNKNOWN")),
-        ("580.1", "580.1", DriverMissingError("no module", state="not_loaded"), ("not_loaded", "no module")),
-    ],
-)
-def test_an_answer_that_is_known_is_not_asked_for(tree, library, module_version, answer, wanted):
-    def opened():
-        assert answer is not None, "NVML was asked"
-        return Session(answer)
-
-    found = probe_users.ask(tree.ports(opened), library, module_version, False)
-    assert (found.state, found.why) == wanted
-
-
-def test_a_missing_binding_goes_up(tree):
-    with pytest.raises(BindingWantedError):
-        probe_users.ask(tree.ports(lambda: Session(BindingWantedError("no pynvml"))), "580.1", "580.1", False)
-
-
-@pytest.mark.parametrize(
-    ("states", "wanted"),
-    [(("completed", "completed"), "completed"), (("completed", "in_progress"), "in_progress"), ((None, None), None)],
-)
-def test_the_fabric_is_complete_where_every_gpu_says_so(tree, states, wanted):
-    cards = [
-        dataclasses.replace(gpu("h100-80gb-sxm5"), health={"fabric": state and {"state": state}}) for state in states
-    ]
-    session = Session(node(*cards))
-    assert probe_users.ask(tree.ports(lambda: session), "580.1", "580.1", True).fabric == wanted
-    assert session.subsets == ("identity", "mig", "processes", "health")
-
-
-def test_owners_count_without_an_answer_of_the_driver():
-    owners = Owners(
-        (Owner("kubelet", asked=False, why="refused"), Owner("docker")),
-        (Allocation("docker 0123", "all"), Allocation("job 7", "minor:1", 99)),
-    )
-    assert probe_users.busy_gpus(probe_users.Answer("not_loaded", owners=owners)) == (
-        Busy("all GPUs", "kubelet (could not be asked: refused)", True),
-        Busy("all GPUs", "docker 0123", False),
-        Busy("minor:1", "job 7", True),
-    )
-
-
-HELD = Owners((Owner("docker"),), (Allocation("docker 0123", "GPU-lost"),))
-SILENT_OWNER = Owners((Owner("kubelet", asked=False, why="refused"),))
-
-
-@pytest.mark.parametrize(
-    ("kind", "owners", "at_work"),
-    [
-        ("gpu_hung", Owners(), True),
-        ("nvml", Owners(), True),
-        # It runs nothing, and who keeps it open is found there; only what an owner holds has no process.
-        ("gpu_lost", Owners(), False),
-        ("gpu_lost", HELD, True),
-        ("gpu_lost", SILENT_OWNER, True),
-    ],
-)
-def test_a_gpu_without_an_answer_may_be_at_work(kind, owners, at_work):
-    seen = dataclasses.replace(node(), failures=(GpuFailure(3, kind, "it is away", pci="0000:86:00.0"),))
-    found = probe_users.busy_gpus(probe_users.Answer("answers", snapshot=seen, owners=owners))
-    assert (Busy("GPU 0000:86:00.0", "it gives no answer (it is away)", True) in found) is at_work
-
-
-def process(tree, pid, comm, device, unit):
-    tree.put(f"/proc/{pid}/comm", comm)
-    tree.put(f"/proc/{pid}/cgroup", f"0::/system.slice/{unit}\n")
-    tree.put(f"/proc/{pid}/stat", f"{pid} ({comm}) S 1")
-    tree.link(f"/proc/{pid}/fd/3", device)
-
-
-def test_open_devices_are_told_with_the_unit_that_may_be_stopped(tree):
-    process(tree, 70, "nvidia-persiste", "/dev/nvidia0", "nvidia-persistenced.service")
-    process(tree, 71, "trainer", "/dev/nvidia0", "job.service")
-    process(tree, 72, "worker", "/dev/nvidia0", "other.service")
-    process(tree, 73, "sleeper", "/dev/null", "other.service")
-    card = dataclasses.replace(gpu("a100-80gb"), processes=(Process(72, "compute"),))
-    assert probe_users.open_devices(tree.ports(), node(card)) == (
-        ("nvidia-persiste of nvidia-persistenced.service", "nvidia-persistenced.service", 70),
-        ("trainer of job.service", None, 71),
-    )
 
 
 def test_a_display_manager_is_known_by_its_own_name_and_stopped_where_nobody_works_on_it(tree):

@@ -98,3 +98,41 @@ class Tree:
 
     def ports(self, open_nvml=None):
         return Ports(run=self.run, files=self.files, open_nvml=open_nvml, root=str(self.root))
+
+
+def debian(tree):
+    tree.put("/etc/os-release", 'ID=debian\nVERSION_ID="12"\nVERSION_CODENAME=bookworm\nPRETTY_NAME="Debian 12"\n')
+    tree.put("/proc/sys/kernel/osrelease", f"{OLDER}\n")
+    tree.kernel(OLDER)
+    tree.kernel(KERNEL, headers=False)
+    tree.link(f"/lib/modules/{KERNEL}/build", f"/usr/src/linux-headers-{KERNEL}")  # the package is gone
+    tree.put(f"/lib/modules/{OLDER}/updates/dkms/nvidia-current.ko", module("535.309.01", "NVIDIA"))
+    tree.put(f"/lib/modules/{OLDER}/updates/dkms/nvidia-current-uvm.ko", module("535.309.01", "NVIDIA"))
+    tree.put(f"/boot/initrd.img-{OLDER}", cpio(("usr/lib/modules/x/nvidia-current.ko", module("525.1"))))
+
+
+class Session:
+    """An NVML session that gives one snapshot, or an error."""
+
+    def __init__(self, answer):
+        self.answer = answer
+        self.subsets = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_exception):
+        return None
+
+    def snapshot(self, subsets):
+        self.subsets = subsets
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+def process(tree, pid, comm, device, unit):
+    tree.put(f"/proc/{pid}/comm", comm)
+    tree.put(f"/proc/{pid}/cgroup", f"0::/system.slice/{unit}\n")
+    tree.put(f"/proc/{pid}/stat", f"{pid} ({comm}) S 1")
+    tree.link(f"/proc/{pid}/fd/3", device)

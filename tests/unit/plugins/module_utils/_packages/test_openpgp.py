@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# The key was made for this test by gpg 2.2, which also told its fingerprint; its private part is thrown away.
-
 from __future__ import annotations
 
 import shutil
@@ -13,18 +11,12 @@ import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._errors import WishError
 from ansible_collections.accel.gpu.plugins.module_utils._packages import openpgp
+from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._packages.keys import (
+    OTHER_FINGERPRINT as FINGERPRINT,
+)
+from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._packages.keys import OTHER_KEY
 
-FINGERPRINT = "C073D23BACECB1A7C0B63CB115E5988763A82249"
-KEY = b"""-----BEGIN PGP PUBLIC KEY BLOCK-----
-
-mDMEawdiuRYJKwYBBAHaRw8BAQdAbkZlWG3KNxFD75O2H4Ad3c4Wr/4YXZIlTWkM
-WyVODAm0BmxhYiBlZIiQBBMWCAA4FiEEwHPSO6zssafAtjyxFeWYh2OoIkkFAmsH
-YrkCGwMFCwkIBwIGFQoJCAsCBBYCAwECHgECF4AACgkQFeWYh2OoIkna+wEAuMGZ
-fVNRHw0FctqfsargjsOBM0cE4rRi9ObPdBnSO4gA/RSRPo5f1/Ej7jzztWPG7Odt
-k+Kn/dp656dcEVwAg/sJ
-=h2MP
------END PGP PUBLIC KEY BLOCK-----
-"""
+KEY = OTHER_KEY.encode()
 BINARY = openpgp.dearmor(KEY)
 
 
