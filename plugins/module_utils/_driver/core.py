@@ -146,7 +146,7 @@ def _seen(asked: Asked, ports: Ports, packages: Manager, way: t.Optional[record.
             else probe_offers.look(wish, node, packages, ports, always=half and journal is not None)
         )
     except AccelError as error:
-        return Seen(planned.bare(node), journal, recorded, now, error)
+        return Seen(planned.bare(node), journal, recorded, now, error, unsettled=unsettled)
     seen = Seen(state, journal, recorded, now, unsettled=unsettled)
     plan_ = decide(asked, seen)
     others = probe_others.probe(ports) if plan_.decided.owed.reboot else planned.Others()

@@ -22,7 +22,7 @@ from ansible_collections.accel.gpu.plugins.module_utils._driver.steps import (
     SetUnit,
     UnholdPackages,
 )
-from ansible_collections.accel.gpu.plugins.module_utils._errors import AccelError
+from ansible_collections.accel.gpu.plugins.module_utils._errors import AccelError, TransactionError
 from ansible_collections.accel.gpu.plugins.module_utils._lock import Lock
 from ansible_collections.accel.gpu.plugins.module_utils._packages.objects import Transaction
 from ansible_collections.accel.gpu.tests.component.driver.machine import UNIT, Fault, Machine, Manager
@@ -274,3 +274,17 @@ def test_half_installed_packages_are_not_configured_where_a_daemon_reload_would_
     died.files.write_json(path, bundle)
     assert read(died).unsettled == "a daemon-reload would take the GPUs away from 4f"
     assert not [said for said in died.said if "--configure" in said]
+
+
+def test_a_run_that_died_is_not_undone_either_while_no_repository_answers(died, monkeypatch):
+    def offline(*_given, **_more):
+        raise TransactionError("the repository does not answer")
+
+    monkeypatch.setattr(core.probe_offers, "look", offline)
+    died.open_device()
+    seen = read(died)
+    plan = core.plan(core.Asked(parse({"version": "590.48.01"}, datetime.date(2026, 11, 25))), seen)
+    assert (seen.unsettled, str(plan.refusal)) == (WHY, "the repository does not answer")
+    before = list(died.deeds)
+    assert core.before_refusal(plan, died.ports()) is False
+    assert died.deeds == before
