@@ -100,10 +100,14 @@ gpusim: gpusim-build ## the simulated NVML: C tests, also under sanitizers, and 
 component: gpusim-build ## apply on the simulated NVML, with process death at its calls
 	@$(PYTEST) $(SELECT) tests/component
 
-.PHONY: lab
-lab: gpusim-build ## node image, simulated nodes, the nodes' own tests
+.PHONY: images
+images: gpusim-build ## the images of simulated nodes that several stages need
 	@tools/docker.sh
-	@$(PYTHON_ENV) tests/lab/lab.py image
+	@$(PYTHON_ENV) tests/lab/lab.py image node driver el suse
+
+.PHONY: lab
+lab: gpusim-build ## simulated nodes, the nodes' own tests
+	@tools/docker.sh
 	@$(PYTEST) $(SELECT) tests/lab/tests
 
 .PHONY: molecule

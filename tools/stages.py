@@ -43,21 +43,23 @@ class Stage:
     name: str
     after: tuple[str, ...] = ()
     full: bool = False  # in `make test-full` alone
+    checks: bool = True  # otherwise it makes what others need
 
 
 # Longest way first: what others wait for, then the long ones, then what fills the second core.
 STAGES = (
     Stage("gpusim"),
-    Stage("sanity"),
+    Stage("images", after=("gpusim",), checks=False),
+    Stage("molecule", after=("images",)),
     Stage("package"),
-    Stage("lab", after=("gpusim",)),
-    Stage("molecule", after=("lab",)),
-    Stage("installed", after=("package", "lab")),
+    Stage("lab", after=("images",)),
+    Stage("sanity"),
+    Stage("installed", after=("package", "images")),
     Stage("unit"),
     Stage("component", after=("gpusim",)),
     Stage("pythons", after=("gpusim",)),
     Stage("lint"),
-    Stage("cores", after=("package", "lab"), full=True),
+    Stage("cores", after=("package", "images"), full=True),
 )
 
 
@@ -100,7 +102,7 @@ def judge(stage: Stage, status: int, seconds: float, output: str) -> Result:
     """A stage that ended badly counts as one failure at least, one that ended well and counted nothing as a failure
     too: it did not test anything."""
     counts, lines = count(output)
-    if status == 0 and not any(counts.values()):
+    if stage.checks and status == 0 and not any(counts.values()):
         lines.append(f"{stage.name}: ended well and reported no check at all")
         counts["failed"] += 1
     if status != 0 and counts["failed"] == 0:

@@ -60,6 +60,12 @@ def test_a_stage_passes_only_with_a_good_end_and_a_check(status, output, failed)
     assert result.failed is bool(failed)
 
 
+@pytest.mark.parametrize(("status", "failed"), [(0, 0), (2, 1)])
+def test_a_stage_that_makes_things_needs_no_check(status, failed):
+    result = stages.judge(stages.Stage("images", checks=False), status, 1.0, "accel-lab-node:1")
+    assert result.counts["failed"] == failed
+
+
 def test_the_order_of_stages_can_be_kept():
     """What a stage waits for stands before it, so the runner cannot wait for ever."""
     seen: set[str] = set()
