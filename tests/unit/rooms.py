@@ -59,6 +59,17 @@ MAY_KNOW: t.Dict[str, t.FrozenSet[str]] = {
     "_module": GROUND | {"_nvml"},
 }
 
+# Rooms within a room, by the same rule. What lies beside them they may all know, and it knows them: values and entries.
+INNER_MAY_KNOW: t.Dict[str, t.Dict[str, t.FrozenSet[str]]] = {
+    "_driver": {
+        "texts": frozenset(),
+        "decide": frozenset(),
+        # A repository is asked for what the decision would want of it.
+        "look": frozenset(("texts", "decide")),
+        "change": frozenset(("texts", "decide", "look")),
+    },
+}
+
 # --- who may touch the world ---
 
 # Modules of the standard library whose use is I/O, a process, or the clock.
@@ -87,6 +98,8 @@ WORLD_FILES: t.Dict[str, str] = {
 PURE_FILES = frozenset(("_nvml/objects.py", "_nvml/address.py"))
 # Never with a port in hand: what these decide must be the same in check mode, in the run and on the agent.
 PURE_NAMES = re.compile(r"(parse|plan|judge)(_\w+)?\.py$")
+# Rooms within a room of which every file is so.
+PURE_ROOMS = frozenset(("_driver/decide", "_driver/texts"))
 PORTS = frozenset(("_ports", "_run", "_files", "_lock"))
 
 # --- imports ---
@@ -213,13 +226,24 @@ class _Judge(ast.NodeVisitor):
         start = base[: len(base) - (node.level - 1)]
         for target in _targets(start, node):
             self.know(node, target[0])
-            if PURE_NAMES.match(self.file) and (target[0] in PORTS or target[:2] == ("_nvml", "session")):
+            self.know_inner(node, target)
+            if self.is_pure() and (target[0] in PORTS or target[:2] == ("_nvml", "session")):
                 self.say(node, f"{self.file} is pure and takes no port ({'.'.join(target)})")
 
     def know(self, node: ast.AST, room: str) -> None:
         allowed = MAY_KNOW.get(self.room, frozenset())
         if room != self.room and room not in allowed:
             self.say(node, f"{self.room} may not know {room}")
+
+    def know_inner(self, node: ast.AST, target: t.Tuple[str, ...]) -> None:
+        rooms = INNER_MAY_KNOW.get(self.room, {})
+        here = self.parts[1] if len(self.parts) > 2 else None
+        if target[0] != self.room or here is None:
+            return
+        if here not in rooms:
+            self.say(node, f"the room {self.room}/{here} has no row in INNER_MAY_KNOW")
+        elif target[1] in rooms and target[1] != here and target[1] not in rooms[here]:
+            self.say(node, f"{self.room}/{here} may not know {self.room}/{target[1]}")
 
     def from_plugin(self, node: ast.ImportFrom) -> None:
         path = tuple((node.module or "").split("."))
@@ -241,6 +265,9 @@ class _Judge(ast.NodeVisitor):
             return False
         return self.room in PORT_ROOMS or bool(WORLD_NAMES.match(self.file)) or self.inside in WORLD_FILES
 
+    def is_pure(self) -> bool:
+        return bool(PURE_NAMES.match(self.file)) or "/".join(self.parts[:-1]) in PURE_ROOMS
+
     def visit_Call(self, node: ast.Call) -> None:
         if isinstance(node.func, ast.Name):
             self.bare_call(node, node.func.id)
@@ -257,7 +284,7 @@ class _Judge(ast.NodeVisitor):
     def method_call(self, node: ast.Call, method: str) -> None:
         if method in ("fail_json", "exit_json") and (self.folder, self.room) != ("module_utils", "_module"):
             self.say(node, f"only _module calls {method}")
-        if method in ("now", "today", "utcnow") and PURE_NAMES.match(self.file):
+        if method in ("now", "today", "utcnow") and self.is_pure():
             self.say(node, "a pure file does not look at the clock")
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:

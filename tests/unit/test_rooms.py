@@ -78,6 +78,22 @@ BAD = {
         "_data may not know _errors",
     ),
     "common file knows a core": ("module_utils/_diff.py", "from ._mig import model", "_diff may not know _mig"),
+    "a decision looks": (
+        "module_utils/_driver/decide/plan.py",
+        "from ..look.probe import probe",
+        "_driver/decide may not know _driver/look",
+    ),
+    "a look changes": (
+        "module_utils/_driver/look/probe.py",
+        "from ..change import apply",
+        "_driver/look may not know _driver/change",
+    ),
+    "a room within a room without a row": (
+        "module_utils/_driver/newroom/plan.py",
+        "from ..model import Node",
+        "_driver/newroom has no row",
+    ),
+    "a pure room takes a port": ("module_utils/_driver/decide/back.py", "from ..._ports import Ports", "takes no port"),
     "room without a row": ("module_utils/_newroom/plan.py", "import json", "no row in MAY_KNOW"),
     "os in a pure file": ("module_utils/_mig/layout.py", "import os", "os in a pure file"),
     "from os in a pure file": ("module_utils/_mig/model.py", "from os import environ", "os in a pure file"),

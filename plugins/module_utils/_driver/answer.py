@@ -13,9 +13,9 @@ import typing as t
 
 from .._data.driver_gpus import generation
 from .._errors import AccelError
+from .decide.planned import Others, Planned, hindrances
 from .describe import condition
 from .model import Kernel, Node, PciDevice
-from .planned import Others, Planned, hindrances
 
 Answer = t.Dict[str, t.Any]
 

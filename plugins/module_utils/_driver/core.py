@@ -20,29 +20,20 @@ from .._owners.probe_reload import containers_at_risk
 from .._packages.objects import Change as PackageChange
 from .._packages.objects import Transaction
 from .._packages.probe import manager
-from . import (
-    apply_geometry,
-    plan_guard,
-    plan_modules,
-    plan_packages,
-    planned,
-    probe_now,
-    probe_offers,
-    probe_others,
-    probe_system,
-    probe_use,
-    record,
-)
 from . import parse as parsing
-from .apply import Change, Done, fetch
-from .apply import apply as apply_change
-from .apply_back import repair, undo
-from .apply_gpus import Gpus
-from .back import Now
-from .geometry import Kept
+from . import record
+from .change import apply_geometry
+from .change.apply import Change, Done, fetch
+from .change.apply import apply as apply_change
+from .change.apply_back import repair, undo
+from .change.apply_gpus import Gpus
+from .decide import plan_guard, plan_modules, plan_packages, planned
+from .decide.back import Now
+from .decide.geometry import Kept
+from .decide.planned import Asked, Planned, Seen, decide
+from .look import probe_now, probe_offers, probe_others, probe_system, probe_use
+from .look.probe import probe
 from .model import Node
-from .planned import Asked, Planned, Seen, decide
-from .probe import probe
 from .steps import LoadModules, ReloadModules, Step
 
 if t.TYPE_CHECKING:

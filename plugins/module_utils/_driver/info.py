@@ -15,12 +15,13 @@ import typing as t
 from .._errors import AccelError, BindingWantedError, PackageStateError
 from .._packages.probe import manager
 from .._ports import Ports
-from . import core, probe_others
+from . import core
 from .answer import answer_node, answer_plan
+from .decide.planned import Asked, Others, Planned
+from .look import probe_others
+from .look.probe import probe
 from .model import Node
 from .parse import parse as parse_wish
-from .planned import Asked, Others, Planned
-from .probe import probe
 
 # In front of the names of options in messages, as the user writes them.
 PREFIX = "wish."

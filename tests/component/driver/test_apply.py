@@ -16,9 +16,10 @@ import typing as t
 
 import pytest
 
-from ansible_collections.accel.gpu.plugins.module_utils._driver import apply_back, record, refused
-from ansible_collections.accel.gpu.plugins.module_utils._driver.apply import Change, apply, fetch
-from ansible_collections.accel.gpu.plugins.module_utils._driver.apply_walk import whole_request
+from ansible_collections.accel.gpu.plugins.module_utils._driver import record, refused
+from ansible_collections.accel.gpu.plugins.module_utils._driver.change import apply_back
+from ansible_collections.accel.gpu.plugins.module_utils._driver.change.apply import Change, apply, fetch
+from ansible_collections.accel.gpu.plugins.module_utils._driver.decide.requests import whole_request
 from ansible_collections.accel.gpu.plugins.module_utils._driver.model import (
     Distribution,
     Kernel,

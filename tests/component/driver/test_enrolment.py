@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.accel.gpu.plugins.module_utils._driver import apply_enrolment
+from ansible_collections.accel.gpu.plugins.module_utils._driver.change import apply_enrolment
 from ansible_collections.accel.gpu.plugins.module_utils._errors import BlockedError
 from ansible_collections.accel.gpu.plugins.module_utils._files import Files
 from ansible_collections.accel.gpu.plugins.module_utils._ports import Ports

@@ -10,8 +10,8 @@ import os
 
 import pytest
 
-from ansible_collections.accel.gpu.plugins.module_utils._driver import apply_geometry
-from ansible_collections.accel.gpu.plugins.module_utils._driver.apply_gpus import Gpus
+from ansible_collections.accel.gpu.plugins.module_utils._driver.change import apply_geometry
+from ansible_collections.accel.gpu.plugins.module_utils._driver.change.apply_gpus import Gpus
 from ansible_collections.accel.gpu.tests.component.mig.changes import A100, DCGM, H100, off, on, one
 from ansible_collections.accel.gpu.tests.component.mig.node import in_child
 

@@ -12,8 +12,10 @@ import typing as t
 
 import pytest
 
-from ansible_collections.accel.gpu.plugins.module_utils._driver import apply_back, core, probe_refused, record, refused
-from ansible_collections.accel.gpu.plugins.module_utils._driver.apply import Change, apply
+from ansible_collections.accel.gpu.plugins.module_utils._driver import core, record, refused
+from ansible_collections.accel.gpu.plugins.module_utils._driver.change import apply_back
+from ansible_collections.accel.gpu.plugins.module_utils._driver.change.apply import Change, apply
+from ansible_collections.accel.gpu.plugins.module_utils._driver.look import probe_refused
 from ansible_collections.accel.gpu.plugins.module_utils._driver.model import State, Unit
 from ansible_collections.accel.gpu.plugins.module_utils._driver.parse import parse
 from ansible_collections.accel.gpu.plugins.module_utils._driver.steps import (

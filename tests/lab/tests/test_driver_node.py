@@ -249,7 +249,7 @@ def test_debians_names(packaged: None) -> None:
 @pytest.mark.full
 def test_debian_13_refuses_a_key_that_sha1_binds() -> None:
     scenario = f"{SCENARIO}-trixie"
-    node = PackagedNode("n", scenario)
+    node = PackagedNode("n", scenario=scenario)
     try:
         nodes.up(scenario, [NodeSpec("n", ("t4",), state="no_driver", image="driver13")], image.ensure("driver13"))
         assert "SHA1 is not considered secure" in node.source("nvidia-sha1", "sha1")

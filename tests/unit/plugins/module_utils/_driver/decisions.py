@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.accel.gpu.plugins.module_utils._driver import model
-from ansible_collections.accel.gpu.plugins.module_utils._driver.plan import Plan
+from ansible_collections.accel.gpu.plugins.module_utils._driver.decide.plan import Plan
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver import nodes
 
 OLD, NEW = "580.95.05", "580.126.16"

@@ -10,7 +10,8 @@ import dataclasses
 import datetime
 import typing as t
 
-from ansible_collections.accel.gpu.plugins.module_utils._driver import model, plan, plan_names, steps
+from ansible_collections.accel.gpu.plugins.module_utils._driver import model, steps
+from ansible_collections.accel.gpu.plugins.module_utils._driver.decide import plan, plan_names
 from ansible_collections.accel.gpu.plugins.module_utils._driver.parse import parse
 from ansible_collections.accel.gpu.plugins.module_utils._driver.versions import nvidia
 from ansible_collections.accel.gpu.plugins.module_utils._errors import AccelError

@@ -11,8 +11,10 @@ import typing as t
 
 import pytest
 
-from ansible_collections.accel.gpu.plugins.module_utils._driver import model, plan_packages, probe_offers, steps
-from ansible_collections.accel.gpu.plugins.module_utils._driver.plan import Plan, decide
+from ansible_collections.accel.gpu.plugins.module_utils._driver import model, steps
+from ansible_collections.accel.gpu.plugins.module_utils._driver.decide import plan_packages
+from ansible_collections.accel.gpu.plugins.module_utils._driver.decide.plan import Plan, decide
+from ansible_collections.accel.gpu.plugins.module_utils._driver.look import probe_offers
 from ansible_collections.accel.gpu.plugins.module_utils._packages.objects import Transaction
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver import nodes
 

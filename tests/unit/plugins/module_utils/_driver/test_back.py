@@ -10,9 +10,10 @@ import dataclasses
 
 import pytest
 
-from ansible_collections.accel.gpu.plugins.module_utils._driver import back_plan, core, model, planned, record
-from ansible_collections.accel.gpu.plugins.module_utils._driver.apply import merged, with_owed
-from ansible_collections.accel.gpu.plugins.module_utils._driver.back import Now, steps_back
+from ansible_collections.accel.gpu.plugins.module_utils._driver import core, model, record
+from ansible_collections.accel.gpu.plugins.module_utils._driver.change.apply import merged, with_owed
+from ansible_collections.accel.gpu.plugins.module_utils._driver.decide import back_plan, planned
+from ansible_collections.accel.gpu.plugins.module_utils._driver.decide.back import Now, steps_back
 from ansible_collections.accel.gpu.plugins.module_utils._driver.record import Journal, Recorded
 from ansible_collections.accel.gpu.plugins.module_utils._driver.steps import (
     ChangePackages,

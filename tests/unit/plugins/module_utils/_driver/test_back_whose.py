@@ -11,9 +11,10 @@ import typing as t
 
 import pytest
 
-from ansible_collections.accel.gpu.plugins.module_utils._driver import back_plan, core, model, planned, record
-from ansible_collections.accel.gpu.plugins.module_utils._driver.back import Now
-from ansible_collections.accel.gpu.plugins.module_utils._driver.geometry import Kept
+from ansible_collections.accel.gpu.plugins.module_utils._driver import core, model, record
+from ansible_collections.accel.gpu.plugins.module_utils._driver.decide import back_plan, planned
+from ansible_collections.accel.gpu.plugins.module_utils._driver.decide.back import Now
+from ansible_collections.accel.gpu.plugins.module_utils._driver.decide.geometry import Kept
 from ansible_collections.accel.gpu.plugins.module_utils._driver.record import Journal, Recorded
 from ansible_collections.accel.gpu.plugins.module_utils._driver.steps import (
     ChangePackages,

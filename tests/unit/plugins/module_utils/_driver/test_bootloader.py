@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.accel.gpu.plugins.module_utils._driver import bootloader
+from ansible_collections.accel.gpu.plugins.module_utils._driver.texts import bootloader
 
 HEAD = """
 if [ -s $prefix/grubenv ]; then

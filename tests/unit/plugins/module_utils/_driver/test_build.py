@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.accel.gpu.plugins.module_utils._driver import apply_build
+from ansible_collections.accel.gpu.plugins.module_utils._driver.change import apply_build
 from ansible_collections.accel.gpu.plugins.module_utils._errors import BlockedError
 from ansible_collections.accel.gpu.plugins.module_utils._files import Files
 from ansible_collections.accel.gpu.plugins.module_utils._packages.objects import Change

@@ -11,7 +11,7 @@ import hashlib
 
 import pytest
 
-from ansible_collections.accel.gpu.plugins.module_utils._driver import loaded, pci, secureboot
+from ansible_collections.accel.gpu.plugins.module_utils._driver.texts import loaded, pci, secureboot
 
 OPEN = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.126.16  Release Build  (dvs-builder@U22)\nGCC\n"
 CLOSED = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.309.01  Wed Oct  8 08:45:36 UTC 2026\nGCC version: Open\n"

@@ -10,7 +10,8 @@ import dataclasses
 
 import pytest
 
-from ansible_collections.accel.gpu.plugins.module_utils._driver import info, planned
+from ansible_collections.accel.gpu.plugins.module_utils._driver import info
+from ansible_collections.accel.gpu.plugins.module_utils._driver.decide import planned
 from ansible_collections.accel.gpu.plugins.module_utils._driver.describe import Condition, condition
 from ansible_collections.accel.gpu.plugins.module_utils._driver.model import (
     Busy,

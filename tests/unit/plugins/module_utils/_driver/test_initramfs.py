@@ -13,8 +13,9 @@ import os
 
 import pytest
 
-from ansible_collections.accel.gpu.plugins.module_utils._driver import initramfs, probe_initramfs
+from ansible_collections.accel.gpu.plugins.module_utils._driver.look import probe_initramfs
 from ansible_collections.accel.gpu.plugins.module_utils._driver.model import Initramfs, Kernel
+from ansible_collections.accel.gpu.plugins.module_utils._driver.texts import initramfs
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver.trees import Tree, cpio, module
 
 IMAGE = "/boot/initrd.img-6.1.0-56-amd64"

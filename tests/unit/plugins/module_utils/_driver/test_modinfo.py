@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.accel.gpu.plugins.module_utils._driver import modinfo
 from ansible_collections.accel.gpu.plugins.module_utils._driver.model import ModuleFile
+from ansible_collections.accel.gpu.plugins.module_utils._driver.texts import modinfo
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver.trees import module
 
 

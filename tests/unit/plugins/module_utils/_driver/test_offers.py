@@ -12,16 +12,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.accel.gpu.plugins.module_utils._driver import (
-    apply,
-    apply_walk,
-    plan_files,
-    plan_packages,
-    probe_offers,
-    steps,
-)
+from ansible_collections.accel.gpu.plugins.module_utils._driver import steps
+from ansible_collections.accel.gpu.plugins.module_utils._driver.change import apply, apply_walk
+from ansible_collections.accel.gpu.plugins.module_utils._driver.decide import plan_files, plan_packages
+from ansible_collections.accel.gpu.plugins.module_utils._driver.decide.plan_choice import choose
+from ansible_collections.accel.gpu.plugins.module_utils._driver.look import probe_offers
 from ansible_collections.accel.gpu.plugins.module_utils._driver.model import Change, State
-from ansible_collections.accel.gpu.plugins.module_utils._driver.plan_choice import choose
 from ansible_collections.accel.gpu.plugins.module_utils._errors import DiskFullError
 from ansible_collections.accel.gpu.plugins.module_utils._files import Files
 from ansible_collections.accel.gpu.plugins.module_utils._packages import objects

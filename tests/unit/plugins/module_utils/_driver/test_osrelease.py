@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._driver.model import Distribution
-from ansible_collections.accel.gpu.plugins.module_utils._driver.osrelease import distribution, fields
+from ansible_collections.accel.gpu.plugins.module_utils._driver.texts.osrelease import distribution, fields
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.accel.gpu.plugins.module_utils._driver import core, planned
+from ansible_collections.accel.gpu.plugins.module_utils._driver import core
+from ansible_collections.accel.gpu.plugins.module_utils._driver.decide import planned
 from ansible_collections.accel.gpu.plugins.module_utils._driver.model import State
 from ansible_collections.accel.gpu.plugins.module_utils._files import Files
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver.nodes import node, wish

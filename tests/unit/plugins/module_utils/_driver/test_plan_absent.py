@@ -12,7 +12,7 @@ import typing as t
 import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._driver import model, steps
-from ansible_collections.accel.gpu.plugins.module_utils._driver.plan import decide
+from ansible_collections.accel.gpu.plugins.module_utils._driver.decide.plan import decide
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver import nodes
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver.decisions import (
     BUSY,

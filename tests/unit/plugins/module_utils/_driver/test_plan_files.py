@@ -13,9 +13,10 @@ import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._data.driver_distributions import KEYS, Key
 from ansible_collections.accel.gpu.plugins.module_utils._data.driver_system import MODPROBE_FILE
-from ansible_collections.accel.gpu.plugins.module_utils._driver import model, plan_files, steps
-from ansible_collections.accel.gpu.plugins.module_utils._driver.plan import decide
-from ansible_collections.accel.gpu.plugins.module_utils._driver.plan_choice import choose
+from ansible_collections.accel.gpu.plugins.module_utils._driver import model, steps
+from ansible_collections.accel.gpu.plugins.module_utils._driver.decide import plan_files
+from ansible_collections.accel.gpu.plugins.module_utils._driver.decide.plan import decide
+from ansible_collections.accel.gpu.plugins.module_utils._driver.decide.plan_choice import choose
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver import nodes
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver.decisions import (
     NEW,

@@ -11,10 +11,11 @@ import typing as t
 
 import pytest
 
-from ansible_collections.accel.gpu.plugins.module_utils._driver import back_plan, model, planned, record, steps
-from ansible_collections.accel.gpu.plugins.module_utils._driver.apply import Done
-from ansible_collections.accel.gpu.plugins.module_utils._driver.back import Now
+from ansible_collections.accel.gpu.plugins.module_utils._driver import model, record, steps
+from ansible_collections.accel.gpu.plugins.module_utils._driver.change.apply import Done
 from ansible_collections.accel.gpu.plugins.module_utils._driver.core import Outcome
+from ansible_collections.accel.gpu.plugins.module_utils._driver.decide import back_plan, planned
+from ansible_collections.accel.gpu.plugins.module_utils._driver.decide.back import Now
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver import nodes
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver.decisions import (
     BUSY,

@@ -11,7 +11,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.accel.gpu.plugins.module_utils._driver import model, parameters, steps
+from ansible_collections.accel.gpu.plugins.module_utils._driver import model, steps
+from ansible_collections.accel.gpu.plugins.module_utils._driver.decide import parameters
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver import nodes
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver.decisions import (
     BUSY,

@@ -9,9 +9,9 @@ from __future__ import annotations
 import dataclasses
 
 from ansible_collections.accel.gpu.plugins.module_utils._driver import model, steps
-from ansible_collections.accel.gpu.plugins.module_utils._driver.plan import decide
-from ansible_collections.accel.gpu.plugins.module_utils._driver.plan_names import names
-from ansible_collections.accel.gpu.plugins.module_utils._driver.plan_request import request
+from ansible_collections.accel.gpu.plugins.module_utils._driver.decide.plan import decide
+from ansible_collections.accel.gpu.plugins.module_utils._driver.decide.plan_names import names
+from ansible_collections.accel.gpu.plugins.module_utils._driver.decide.plan_request import request
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver import nodes
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver.decisions import (
     BUSY,

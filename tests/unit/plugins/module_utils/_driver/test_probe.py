@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.accel.gpu.plugins.module_utils._driver import probe, probe_system, probe_users
+from ansible_collections.accel.gpu.plugins.module_utils._driver.look import probe, probe_system, probe_users
 from ansible_collections.accel.gpu.plugins.module_utils._driver.model import (
     Busy,
     LoadedModule,

@@ -10,12 +10,9 @@ import lzma
 
 import pytest
 
-from ansible_collections.accel.gpu.plugins.module_utils._driver import probe_kernels
-from ansible_collections.accel.gpu.plugins.module_utils._driver.model import (
-    Kernel,
-    ModuleFile,
-)
-from ansible_collections.accel.gpu.plugins.module_utils._driver.probe_files import resolve
+from ansible_collections.accel.gpu.plugins.module_utils._driver.look import probe_kernels
+from ansible_collections.accel.gpu.plugins.module_utils._driver.look.probe_files import resolve
+from ansible_collections.accel.gpu.plugins.module_utils._driver.model import Kernel, ModuleFile
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver.trees import (
     KERNEL,
     OLDER,

@@ -10,10 +10,8 @@ import dataclasses
 
 import pytest
 
-from ansible_collections.accel.gpu.plugins.module_utils._driver import probe_users
-from ansible_collections.accel.gpu.plugins.module_utils._driver.model import (
-    Busy,
-)
+from ansible_collections.accel.gpu.plugins.module_utils._driver.look import probe_users
+from ansible_collections.accel.gpu.plugins.module_utils._driver.model import Busy
 from ansible_collections.accel.gpu.plugins.module_utils._errors import (
     BindingWantedError,
     DriverMissingError,

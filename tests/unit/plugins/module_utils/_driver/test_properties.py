@@ -12,8 +12,9 @@ import typing as t
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.accel.gpu.plugins.module_utils._driver import model, plan_names, plan_request, steps
-from ansible_collections.accel.gpu.plugins.module_utils._driver.plan import decide
+from ansible_collections.accel.gpu.plugins.module_utils._driver import model, steps
+from ansible_collections.accel.gpu.plugins.module_utils._driver.decide import plan_names, plan_request
+from ansible_collections.accel.gpu.plugins.module_utils._driver.decide.plan import decide
 from ansible_collections.accel.gpu.plugins.module_utils._driver.versions import nvidia
 from ansible_collections.accel.gpu.plugins.module_utils._errors import AccelError, BlockedError
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver import nodes

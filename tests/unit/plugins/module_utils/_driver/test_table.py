@@ -14,7 +14,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.accel.gpu.plugins.module_utils._driver import plan_names, plan_request
+from ansible_collections.accel.gpu.plugins.module_utils._driver.decide import plan_names, plan_request
 from ansible_collections.accel.gpu.plugins.module_utils._errors import WishError
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver import nodes
 

@@ -10,14 +10,15 @@ import typing as t
 
 import pytest
 
-from ansible_collections.accel.gpu.plugins.module_utils._driver import (
+from ansible_collections.accel.gpu.plugins.module_utils._driver.change import (
     apply_build_log,
     apply_enrolment,
     apply_keep,
     apply_modules,
     apply_walk,
-    probe_sessions,
 )
+from ansible_collections.accel.gpu.plugins.module_utils._driver.decide import requests
+from ansible_collections.accel.gpu.plugins.module_utils._driver.look import probe_sessions
 from ansible_collections.accel.gpu.plugins.module_utils._driver.refused import Refused
 from ansible_collections.accel.gpu.plugins.module_utils._driver.steps import (
     ChangePackages,
@@ -187,10 +188,10 @@ def test_a_unit_is_enabled_without_a_reload_of_systemd(tmp_path):
 
 def test_a_pinning_package_goes_before_the_packages_that_it_pins():
     step = ChangePackages((("a", "2-1"),), ("b",), True, None, (("nvidia-driver-pinning-2", "2-1"),))
-    first, second = apply_walk.requests_of(step, {"a"})
+    first, second = requests.requests_of(step, {"a"})
     assert first == Request((("nvidia-driver-pinning-2", "2-1"),), downgrade=True, own_holds=("a",))
     assert second == Request((("a", "2-1"),), ("b",), True, own_holds=("a",))
-    whole = apply_walk.whole_request(step)
+    whole = requests.whole_request(step)
     assert whole.install == (("nvidia-driver-pinning-2", "2-1"), ("a", "2-1"))
 
 

@@ -1,0 +1,282 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Apply a driver plan: journal, steps, verification; on failure what was there before again. PRIVATE to the collection.
+
+Where even the old state could not be had, the error says what is missing, and the journal stays so that the next run
+tries again. Success is never reported for what is not there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+from dataclasses import dataclass, field
+
+from ..._boot import boot_id
+from ..._data.driver_system import FABRIC_MANAGER
+from ..._errors import AccelError, VerifyError
+from ..._packages.objects import Transaction
+from .. import record
+from ..decide.parameters import adjusted, differing
+from ..decide.plan_names import kernels as kernels_of
+from ..model import Parameters
+from ..record import Journal, Recorded
+from ..steps import (
+    ChangePackages,
+    HoldPackages,
+    LoadModules,
+    RebuildInitramfs,
+    ReloadModules,
+    RemoveFile,
+    SetUnit,
+    Step,
+    UnholdPackages,
+    WriteFile,
+)
+from ..texts import initramfs
+from ..words import words
+from . import apply_keep
+from .apply_back import give_up
+from .apply_download import download
+from .apply_gpus import Gpus
+from .apply_walk import Walker, WorkCameError
+
+if t.TYPE_CHECKING:
+    from ..._packages.probe import Manager
+    from ..._ports import Ports
+    from ..model import Node
+
+# Reads the node again and says what the wish still asks of it.
+Again = t.Callable[[], t.Tuple["Node", t.Sequence[Step]]]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What `apply` needs. `transaction` is what the change of packages does, `earlier` the journal of an interrupted
+    run. Without `remembers` the record of the way back stays as it is (a run that goes that way). `state` is what is
+    ours on the node afterwards; None: as before. `own_holds` may be broken by the change. `parameters` are those of
+    the kernel modules that are wished. `run` names the caller's change. `keep_geometry`: what MIG
+    layout there is in the end is written down for a reboot. With `defers` it is no error that somebody takes the GPUs
+    on the way."""
+
+    steps: t.Tuple[Step, ...]
+    node: Node
+    again: Again
+    transaction: Transaction = Transaction()
+    flavour: t.Optional[str] = None
+    earlier: t.Optional[Journal] = None
+    remembers: bool = True
+    state: t.Optional[t.Mapping[str, t.Any]] = None
+    own_holds: t.AbstractSet[str] = frozenset()
+    parameters: Parameters = field(default_factory=dict)
+    run: t.Optional[str] = None
+    keep_geometry: bool = False
+    defers: bool = False
+
+    def of(self, *kinds: t.Type[t.Any]) -> t.List[t.Any]:
+        return [step for step in self.steps if isinstance(step, kinds)]
+
+
+@dataclass(frozen=True)
+class Done:
+    """The node afterwards. `reload` says why modules were not reloaded, `waits` why nothing was changed at all."""
+
+    node: Node
+    warnings: t.Tuple[str, ...] = ()
+    reload: t.Tuple[str, ...] = ()
+    reapplied: t.Tuple[str, ...] = ()
+    geometry: t.Tuple[str, ...] = ()
+    seconds: t.Mapping[str, float] = field(default_factory=dict)
+    waits: str = ""
+
+
+def apply(change: Change, ports: Ports, manager: Manager) -> Done:
+    """Does the change and verifies it. The facts of an AccelError are `step`, `restored`, `changed` and `cause`."""
+    gpus = Gpus(ports)
+    reloads = [step for step in change.of(ReloadModules) if step.load]  # the others take the modules away
+    walker = Walker(ports, manager, _begin(change, ports), change.own_holds, change.defers)
+    try:
+        if change.of(ChangePackages):
+            _remember(change, ports, manager, walker)
+        if reloads and reloads[0].load:
+            gpus.take(reloads[0].stop)
+        elif change.node.loaded is not None and change.of(ChangePackages):
+            gpus.keep_geometry()  # once library and module differ nothing tells it any more, and a boot follows
+        walker.walk(with_owed(change.steps, walker.journal.initramfs))
+        walker.start_left()
+        gpus.back()
+        if change.keep_geometry:
+            gpus.keep_geometry()
+        node, fresh = _verify(change, walker, gpus)
+    except BaseException as error:
+        end = give_up(error, walker, gpus)
+        if change.defers and isinstance(end, WorkCameError):
+            return Done(change.node, waits=str(end.facts["why"]))  # all is as it was
+        if isinstance(end, AccelError) and change.earlier is not None:
+            end.facts["changed"] = True  # what the interrupted run had left half-way is no longer there
+        raise end from error
+    known = record.read_state(ports.files)
+    state = known if change.state is None else change.state
+    if state:
+        # A later look at the same image then needs not unpack it.
+        state = {**state, "initramfs": initramfs.remember((node.running, node.next))}
+        # What the driver makes of a parameter is no reason to reload it again at each run; what was dropped is gone.
+        made = differing(change.parameters, node.live_parameters) if fresh else known.get("adjusted")
+        state = {
+            **{
+                key: value
+                for key, value in state.items()
+                if key not in ("adjusted", "keys") and not (key == "dropped" and fresh)
+            },
+            **({"keys": known["keys"]} if known.get("keys") else {}),
+            **({"adjusted": made} if made else {}),
+        }
+    record.write_state(ports.files, state)
+    record.remove_journal(ports.files)
+    geometry = tuple(gpus.geometry)
+    if node.loaded is not None and change.of(LoadModules, ReloadModules, SetUnit):
+        _check_fabric(node, gpus)
+    return Done(node, (*walker.told, *gpus.lost), tuple(walker.reload), tuple(gpus.told), geometry, walker.seconds)
+
+
+def fetch(change: Change, ports: Ports, manager: Manager) -> Done:
+    """Only what the change will need; what an interrupted run left waits for the change itself."""
+    kernels = [one.release for one in kernels_of(change.node) if one.headers]
+    seconds = download(change.steps, ports, manager, change.own_holds, kernels)
+    return Done(change.again()[0], seconds=seconds)
+
+
+def _begin(change: Change, ports: Ports) -> Journal:
+    """The journal. Of an interrupted run it keeps what that run found: the half-way state is no way back."""
+    before = recorded_of(change, ports)
+    journal = Journal(boot_id(ports.files), record.BEFORE, before, back=not change.remembers)
+    if change.earlier is not None:
+        before = merged(change.earlier.before, journal.before)
+        if not change.remembers and change.run is None:
+            # A way back that dies is still the way back from that change.
+            before = dataclasses.replace(before, run=change.earlier.before.run)
+        same_boot = change.earlier.boot_id == journal.boot_id
+        units = change.earlier.units if same_boot else ()
+        journal = dataclasses.replace(
+            journal,
+            phase=change.earlier.phase,
+            before=before,
+            initramfs=change.earlier.initramfs,
+            units=units,
+            back=change.earlier.back,
+        )
+    record.write_journal(ports.files, journal)
+    if change.state is not None:
+        # Before the first package: a run that dies must not forget what it put there.
+        record.write_state(ports.files, record.united(record.read_state(ports.files), change.state))
+    return journal
+
+
+def with_owed(steps: t.Sequence[Step], kernels: t.Sequence[str]) -> t.Tuple[Step, ...]:
+    """The steps, and in its place the initramfs that an interrupted run left undone. Pure."""
+    planned = [step.kernel for step in steps if isinstance(step, RebuildInitramfs)]
+    owed = [RebuildInitramfs(kernel) for kernel in kernels if kernel not in planned]
+    late = (SetUnit, LoadModules, ReloadModules)
+    place = next((number for number, step in enumerate(steps) if isinstance(step, late)), len(steps))
+    return (*steps[:place], *owed, *steps[place:])
+
+
+def merged(earlier: Recorded, later: Recorded) -> Recorded:
+    """What the earlier one says counts; of what it does not name the later one tells. Pure."""
+    known = {*earlier.packages, *earlier.added}
+    more = {name: version for name, version in later.packages.items() if name not in known}
+    return dataclasses.replace(
+        earlier,
+        packages={**more, **earlier.packages},
+        added=tuple(sorted({*earlier.added, *(name for name in later.added if name not in known)})),
+        holds=tuple(sorted({*earlier.holds, *(name for name in later.holds if name in more)})),
+        files={**later.files, **earlier.files},
+        units={**later.units, **earlier.units},
+        # Whoever goes on with a change makes it his.
+        run=later.run,
+    )
+
+
+def recorded_of(change: Change, ports: Ports) -> Recorded:
+    """What is there now, as far as the steps would change it: packages that have nothing to do with the driver, and
+    those of the driver's neighbours, may change later and are none of the way back."""
+    node, changes = change.node, change.transaction.changes
+    named = {name for step in change.of(HoldPackages, UnholdPackages) for name in step.names}
+    paths = [step.path for step in change.of(WriteFile, RemoveFile)]
+    units = [node.units[step.name] for step in change.of(SetUnit) if step.name in node.units]
+    return Recorded(
+        since=record.now(),
+        version=node.loaded.version if node.loaded else node.library,
+        flavour=change.flavour,
+        packages={one.name: one.before for one in changes if one.before is not None},
+        # To remove a package by its name takes all its versions along, those too that were there before.
+        added=tuple(sorted({one.name for one in changes if one.before is None and not one.beside})),
+        holds=tuple(sorted(node.holds & (named | {one.name for one in changes}))),
+        stream=node.stream,
+        files={path: ports.files.read_text(path) for path in paths},
+        units={unit.name: (unit.enabled, unit.active) for unit in units},
+        state=record.read_state(ports.files),
+        modules=(*node.loaded.dependents, "nvidia") if node.loaded else (),
+        run=change.run,
+    )
+
+
+def _remember(change: Change, ports: Ports, manager: Manager, walker: Walker) -> None:
+    """The way back, before the first package changes: the old packages' files, and the record that names them."""
+    before = walker.journal.before
+    going = [one for one in manager.installed(sorted(before.packages)) if before.packages[one.name] == one.version]
+    kept = {**before.kept, **apply_keep.keep(ports, manager.kind, going)}
+    before = dataclasses.replace(before, kept=kept)
+    walker.note(before=before)
+    if change.remembers:
+        record.write_record(ports.files, before)
+        apply_keep.prune(ports, list(kept.values()))
+    lacking = sorted(set(before.packages) - set(kept))
+    if lacking:
+        walker.told.append(
+            f"the files of the installed {', '.join(lacking)} could not be had; the way back to them exists only as "
+            "long as a repository has these versions"
+        )
+
+
+def _verify(change: Change, walker: Walker, gpus: Gpus) -> t.Tuple[Node, bool]:
+    """The node, and whether its modules were loaded by this change."""
+    node, left = change.again()
+    loads = [step for step in change.of(LoadModules, ReloadModules) if not isinstance(step, ReloadModules) or step.load]
+    fresh = bool(loads) and not walker.reload and not _not_loaded(node)
+    if fresh:
+        walker.told += adjusted(differing(change.parameters, node.live_parameters))
+    left = [step for step in left if not ((walker.reload or fresh) and isinstance(step, ReloadModules))]
+    problem = _missing(left)
+    if not problem and loads and not walker.reload:
+        problem = _not_loaded(node) or "; ".join(gpus.silent(node.gpus))
+    if problem:
+        raise VerifyError(
+            f"all steps succeeded, yet {problem}; see the package manager's log and journalctl -k, run again, report "
+            "it if it stays",
+            wanted=change.node.library,
+            found=node.library,
+        )
+    return node, fresh
+
+
+def _check_fabric(node: Node, gpus: Gpus) -> None:
+    """The change stands, whatever the fabric says, for the cause may be one of hardware; but it is no success."""
+    manager = node.units.get(FABRIC_MANAGER)
+    late = gpus.late(bool(node.switches or node.nvlink5) and manager is not None and manager.active)
+    if late:
+        raise VerifyError("\n".join(late), step="NVLink fabric", restored=False, changed=True)
+
+
+def _missing(left: t.Sequence[Step]) -> str:
+    return f"the wish still asks for {words(left[0])}" if left else ""
+
+
+def _not_loaded(node: Node) -> str:
+    if node.loaded is None:
+        return "no NVIDIA module is loaded"
+    if node.library is not None and node.loaded.version != node.library:
+        return f"the loaded module is {node.loaded.version} and the library {node.library}"
+    return ""

@@ -1,0 +1,112 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The GPUs across a reload of the driver: what is set on them, their MIG layout, and whether they answer. PRIVATE."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+
+from ..._errors import AccelError, DriverMissingError
+from ..._holders import apply_fabric
+from ..._holders.objects import fabric_state, not_in_fabric
+from ..._settings.kept import KeptSettings
+from .apply_geometry import SUBSETS, Geometry
+
+if t.TYPE_CHECKING:
+    from ..._ports import Ports
+    from ..model import PciDevice
+
+
+class Gpus:
+    """Power limit, clocks, modes and MIG instances fall back with the driver (live_node rule 14): `take` before the
+    first package changes, because a library that differs from the module answers nothing; `back` after the modules are
+    loaded."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._session = ports.open_nvml()
+        self._kept = KeptSettings(ports, self._session)
+        self._geometry = Geometry(ports, self._session)
+        self._taken: t.List[str] = []
+        self._unknown: t.List[str] = []
+        self._in_fabric: t.List[str] = []
+
+    @property
+    def told(self) -> t.List[str]:
+        """Sentences for settings that were set again."""
+        return [*self._kept.told, *self._geometry.reapplied]
+
+    @property
+    def geometry(self) -> t.List[str]:
+        """Sentences for MIG layouts that were created again."""
+        return list(self._geometry.told)
+
+    @property
+    def lost(self) -> t.List[str]:
+        """Sentences for settings and layouts that were not."""
+        return [*self._unknown, *self._kept.lost, *self._geometry.lost]
+
+    def take(self, stopped: t.Collection[str]) -> None:
+        try:
+            snapshot = self._session.snapshot(SUBSETS)
+            self._geometry.keep(snapshot)
+            for gpu in snapshot.gpus:
+                self._kept.read(gpu.uuid, stopped)
+                self._kept.keep(gpu.uuid)
+                self._taken.append(gpu.uuid)
+        except AccelError as error:
+            self._unknown.append(f"settings of the GPUs could not be read before the driver changed: {error.message}")
+        with contextlib.suppress(AccelError):  # then only those that fabric manager has here are asked for
+            seen = self._session.snapshot(apply_fabric.SUBSETS)
+            self._in_fabric = [gpu.uuid for gpu in seen.gpus if fabric_state(gpu) == "completed"]
+        self._session.release()
+
+    def keep_geometry(self) -> None:
+        """For a reboot that comes later. A driver that does not answer adds nothing to what was kept before."""
+        try:
+            self._geometry.keep(self._session.snapshot(SUBSETS))
+        except DriverMissingError:
+            pass
+        except AccelError as error:
+            self._unknown.append(f"the MIG layout could not be read before the reboot: {error.message}")
+        self._session.release()
+
+    def back(self) -> None:
+        for uuid in self._taken:
+            self._kept.bring_back(uuid)
+        # Where MIG has to be switched on again settings fall back once more; that walk takes care of them.
+        self._geometry.back()
+        self._session.release()
+
+    def late(self, managed: bool) -> t.List[str]:
+        """A sentence for each GPU that the NVLink fabric does not take up again, after a while: of those that it had
+        before, or where fabric manager runs (`managed`) of all."""
+        if not managed and not self._in_fabric:
+            return []
+        try:
+            meant = self._in_fabric
+            if managed:
+                meant = [gpu.uuid for gpu in self._session.snapshot(("identity",)).gpus]
+            return [not_in_fabric(gpu) for gpu in apply_fabric.wait(self._session, meant)[1]]
+        finally:
+            self._session.release()
+
+    def still_late(self) -> None:
+        """After the way back: what the fabric does not take up again is lost."""
+        self._unknown += self.late(False)
+
+    def silent(self, devices: t.Sequence[PciDevice]) -> t.List[str]:
+        """A sentence for each GPU of the driver that does not answer."""
+        try:
+            seen = self._session.snapshot(("identity",))
+        except AccelError as error:
+            return [error.message]
+        finally:
+            self._session.release()
+        answering = {gpu.pci for gpu in seen.gpus}
+        failed = {failure.pci: failure.message for failure in seen.failures}
+        # A GPU that another driver has (vfio-pci) is not ours to ask.
+        ours = [device.address for device in devices if device.driver in (None, "nvidia")]
+        return [f"GPU {pci}: {failed.get(pci, 'gives no answer')}" for pci in ours if pci not in answering]

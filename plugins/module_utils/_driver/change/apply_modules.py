@@ -1,0 +1,107 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Load, unload and reload the kernel modules of the driver. PRIVATE to the collection.
+
+If one module cannot go, none goes (live_node rule 10): those that went are loaded again and the reload stays owed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..._data.driver_system import OF_DRIVER
+from ..._errors import ApplyError, BlockedError
+from ..._holders import apply as holders
+from ..._holders.probe import openers
+from ..refused import Refused
+from ..steps import LoadModules, ReloadModules
+
+if t.TYPE_CHECKING:
+    from ..._ports import Ports
+
+# Large machines take long: each GPU is initialised in turn. Not a measured figure.
+SECONDS = 180.0
+
+
+def load(ports: Ports, step: LoadModules) -> None:
+    """Raises ApplyError with the words of modprobe."""
+    for name in step.unload:
+        refused = _remove(ports, name)
+        if refused:
+            raise ApplyError(f"kernel module {name} is in the way and cannot be unloaded ({refused}); reboot the node")
+    insert(ports, step.modules)
+
+
+def reload(ports: Ports, step: ReloadModules) -> t.Tuple[t.Optional[Refused], t.Dict[str, str]]:
+    """Why nothing was reloaded (None: it was), and a sentence for each unit that did not start again.
+
+    Raises ApplyError where the modules went and do not come again.
+    """
+    stopped: t.List[str] = []
+    gone: t.List[str] = []
+    refused: t.Optional[Refused] = None
+    try:
+        refused = _stop_all(ports, step.stop, stopped) or _remove_all(ports, step.unload, gone)
+        if refused:
+            refused = _by_whom(ports, refused)
+        insert(ports, list(reversed(gone)) if refused else step.load)
+    finally:
+        # Without modules the driver's own units are of no use; persistenced would even load them.
+        ended = OF_DRIVER if not step.load and not refused else ()
+        late = holders.start(ports, [unit for unit in stopped if unit not in ended])
+    return refused, late
+
+
+def _stop_all(ports: Ports, units: t.Sequence[str], stopped: t.List[str]) -> t.Optional[Refused]:
+    for unit in units:
+        # Also where stopping failed: it may be half-way down.
+        stopped.append(unit)
+        try:
+            holders.stop(ports, unit)
+        except BlockedError as error:
+            return Refused(error.message, unit=unit)
+    return None
+
+
+def _remove_all(ports: Ports, names: t.Sequence[str], gone: t.List[str]) -> t.Optional[Refused]:
+    for name in names:
+        refused = _remove(ports, name)
+        if refused:
+            return Refused(f"kernel module {name} cannot be unloaded ({refused})", module=name)
+        gone.append(name)
+    return None
+
+
+def _by_whom(ports: Ports, refused: Refused) -> Refused:
+    """With those who have devices open although all units were stopped."""
+    found = openers(ports.root, modules=True)
+    who = ", ".join(f"{one.name} (PID {one.pid})" for one in found)
+    why = f"{refused.why}; {who} has devices open" if found else refused.why
+    return dataclasses.replace(refused, why=why, pids=tuple(one.pid for one in found))
+
+
+def _remove(ports: Ports, name: str) -> str:
+    """Empty, or why it stays. rmmod takes the name that the kernel knows: Debian's file is called nvidia-current, and
+    its modprobe rules would take more than is meant."""
+    if not ports.files.exists(f"/sys/module/{name}"):
+        return ""
+    code, out, err = ports.run(["rmmod", name], timeout=SECONDS)
+    return "" if code == 0 else _said(out, err)
+
+
+def insert(ports: Ports, names: t.Sequence[str]) -> None:
+    """Raises ApplyError with the words of modprobe."""
+    for name in names:
+        code, out, err = ports.run(["modprobe", name], timeout=SECONDS)
+        if code != 0:
+            raise ApplyError(
+                f"modprobe {name} ended with {code}: {_said(out, err)}; the kernel log (journalctl -k) says more",
+                exit_code=code,
+            )
+
+
+def _said(out: str, err: str) -> str:
+    return " ".join((err + " " + out).split()) or "no output"
