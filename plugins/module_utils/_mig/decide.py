@@ -161,7 +161,11 @@ def decide(wish: Wish, state: State) -> Plan:
     """The plan for what was read. Wrong wishes become its refusal, for an interrupted run is settled all the same."""
     if state.snapshot is None:
         write_wish, remove_wish = _storing(wish, state, MigPlan())
-        extra = _deferred(state)
+        tracker = Tracker()
+        if state.missing_driver:  # otherwise nothing is wished of a node that has nothing
+            tracker.act("deferred", "MIG geometry", f"needs gpu_driver: {state.missing_driver}")
+        _tell_storing(tracker, write_wish, remove_wish)
+        extra = tuple(tracker.actions)
         return Plan(wish, state, MigPlan(), write_wish=write_wish, remove_wish=remove_wish, extra=extra)
     mig, refusal = _planned(wish, state, state.snapshot)
     write_wish, remove_wish = _storing(wish, state, mig)
@@ -174,10 +178,8 @@ def decide(wish: Wish, state: State) -> Plan:
         refusal = NotRootError("changing MIG needs root, this runs as another user; set become: true")
     tracker = Tracker()
     _tell_interrupted(tracker, state.record if settles else None, back, left)
-    if write_wish and refusal is None:
-        tracker.act("write_wish", WISH_FILE, "the wish that the node agent brings back at boot differs")
-    if remove_wish and refusal is None:
-        tracker.act("remove_wish", WISH_FILE, "MIG is off on every GPU, nothing is to be brought back at boot")
+    if refusal is None:
+        _tell_storing(tracker, write_wish, remove_wish)
     extra = tuple(tracker.actions)
     return Plan(wish, state, mig, refusal, back, state.record, settles, write_wish, remove_wish, extra)
 
@@ -188,6 +190,13 @@ def _storing(wish: Wish, state: State, mig: MigPlan) -> t.Tuple[bool, bool]:
     if wish.removes and not left:
         return False, state.stored is not None
     return wish.document is not None and wish.document != state.stored, False
+
+
+def _tell_storing(tracker: Tracker, write_wish: bool, remove_wish: bool) -> None:
+    if write_wish:
+        tracker.act("write_wish", WISH_FILE, "the wish that the node agent brings back at boot differs")
+    if remove_wish:
+        tracker.act("remove_wish", WISH_FILE, "MIG is off on every GPU, nothing is to be brought back at boot")
 
 
 def replan(wish: Wish, state: State, snapshot: Snapshot) -> MigPlan:
@@ -229,15 +238,6 @@ def _planned(wish: Wish, state: State, snapshot: Snapshot) -> t.Tuple[MigPlan, t
 
 def _foreign(found: t.Sequence[Manager]) -> t.Optional[AccelError]:
     return managers.refusal(found, "the MIG geometry", "declare the geometry there")
-
-
-def _deferred(state: State) -> t.Tuple[Action, ...]:
-    tracker = Tracker()
-    if not state.missing_driver:
-        return ()  # nothing is wished of a node that has nothing
-    if state.missing_driver:
-        tracker.act("deferred", "MIG geometry", f"needs gpu_driver: {state.missing_driver}")
-    return tuple(tracker.actions)
 
 
 # --- an interrupted run --------------------------------------------------------------------------------------------

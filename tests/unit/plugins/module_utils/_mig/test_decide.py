@@ -84,6 +84,21 @@ def test_absent_reads_no_list_and_refuses_under_its_own_name():
     assert made.refusal is not None and made.refusal.message.startswith(f"mig_state: absent ({gpu.uuid}, {gpu.name}): ")
 
 
+@pytest.mark.parametrize(
+    ("missing", "params", "stored", "told"),
+    [
+        ("no driver", {"geometry": SEVEN}, None, [("deferred", "MIG geometry"), ("write_wish", WISH_FILE)]),
+        ("", {}, None, [("write_wish", WISH_FILE)]),
+        ("", {}, {"version": 1, "options": {}}, []),
+        ("", {"state": "absent"}, STORED, [("remove_wish", WISH_FILE)]),
+    ],
+)
+def test_without_a_driver_every_change_of_the_wish_file_is_told(missing, params, stored, told):
+    state = State(None, stored=stored, missing_driver=missing)
+    made = resident.plan(resident.parse({"persist": True, **params}), state)
+    assert (words(made), made.changed) == (told, bool(told))
+
+
 def test_without_persist_the_file_is_not_looked_at():
     made = decided(boards.gpu(H, mig=False), state="absent")
     assert not made.changed and not made.stores
