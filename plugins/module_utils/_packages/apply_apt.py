@@ -13,7 +13,7 @@ from .._errors import DiskFullError, PackageStateError, TransactionError
 from .._ports import Ports
 from . import judge, judge_apt, parse_apt, probe_locks
 from .apply_apt_pins import preferring
-from .apply_apt_scratch import addresses, move_into, update_options
+from .apply_apt_scratch import addresses, move_into, update_options, without_lists
 from .apply_base import Base
 from .apply_scratch import Scratch
 from .objects import Origin, Package, Request, Source, Transaction
@@ -83,6 +83,10 @@ class Apt(Base):
     def versions(self, names: t.Sequence[str]) -> t.Dict[str, t.Tuple[str, ...]]:
         """Versions that repositories offer, newest first; names without any are left out."""
         return parse_apt.versions(self._call("apt-cache", *self._configuration, "madison", *names)) if names else {}
+
+    def fresh(self, max_age: int) -> bool:
+        """See `Base.fresh`. Lists that were removed, as slim images have it done, leave a folder that looks new."""
+        return not without_lists(self._ports.files) and super().fresh(max_age)
 
     def components(self) -> t.Tuple[t.Tuple[str, str], ...]:
         """(component, file that names it) of the repositories whose index is there."""

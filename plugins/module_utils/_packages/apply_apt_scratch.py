@@ -18,7 +18,8 @@ _LISTS = "/var/lib/apt/lists"
 _SOURCES = "/etc/apt/sources.list.d"
 _PREFERENCES = "/etc/apt/preferences.d"
 _ADDRESS = re.compile(rb"^URIs:[ \t]*(\S+)", re.MULTILINE)
-_INDEX = ("_Packages", "_Packages.gz", "_Packages.lz4", "_Packages.xz")
+# kept as it came where Acquire::GzipIndexes says so
+_INDEX = re.compile(r"_Packages(\.\w+)?$")
 
 
 def move_into(scratch: Scratch, files: Files, sources: t.Sequence[Source]) -> str:
@@ -40,10 +41,15 @@ def addresses(sources: t.Sequence[Source]) -> t.Tuple[str, ...]:
     return tuple(found.decode("utf-8") for text in texts for found in _ADDRESS.findall(text))
 
 
+def without_lists(files: Files) -> bool:
+    """Has the node never fetched an index, or lost it?"""
+    return not any(_INDEX.search(name) for name in files.names(_LISTS))
+
+
 def update_options(scratch: Scratch, files: Files, sources: t.Sequence[Source], anew: bool) -> t.Tuple[str, ...]:
     """apt-get update of the new repositories alone; of all if `anew`, and where the node has no lists yet."""
     options = ("-c", scratch.path("apt.conf"), "-o", "APT::Get::List-Cleanup=false")
-    if anew or not any(name.endswith(_INDEX) for name in files.names(_LISTS)):
+    if anew or without_lists(files):
         return options
     only = scratch.make("only")
     for source in sources:

@@ -46,7 +46,9 @@ RELEASES = {
     "trixie": (
         "real13",
         "550.163.01",
+        # Without lists, as slim images come.
         f"""
+        rm -rf /var/lib/apt/lists/*
         dpkg-divert --quiet --local --rename --divert /usr/sbin/dkms.genuine --add /usr/sbin/dkms
         ln -s /usr/lib/accel-lab/dkms.py /usr/sbin/dkms
         mkdir -p /lib/modules/{KERNEL}/build/include /usr/src/nvidia-current-open-550.163.01

@@ -49,10 +49,14 @@ def _no_nvml() -> t.NoReturn:
     raise AssertionError("no package manager asks NVML")
 
 
+LISTS = "var/lib/apt/lists/a.example_dists_trixie_main_binary-amd64_Packages.lz4"
+
+
 def node(tmp_path, release="ID=debian\n", program="usr/bin/apt-get", check=False, **answers):
-    for path, text in (("etc/os-release", release), (program, "")):
+    for path, text in (("etc/os-release", release), (program, ""), (LISTS, "")):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
+    os.utime((tmp_path / LISTS).parent, (1, 1))
     run = Answers(**answers)
     return Ports(run, Files(str(tmp_path)), _no_nvml, root=str(tmp_path), check=check), run
 
@@ -130,6 +134,16 @@ def test_index_is_fetched_once_within_its_time(tmp_path):
         os.utime(source, (2**32, 2**32))
         assert one.refresh(3600) is True
     assert [words[0] for words in run.calls] == ["apt-get"] * 3
+
+
+def test_an_index_that_was_removed_is_fetched_again_however_new_its_folder_looks(tmp_path):
+    ports, run = node(tmp_path)
+    with probe.manager(ports) as one:
+        assert one.refresh(3600) is True
+        (tmp_path / LISTS).unlink()
+        assert one.fresh(3600) is False
+        assert one.refresh(3600) is True
+    assert [words[0] for words in run.calls] == ["apt-get"] * 2
 
 
 def test_only_needed_repositories_must_answer(tmp_path):
