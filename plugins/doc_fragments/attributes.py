@@ -40,6 +40,21 @@ attributes:
       - This module only reads.
 """
 
+    # Together with the standard fragment, for modules that bring a node to what is declared.
+    DECLARE_MODULE = r"""
+options: {}
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+  platform:
+    support: full
+    platforms: linux
+"""
+
     # For all modules of the collection.
     ACTIONGROUP_ALL = r"""
 options: {}

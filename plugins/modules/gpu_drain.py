@@ -26,17 +26,8 @@ description:
   - Kubernetes is drained over its API from the control node, by task files of the playbook C(accel.gpu.driver_upgrade).
 extends_documentation_fragment:
   - accel.gpu.attributes
+  - accel.gpu.attributes.declare_module
   - accel.gpu.attributes.actiongroup_all
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
-  platform:
-    support: full
-    platforms: linux
 options:
   state:
     description: V(drained) takes the node out of service and waits; V(undrained) puts it back.

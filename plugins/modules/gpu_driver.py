@@ -28,20 +28,13 @@ description:
     killed is finished or undone by the next one.
 extends_documentation_fragment:
   - accel.gpu.attributes
+  - accel.gpu.attributes.declare_module
   - accel.gpu.attributes.actiongroup_nvml
   - accel.gpu.nvml
 attributes:
   check_mode:
-    support: full
     details:
       - Versions of a repository that the node does not have yet are read from its index without writing it.
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
-  platform:
-    support: full
-    platforms: linux
 options:
   state:
     description:

@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - accel.gpu.attributes
   - accel.gpu.attributes.info_module
   - accel.gpu.attributes.actiongroup_nvml
+  - accel.gpu.expected
   - accel.gpu.nvml
 attributes:
   platform:
@@ -47,50 +48,10 @@ options:
     description:
       - What the host declares to have, usually the variable C(accel_gpu_expected). Missing GPUs make the module fail.
         An empty dictionary declares nothing; in any other O(expected.count) is needed.
-    type: dict
-    suboptions:
-      count:
-        description: Number of GPUs.
-        type: int
-      model:
-        description: Glob over the names of the GPUs, with or without the maker's name in front.
-        type: str
-      nvlinks:
-        description:
-          - Number of active NVLinks of each GPU. Compared with subset V(health) only; fewer are a warning, not a
-            failure.
-        type: int
-      compute_nics:
-        description: Not compared here.
-        type: int
-      gbps:
-        description: Not compared here.
-        type: float
   exceptions:
     description:
       - GPUs that are known to be missing, usually the variable C(accel_gpu_exceptions). They do not make the module
         fail; past the date there is a warning.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      gpu:
-        description: UUID of the GPU, or its beginning.
-        type: str
-        required: true
-      state:
-        description: What is known of it.
-        type: str
-        choices: [missing]
-        required: true
-      reason:
-        description: Why, such as a ticket number.
-        type: str
-        required: true
-      until:
-        description: Last day of the exception, such as V(2026-12-15).
-        type: str
-        required: true
 notes:
   - A value that the GPU or its driver does not offer is C(null), never zero.
   - Sizes are in MiB, temperatures in degrees Celsius, power in watts, clocks in MHz.

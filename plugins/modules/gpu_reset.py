@@ -36,6 +36,7 @@ description:
 extends_documentation_fragment:
   - accel.gpu.attributes
   - accel.gpu.attributes.actiongroup_nvml
+  - accel.gpu.change
   - accel.gpu.nvml
 attributes:
   check_mode:
@@ -78,18 +79,7 @@ options:
       - Reset GPUs that are allocated to somebody, as long as no process uses them. What has a process is never reset.
     type: bool
     default: false
-  takeover:
-    description:
-      - Act although another manager of GPUs is found on the node, such as an enabled C(nvidia-mig-manager.service), a
-        mounted C(/run/nvidia/driver) or GPU Operator's toolkit.
-    type: bool
-    default: false
-  lock_timeout:
-    description: Seconds to wait for another run that changes GPUs on the same node.
-    type: float
-    default: 300
 notes:
-  - Needs root, so use C(become).
   - New instances have new MIG UUIDs, see RV(uuid_map). Refresh what knows the old ones, such as CDI specifications,
     DCGM and the device plugin; role P(accel.gpu.mig#role) does.
   - NVML reads no locked clock back. Those that M(accel.gpu.gpu_settings) set are remembered and locked again; others

@@ -32,20 +32,15 @@ description:
     hand is not seen as long as the GPU stays below it.
 extends_documentation_fragment:
   - accel.gpu.attributes
+  - accel.gpu.attributes.declare_module
   - accel.gpu.attributes.actiongroup_nvml
+  - accel.gpu.change
+  - accel.gpu.expected
   - accel.gpu.nvml
 attributes:
   check_mode:
-    support: full
     details:
       - Where no driver answers yet, RV(actions) says that the settings are deferred until role C(gpu_driver) has run.
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
-  platform:
-    support: full
-    platforms: linux
 options:
   state:
     description:
@@ -90,12 +85,6 @@ options:
     type: str
     choices: [refuse, defer]
     default: refuse
-  takeover:
-    description:
-      - Act although another manager of GPUs is found on the node, such as an enabled C(nvidia-mig-manager.service), a
-        mounted C(/run/nvidia/driver) or GPU Operator's toolkit.
-    type: bool
-    default: false
   persist:
     description:
       - Also write the wish to C(/etc/accel-gpu/wish.d/settings.json), from which the node agent makes it again at boot.
@@ -107,56 +96,7 @@ options:
         V(gpu_), so that messages name its variables.
     type: str
     default: ""
-  lock_timeout:
-    description: Seconds to wait for another run that changes GPUs on the same node.
-    type: float
-    default: 300
-  expected:
-    description:
-      - What the host declares to have, usually the variable C(accel_gpu_expected). Missing GPUs make the module fail
-        before anything is changed. An empty dictionary declares nothing; in any other O(expected.count) is needed.
-    type: dict
-    suboptions:
-      count:
-        description: Number of GPUs.
-        type: int
-      model:
-        description: Glob over the names of the GPUs, with or without the maker's name in front.
-        type: str
-      nvlinks:
-        description: Not compared here.
-        type: int
-      compute_nics:
-        description: Not compared here.
-        type: int
-      gbps:
-        description: Not compared here.
-        type: float
-  exceptions:
-    description: GPUs that are known to be missing, usually the variable C(accel_gpu_exceptions).
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      gpu:
-        description: UUID of the GPU, or its beginning.
-        type: str
-        required: true
-      state:
-        description: What is known of it.
-        type: str
-        choices: [missing]
-        required: true
-      reason:
-        description: Why, such as a ticket number.
-        type: str
-        required: true
-      until:
-        description: Last day of the exception, such as V(2026-12-15).
-        type: str
-        required: true
 notes:
-  - Needs root, so use C(become).
   - Power limit, clocks, compute mode and accounting mode fall back when the GPU is reset, the driver is loaded again
     or, without persistence mode, its last client ends. The node agent sets them again at boot.
 seealso:

@@ -28,20 +28,15 @@ description:
     the error says so. A journal lets the next run restore or finish what a killed run left half-way.
 extends_documentation_fragment:
   - accel.gpu.attributes
+  - accel.gpu.attributes.declare_module
   - accel.gpu.attributes.actiongroup_nvml
+  - accel.gpu.change
+  - accel.gpu.expected
   - accel.gpu.nvml
 attributes:
   check_mode:
-    support: full
     details:
       - Where no driver answers yet, RV(actions) says that the geometry is deferred until role C(gpu_driver) has run.
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
-  platform:
-    support: full
-    platforms: linux
 options:
   state:
     description:
@@ -105,12 +100,6 @@ options:
         destroyed.
     type: bool
     default: false
-  takeover:
-    description:
-      - Act although another manager of GPUs is found on the node, such as an enabled C(nvidia-mig-manager.service), a
-        mounted C(/run/nvidia/driver) or GPU Operator's toolkit.
-    type: bool
-    default: false
   headroom_percent:
     description: Refuse a geometry that leaves less than this share of the memory of a GPU outside of instances.
     type: float
@@ -136,56 +125,7 @@ options:
         so that messages name its variables.
     type: str
     default: ""
-  lock_timeout:
-    description: Seconds to wait for another run that changes GPUs on the same node.
-    type: float
-    default: 300
-  expected:
-    description:
-      - What the host declares to have, usually the variable C(accel_gpu_expected). Missing GPUs make the module fail
-        before anything is changed. An empty dictionary declares nothing; in any other O(expected.count) is needed.
-    type: dict
-    suboptions:
-      count:
-        description: Number of GPUs.
-        type: int
-      model:
-        description: Glob over the names of the GPUs, with or without the maker's name in front.
-        type: str
-      nvlinks:
-        description: Not compared here.
-        type: int
-      compute_nics:
-        description: Not compared here.
-        type: int
-      gbps:
-        description: Not compared here.
-        type: float
-  exceptions:
-    description: GPUs that are known to be missing, usually the variable C(accel_gpu_exceptions).
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      gpu:
-        description: UUID of the GPU, or its beginning.
-        type: str
-        required: true
-      state:
-        description: What is known of it.
-        type: str
-        choices: [missing]
-        required: true
-      reason:
-        description: Why, such as a ticket number.
-        type: str
-        required: true
-      until:
-        description: Last day of the exception, such as V(2026-12-15).
-        type: str
-        required: true
 notes:
-  - Needs root, so use C(become).
   - New instances have new MIG UUIDs. Name MIG devices by GPU, profile and placement, and refresh what knows the old
     UUIDs, such as CDI specifications, DCGM and the device plugin; role P(accel.gpu.mig#role) does.
   - Power limit, clocks and compute mode fall back to their defaults when a GPU is reset.

@@ -21,17 +21,8 @@ description:
     slurmd, DCGM, MPS and the refresh of device specifications.
 extends_documentation_fragment:
   - accel.gpu.attributes
+  - accel.gpu.attributes.declare_module
   - accel.gpu.attributes.actiongroup_all
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
-  platform:
-    support: full
-    platforms: linux
 options:
   state:
     description:
