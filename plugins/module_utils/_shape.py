@@ -98,6 +98,18 @@ def number(value: t.Any, address: str, wanted: str) -> float:
     return float(value)
 
 
+def bounded(value: t.Any, address: str, default: float, limit: float) -> float:
+    """A number from zero to `limit`; `default` where none is given."""
+    if value is None:
+        return default
+    if value == 0 and not isinstance(value, bool):
+        return 0.0
+    given = number(value, address, f"a number from 0 to {limit:g}")
+    if given > limit:
+        raise WishError(f"{address}: {shown(value)} is out of range; allowed is 0 to {limit:g}")
+    return given
+
+
 def date(value: t.Any, address: str) -> datetime.date:
     """YAML makes a date of 2026-12-01 by itself; JSON brings text."""
     if isinstance(value, datetime.datetime):

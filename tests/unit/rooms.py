@@ -25,7 +25,20 @@ HEADER = (
 
 # Files beside the rooms that every core may use. They know nothing but each other, words and data.
 COMMON = frozenset(
-    ("_boot", "_diff", "_errors", "_expected", "_files", "_lock", "_ports", "_problems", "_run", "_select", "_shape")
+    (
+        "_boot",
+        "_diff",
+        "_errors",
+        "_expected",
+        "_files",
+        "_lock",
+        "_ports",
+        "_problems",
+        "_run",
+        "_select",
+        "_shape",
+        "_wishes",
+    )
 )
 GROUND = COMMON | {"_data"}
 # A room may always import itself.

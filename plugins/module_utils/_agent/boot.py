@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import typing as t
 
+from .. import _wishes
 from .._errors import AccelError
 from .._ports import Ports
 from .flow import ERROR, OK, TIMED_OUT, Report, options_of, run
 from .residents import Resident, in_order
-from .unit import WISHES
 
 SUMMARY = "/run/accel-gpu/boot.json"
 MARKER = "/run/accel-gpu/owed.json"
@@ -34,7 +34,7 @@ class Boot:
         """The exit code: that of the first resident that is not as wished and without which nothing should start."""
         code = OK
         for resident in in_order():
-            path = f"{WISHES}/{resident.name}.json"
+            path = _wishes.path_of(resident.name)
             if not self._ports.files.exists(path):
                 continue
             self._running = resident.name

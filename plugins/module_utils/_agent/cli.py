@@ -15,6 +15,7 @@ import signal
 import sys
 import typing as t
 
+from .. import _wishes
 from .._errors import AccelError, WishError
 from .._files import Files
 from .._nvml.session import open_session
@@ -24,7 +25,6 @@ from . import text
 from .boot import SUMMARY, Boot
 from .flow import DIFFERS, ERROR, OK, Report, code_of, options_of, run
 from .residents import RESIDENTS, Resident, in_order
-from .unit import WISHES
 
 EPILOG = """\
 exit codes:
@@ -112,7 +112,7 @@ def _wished(resident: Resident, change: bool, arguments: Arguments, ports: Ports
 
 def _options(resident: Resident, file: t.Optional[str], ports: Ports) -> t.Dict[str, t.Any]:
     if file is None:
-        stored = f"{WISHES}/{resident.name}.json"
+        stored = _wishes.path_of(resident.name)
         document = ports.files.read_json(stored)
         if document is None:
             raise WishError(
@@ -158,7 +158,7 @@ def _status(arguments: Arguments, ports: Ports) -> int:
 
 
 def _is_wished(resident: Resident, ports: Ports) -> bool:
-    return bool(ports.files.exists(f"{WISHES}/{resident.name}.json"))
+    return bool(ports.files.exists(_wishes.path_of(resident.name)))
 
 
 def _live(resident: Resident, ports: Ports) -> Report:

@@ -10,11 +10,12 @@ import os
 import stat
 import typing as t
 
+from .. import _wishes
 from .._errors import BlockedError
 from .._owners.probe_reload import containers_at_risk
 from .._ports import Ports
 from .plan import BACKED_UP, FoundFile, InstallState, InstallWish, sha256
-from .unit import ARCHIVE, BINDING, LAUNCHER, UNIT, UNIT_NAME, WISHES
+from .unit import ARCHIVE, BINDING, LAUNCHER, UNIT, UNIT_NAME
 
 BOOT = "/run/accel-gpu/boot.json"
 SYSTEM = "/etc/systemd/system"
@@ -28,7 +29,7 @@ def read(wish: InstallWish, ports: Ports) -> InstallState:
         files={path: found for path in (ARCHIVE, BINDING, LAUNCHER, UNIT) for found in _file(path, ports)},
         links=frozenset(_links(ports)),
         unit=_unit(ports),
-        wishes=tuple(name[: -len(".json")] for name in ports.files.names(WISHES) if name.endswith(".json")),
+        wishes=tuple(name[: -len(".json")] for name in ports.files.names(_wishes.FOLDER) if name.endswith(".json")),
         leftovers=() if wish.present else _leftovers(ports),
         at_risk=containers_at_risk(ports.root),
         boot=ports.files.read_json(BOOT),

@@ -13,7 +13,6 @@ BINDING = "/usr/lib/accel-gpu/pynvml.py"
 LAUNCHER = "/usr/sbin/accel-gpu"
 UNIT_NAME = "accel-gpu.service"
 UNIT = f"/etc/systemd/system/{UNIT_NAME}"
-WISHES = "/etc/accel-gpu/wish.d"
 
 # The GPUs are ready for a mode change only once these have settled; both are absent on many nodes, which does no harm.
 AFTER = ("nvidia-persistenced.service", "nvidia-fabricmanager.service")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+from .. import _wishes
 from .._diff import Tracker
 from .._errors import AccelError, MissingGpuError, NotRootError
 from .._expected import Expected, KnownFault, missing
@@ -38,8 +39,8 @@ from .plan import plan as plan_node
 from .restarts import Notified
 from .targets import GpuTarget, resolve
 
-WISH_FILE = "/etc/accel-gpu/wish.d/mig.json"
-WISH_MODE = 0o644
+WISH_FILE = _wishes.path_of("mig")
+_FORGOTTEN = "MIG is off on every GPU, nothing is to be brought back at boot"
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,7 @@ def decide(wish: Wish, state: State) -> Plan:
         tracker = Tracker()
         if state.missing_driver:  # otherwise nothing is wished of a node that has nothing
             tracker.act("deferred", "MIG geometry", f"needs gpu_driver: {state.missing_driver}")
-        _tell_storing(tracker, write_wish, remove_wish)
+        _wishes.tell(tracker, WISH_FILE, write_wish, remove_wish, _FORGOTTEN)
         extra = tuple(tracker.actions)
         return Plan(wish, state, MigPlan(), write_wish=write_wish, remove_wish=remove_wish, extra=extra)
     mig, refusal = _planned(wish, state, state.snapshot)
@@ -179,7 +180,7 @@ def decide(wish: Wish, state: State) -> Plan:
     tracker = Tracker()
     _tell_interrupted(tracker, state.record if settles else None, back, left)
     if refusal is None:
-        _tell_storing(tracker, write_wish, remove_wish)
+        _wishes.tell(tracker, WISH_FILE, write_wish, remove_wish, _FORGOTTEN)
     extra = tuple(tracker.actions)
     return Plan(wish, state, mig, refusal, back, state.record, settles, write_wish, remove_wish, extra)
 
@@ -190,13 +191,6 @@ def _storing(wish: Wish, state: State, mig: MigPlan) -> t.Tuple[bool, bool]:
     if wish.removes and not left:
         return False, state.stored is not None
     return wish.document is not None and wish.document != state.stored, False
-
-
-def _tell_storing(tracker: Tracker, write_wish: bool, remove_wish: bool) -> None:
-    if write_wish:
-        tracker.act("write_wish", WISH_FILE, "the wish that the node agent brings back at boot differs")
-    if remove_wish:
-        tracker.act("remove_wish", WISH_FILE, "MIG is off on every GPU, nothing is to be brought back at boot")
 
 
 def replan(wish: Wish, state: State, snapshot: Snapshot) -> MigPlan:

@@ -10,12 +10,10 @@ A run that changes nothing makes one snapshot, asks no owner and takes no lock.
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
-import typing as t
 
+from .. import _wishes
 from .._errors import DriverMissingError
-from .._files import Files
 from .._holders.objects import Holders
 from .._holders.probe import probe as probe_holders
 from .._lock import Lock
@@ -25,7 +23,7 @@ from .._owners.probe import probe as probe_owners
 from .._owners.usage import busy_of
 from .._ports import Ports
 from . import journal, probe_restarts
-from .decide import WISH_FILE, WISH_MODE, State, Wish, changes_mode, decide, hurts_owners
+from .decide import WISH_FILE, State, Wish, changes_mode, decide, hurts_owners
 
 
 def read(wish: Wish, ports: Ports) -> State:
@@ -35,7 +33,7 @@ def read(wish: Wish, ports: Ports) -> State:
 
 
 def _read(wish: Wish, ports: Ports) -> State:
-    stored = _stored(ports.files) if wish.document is not None else None
+    stored = _wishes.read(ports.files, WISH_FILE) if wish.document is not None else None
     state = State(None, managers=managers.probe(ports.files), stored=stored, root=os.geteuid() == 0)
     try:
         with ports.open_nvml() as session:
@@ -55,19 +53,6 @@ def _read(wish: Wish, ports: Ports) -> State:
         # An earlier role of the same run would have brought the driver: neither failed nor guessed.
         return dataclasses.replace(state, missing_driver=error.message)
     return _with_users(wish, state, ports)
-
-
-def _stored(files: Files) -> t.Any:
-    """The wish file's document; whatever else it is differs from every document and so is written anew."""
-    text = files.read_text(WISH_FILE)
-    if text is None:
-        return None
-    mode = files.mode(WISH_FILE)
-    try:
-        document = json.loads(text)
-    except ValueError:
-        return text
-    return document if mode == WISH_MODE else {"mode": f"{mode:04o}", "document": document}
 
 
 def _with_users(wish: Wish, state: State, ports: Ports) -> State:

@@ -11,24 +11,22 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import posixpath
 import typing as t
 from dataclasses import dataclass
 
+from .. import _wishes
 from .._errors import WishError
 from .._expected import parse_exceptions, parse_expected
-from .._files import Files
 from .._lock import Lock
 from .._ports import Ports
-from .._shape import number, shown
+from .._shape import bounded, shown
 from . import apply as applying
 from . import journal, live, probe, probe_restarts, restarts
 from .apply_back import Change, Replan
-from .decide import WISH_FILE, WISH_MODE, Plan, State, Wish, decide, replan
+from .decide import WISH_FILE, Plan, State, Wish, decide, replan
 from .model import MigPlan, NodeWish, Options
 from .parse import parse as parse_node
 
-WISH_VERSION = 1
 _FORMS = ("geometry", "geometry_group", "geometry_host", "mig_parted", "mig_parted_label")
 # What the node agent needs to bring the geometry back; all else belongs to one run.
 _LASTING = (*_FORMS, "mig_apply", "when_busy", "allow_destroy_allocated", "takeover", "headroom_percent")
@@ -67,7 +65,7 @@ def parse(params: t.Mapping[str, t.Any]) -> Wish:
         when_busy=params.get("when_busy") or "refuse",
         allow_destroy_allocated=bool(params.get("allow_destroy_allocated")),
         apply=params.get("mig_apply") or "now",
-        headroom_percent=_bounded(params, "headroom_percent", 0, 100, prefix),
+        headroom_percent=bounded(params.get("headroom_percent"), f"{prefix}headroom_percent", 0, 100),
         today=datetime.date.today(),
     )
     # Suboptions that were not given are None.
@@ -76,7 +74,7 @@ def parse(params: t.Mapping[str, t.Any]) -> Wish:
         node,
         options,
         takeover=bool(params.get("takeover")),
-        lock_timeout=_bounded(params, "lock_timeout", 300, 86400, prefix),
+        lock_timeout=bounded(params.get("lock_timeout"), f"{prefix}lock_timeout", 300, 86400),
         expected=parse_expected(expected, f"{prefix}expected") if expected else None,
         faults=parse_exceptions(params.get("exceptions"), f"{prefix}exceptions"),
         document=_document(params, absent) if params.get("persist") else None,
@@ -93,25 +91,10 @@ def _off(prefix: str) -> NodeWish:
     )
 
 
-def _bounded(params: t.Mapping[str, t.Any], option: str, default: float, limit: float, prefix: str) -> float:
-    value = params.get(option)
-    name = f"{prefix}{option}"
-    if value is None:
-        return default
-    if value == 0 and not isinstance(value, bool):
-        return 0
-    given = number(value, name, f"a number from 0 to {limit:g}")
-    if given > limit:
-        raise WishError(f"{name}: {shown(value)} is out of range; allowed is 0 to {limit:g}")
-    return given
-
-
 def _document(params: t.Mapping[str, t.Any], absent: bool) -> t.Dict[str, t.Any]:
     names = [name for name in _LASTING if not (absent and name in _FORMS)]
-    options = {name: params[name] for name in names if params.get(name) not in (None, [], {})}
-    if absent:
-        options["state"] = "absent"
-    return {"version": WISH_VERSION, "options": options}
+    state = {"state": "absent"} if absent else {}
+    return _wishes.document({**{name: params.get(name) for name in names}, **state})
 
 
 def read(wish: Wish, ports: Ports) -> State:
@@ -139,17 +122,11 @@ def apply(plan: Plan, ports: Ports) -> Outcome:
     if plan.touches:
         done = _change(plan, plan.mig, ports, lambda seen: replan(plan.wish, plan.state, seen))
     if plan.write_wish:
-        ports.files.write_json(WISH_FILE, plan.wish.document, mode=WISH_MODE)
+        _wishes.write(ports.files, WISH_FILE, plan.wish.document)
     elif plan.wish.removes:
-        _remove(ports.files)
+        _wishes.remove(ports.files, WISH_FILE)
+        _wishes.prune(ports.files, journal.PATH)
     return Outcome(done, restarts.required(probe_restarts.probe(ports, plan.wish.notify)) if done else ())
-
-
-def _remove(files: Files) -> None:
-    """All that a wish with `persist` left on the node."""
-    files.remove(WISH_FILE)
-    files.prune(posixpath.dirname(WISH_FILE), top=posixpath.dirname(posixpath.dirname(WISH_FILE)))
-    files.prune(posixpath.dirname(journal.PATH), top=posixpath.dirname(posixpath.dirname(journal.PATH)))
 
 
 def release(ports: Ports) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+from .. import _wishes
 from .._diff import Tracker
 from .._errors import AccelError, MissingGpuError, NotRootError
 from .._expected import Expected, KnownFault, missing
@@ -21,8 +22,7 @@ from .model import Action, Clocks, Item, Memory, Others, Step
 from .plan import Node, NodePlan, Options
 from .plan import plan as plan_node
 
-WISH_FILE = "/etc/accel-gpu/wish.d/settings.json"
-WISH_MODE = 0o644
+WISH_FILE = _wishes.path_of("settings")
 
 
 @dataclass(frozen=True)
@@ -126,10 +126,8 @@ def decide(wish: Wish, state: State) -> Plan:
     write_wish, remove_wish = _storing(wish, state, node)
     if refusal is None and not state.root and (node.steps or write_wish or remove_wish):
         refusal = NotRootError("changing GPU settings needs root, this runs as another user; set become: true")
-    if write_wish and refusal is None:
-        tracker.act("write_wish", WISH_FILE, "the wish that the node agent brings back at boot differs")
-    if remove_wish and refusal is None:
-        tracker.act("remove_wish", WISH_FILE, "nothing is to be brought back at boot")
+    if refusal is None:
+        _wishes.tell(tracker, WISH_FILE, write_wish, remove_wish, "nothing is to be brought back at boot")
     return Plan(wish, state, node, refusal, write_wish, remove_wish, tuple(tracker.actions))
 
 

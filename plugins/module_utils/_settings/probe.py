@@ -10,10 +10,10 @@ A run that changes nothing makes one snapshot, asks no owner and takes no lock.
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import typing as t
 
+from .. import _wishes
 from .._errors import DriverMissingError, WishError
 from .._files import Files
 from .._lock import Lock
@@ -25,7 +25,7 @@ from .._owners.resolve import resolve as resolve_owners
 from .._owners.usage import busy_of
 from .._ports import Ports
 from . import memory
-from .decide import WISH_FILE, WISH_MODE, State, Wish, decide
+from .decide import WISH_FILE, State, Wish, decide
 from .judge import PERSISTENCED
 from .model import CLOCKS, Clocks, Others
 from .plan import resolve
@@ -43,7 +43,7 @@ _MPS_WISH = "/etc/accel-gpu/wish.d/mps.json"
 
 def read(wish: Wish, ports: Ports) -> State:
     """The state. Outside check mode the node's lock is taken as soon as something would be changed; it stays ours."""
-    stored = _stored(ports.files) if wish.document is not None else None
+    stored = _wishes.read(ports.files, WISH_FILE) if wish.document is not None else None
     state = State(None, managers=managers.probe(ports.files), stored=stored, root=os.geteuid() == 0)
     try:
         with ports.open_nvml() as session:
@@ -78,19 +78,6 @@ def _seen(wish: Wish, state: State, ports: Ports, session: NvmlSession) -> State
         load=load,
         others=_others(wish, snapshot, ports),
     )
-
-
-def _stored(files: Files) -> t.Any:
-    """The wish file's document; whatever else it is differs from every document and so is written anew."""
-    text = files.read_text(WISH_FILE)
-    if text is None:
-        return None
-    mode = files.mode(WISH_FILE)
-    try:
-        document = json.loads(text)
-    except ValueError:
-        return text
-    return document if mode == WISH_MODE else {"mode": f"{mode:04o}", "document": document}
 
 
 def _clocks(wish: Wish, snapshot: Snapshot, session: NvmlSession) -> t.Dict[str, Clocks]:

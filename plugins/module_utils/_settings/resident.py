@@ -10,24 +10,23 @@ parse (options to wish) -> read (one snapshot) -> plan (pure) -> apply (verified
 from __future__ import annotations
 
 import datetime
-import posixpath
 import typing as t
 from dataclasses import dataclass
 
+from .. import _wishes
 from .._errors import WishError
 from .._expected import parse_exceptions, parse_expected
 from .._lock import Lock
 from .._ports import Ports
-from .._shape import number, shown
+from .._shape import bounded, shown
 from . import apply as applying
 from . import live, memory, probe
-from .decide import WISH_FILE, WISH_MODE, Plan, State, Wish, decide
+from .decide import WISH_FILE, Plan, State, Wish, decide
 from .parse import LAYERS, defaults
 from .parse import parse as parse_items
 from .plan import Options
 from .probe_load import driver_load
 
-WISH_VERSION = 1
 # What the node agent needs to bring the settings back; all else belongs to one run.
 _LASTING = (*LAYERS, "when_busy", "takeover")
 _CHOICES = {"state": ("present", "absent"), "when_busy": ("refuse", "defer")}
@@ -64,7 +63,7 @@ def parse(params: t.Mapping[str, t.Any]) -> Wish:
         items,
         Options(params.get("when_busy") or "refuse", datetime.date.today()),
         takeover=bool(params.get("takeover")),
-        lock_timeout=_seconds(params.get("lock_timeout"), f"{prefix}lock_timeout"),
+        lock_timeout=bounded(params.get("lock_timeout"), f"{prefix}lock_timeout", 300, 86400),
         expected=parse_expected(expected, f"{prefix}expected") if expected else None,
         faults=parse_exceptions(params.get("exceptions"), f"{prefix}exceptions"),
         document=_document(params, absent) if params.get("persist") else None,
@@ -73,23 +72,10 @@ def parse(params: t.Mapping[str, t.Any]) -> Wish:
     )
 
 
-def _seconds(value: t.Any, name: str) -> float:
-    if value is None:
-        return 300.0
-    if value == 0 and not isinstance(value, bool):
-        return 0.0
-    given = number(value, name, "a number from 0 to 86400")
-    if given > 86400:
-        raise WishError(f"{name}: {shown(value)} is out of range; allowed is 0 to 86400")
-    return given
-
-
 def _document(params: t.Mapping[str, t.Any], absent: bool) -> t.Dict[str, t.Any]:
     names = [name for name in _LASTING if not (absent and name in LAYERS)]
-    options = {name: params[name] for name in names if params.get(name) not in (None, [], {})}
-    if absent:
-        options["state"] = "absent"
-    return {"version": WISH_VERSION, "options": options}
+    state = {"state": "absent"} if absent else {}
+    return _wishes.document({**{name: params.get(name) for name in names}, **state})
 
 
 def read(wish: Wish, ports: Ports) -> State:
@@ -106,17 +92,10 @@ def apply(plan: Plan, ports: Ports) -> Outcome:
     """Makes it so. Raises an AccelError whose facts tell `step`, `changed` and `cause`."""
     done = applying.apply(plan, ports) if plan.steps else None
     if plan.write_wish:
-        ports.files.write_json(WISH_FILE, plan.wish.document, mode=WISH_MODE)
+        _wishes.write(ports.files, WISH_FILE, plan.wish.document)
     elif plan.remove_wish:
-        _remove(ports, [WISH_FILE, *([memory.PATH] if plan.wish.forgets else [])])
+        _wishes.remove(ports.files, WISH_FILE, *([memory.PATH] if plan.wish.forgets else []))
     return Outcome(done)
-
-
-def _remove(ports: Ports, paths: t.Sequence[str]) -> None:
-    """What a wish with `persist` left on the node."""
-    for path in paths:
-        ports.files.remove(path)
-        ports.files.prune(posixpath.dirname(path), top=posixpath.dirname(posixpath.dirname(path)))
 
 
 def release(ports: Ports) -> None:
@@ -130,4 +109,4 @@ def export(ports: Ports) -> t.Dict[str, t.Any]:
         snapshot = session.snapshot(("identity", "settings"))
     remembered = memory.read(ports.files, driver_load(ports.root))
     items = [live.item(gpu, remembered.get(gpu.uuid, {})) for gpu in snapshot.gpus]
-    return {"version": WISH_VERSION, "options": {"settings": items}}
+    return {"version": _wishes.VERSION, "options": {"settings": items}}

@@ -16,9 +16,9 @@ import pytest
 from ansible_collections.accel.gpu.plugins.module_utils import _errors as errors
 from ansible_collections.accel.gpu.plugins.module_utils._agent import boot, flow, text
 from ansible_collections.accel.gpu.plugins.module_utils._agent.residents import RESIDENTS, Resident, in_order
-from ansible_collections.accel.gpu.plugins.module_utils._agent.unit import WISHES
 from ansible_collections.accel.gpu.plugins.module_utils._files import Files
 from ansible_collections.accel.gpu.plugins.module_utils._ports import Ports
+from ansible_collections.accel.gpu.plugins.module_utils._wishes import path_of
 
 
 class Plan:
@@ -129,7 +129,7 @@ def test_other_documents_are_no_wish(document):
 def booted(monkeypatch, ports, *residents, wished=("mig",)):
     monkeypatch.setattr(boot, "in_order", lambda: tuple(sorted(residents, key=lambda one: one.order)))
     for name in wished:
-        ports.files.write_json(f"{WISHES}/{name}.json", {"version": 1, "options": {"mig_apply": "next_boot"}})
+        ports.files.write_json(path_of(name), {"version": 1, "options": {"mig_apply": "next_boot"}})
     run = boot.Boot(ports, "hold", lambda: "2026-11-22T00:00:00Z")
     return run.run(), ports.files.read_json(boot.SUMMARY), ports.files.read_json(boot.MARKER)
 
@@ -180,7 +180,7 @@ def test_what_is_owed_is_marked_and_the_mark_goes_with_it(monkeypatch, ports):
 
 
 def test_a_broken_wish_file_is_told(monkeypatch, ports):
-    ports.files.write(f"{WISHES}/mig.json", b"{")
+    ports.files.write(path_of("mig"), b"{")
     code, summary, _marker = booted(monkeypatch, ports, resident(Plan()), wished=())
     assert code == 1
     assert "mig.json is not JSON" in summary["message"]
