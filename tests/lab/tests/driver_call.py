@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import subprocess
@@ -14,8 +15,10 @@ import time
 import typing as t
 from pathlib import Path
 
+from labctl import image, nodes
+from labctl.inventory import NodeSpec
 from labctl.repos import KEYS
-from simulated import Node
+from simulated import SCENARIO, Node
 
 ROOT = Path(__file__).resolve().parents[3]
 URL = "http://127.0.0.1:8099"
@@ -40,6 +43,20 @@ except errors.AccelError as error:
 print(json.dumps(result, default=str))
 """
 _ARGV = ("env", f"PYTHONPATH={PLACE}", "python3", "-c", _PROGRAM)
+
+
+@contextlib.contextmanager
+def bare_node(host: str, board: str, **features: t.Any) -> t.Iterator[Node]:
+    """A node of its own without any driver, the core on it. `features` are those of NodeSpec."""
+    scenario = f"{SCENARIO}-{host}"
+    spec = NodeSpec(host, (board,), state="no_driver", image="driver", sources="lab", **features)
+    try:
+        nodes.up(scenario, [spec], image.ensure("driver"))
+        node = Node(host, scenario=scenario)
+        put(node)
+        yield node
+    finally:
+        nodes.down(scenario)
 
 
 def put(node: Node) -> None:

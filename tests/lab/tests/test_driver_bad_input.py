@@ -10,14 +10,10 @@ import os
 import typing as t
 
 import pytest
-from driver_call import URL, call, die_at, put
-from labctl import image, nodes
-from labctl.inventory import NodeSpec
+from driver_call import URL, bare_node, call, die_at
 from labctl.repos import KEYS
-from simulated import SCENARIO, Node
+from simulated import Node
 
-BAD = f"{SCENARIO}-bad"
-SPEC = NodeSpec("bad", ("a100-80gb",), state="no_driver", image="driver", sources="lab")
 VERSION = {"version": "580.126.16"}
 GOOD = {"key": KEYS["good"].public(), "fingerprint": KEYS["good"].fingerprint}
 STATE = "dpkg-query -W; apt-mark showhold; find /etc -name '*accel-gpu*'; find /var/lib -path '*accel-gpu/driver/j*'"
@@ -25,13 +21,8 @@ STATE = "dpkg-query -W; apt-mark showhold; find /etc -name '*accel-gpu*'; find /
 
 @pytest.fixture(scope="module")
 def node() -> t.Iterator[Node]:
-    try:
-        nodes.up(BAD, [SPEC], image.ensure("driver"))
-        made = Node("bad", scenario=BAD)
-        put(made)
+    with bare_node("bad", "a100-80gb") as made:
         yield made
-    finally:
-        nodes.down(BAD)
 
 
 class Case(t.NamedTuple):

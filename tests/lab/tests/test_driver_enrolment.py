@@ -9,26 +9,17 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from driver_call import call, put
-from labctl import image, nodes
-from labctl.inventory import NodeSpec
-from simulated import SCENARIO, Node
+from driver_call import bare_node, call
+from simulated import Node
 
-SECURE = f"{SCENARIO}-secure"
-SPEC = NodeSpec("secure", ("a30-24gb",), state="no_driver", image="driver", sources="lab", secure_boot=True)
 WISH = {"version": "580.126.16"}
 PASSWORD = "/var/lib/accel-gpu/driver/enrolment-password"
 
 
 @pytest.fixture(scope="module")
 def node() -> t.Iterator[Node]:
-    try:
-        nodes.up(SECURE, [SPEC], image.ensure("driver"))
-        made = Node("secure", scenario=SECURE)
-        put(made)
+    with bare_node("secure", "a30-24gb", secure_boot=True) as made:
         yield made
-    finally:
-        nodes.down(SECURE)
 
 
 def test_nothing_is_half_installed_before_a_person_has_confirmed_the_key(node: Node) -> None:

@@ -9,24 +9,14 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from driver_call import call, put
-from labctl import image, nodes
-from labctl.inventory import NodeSpec
-from simulated import SCENARIO, Node
-
-PENDING = f"{SCENARIO}-pending"
-SPEC = NodeSpec("pending", ("a100-80gb",), state="no_driver", image="driver", sources="lab")
+from driver_call import bare_node, call
+from simulated import Node
 
 
 @pytest.fixture(scope="module")
 def node() -> t.Iterator[Node]:
-    try:
-        nodes.up(PENDING, [SPEC], image.ensure("driver"))
-        made = Node("pending", scenario=PENDING)
-        put(made)
+    with bare_node("pending", "a100-80gb") as made:
         yield made
-    finally:
-        nodes.down(PENDING)
 
 
 @pytest.mark.full

@@ -9,13 +9,9 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from driver_call import call, put
-from labctl import image, nodes
-from labctl.inventory import NodeSpec
-from simulated import SCENARIO, Node
+from driver_call import bare_node, call
+from simulated import Node
 
-REFUSED = f"{SCENARIO}-refused"
-SPEC = NodeSpec("refused", ("a100-80gb",), state="no_driver", image="driver", sources="lab")
 VERSION = {"version": "580.126.16"}
 OTHER = {"version": "580.95.05", "change_loaded": True}
 STATE = "dpkg-query -W; apt-mark showhold; systemctl show -p MainPID,ActiveEnterTimestamp nvidia-persistenced"
@@ -23,15 +19,10 @@ STATE = "dpkg-query -W; apt-mark showhold; systemctl show -p MainPID,ActiveEnter
 
 @pytest.fixture(scope="module")
 def node() -> t.Iterator[Node]:
-    try:
-        nodes.up(REFUSED, [SPEC], image.ensure("driver"))
-        made = Node("refused", scenario=REFUSED)
-        put(made)
+    with bare_node("refused", "a100-80gb") as made:
         answer = call(made, **VERSION)
         assert "msg" not in answer, answer["msg"]
         yield made
-    finally:
-        nodes.down(REFUSED)
 
 
 @pytest.mark.full

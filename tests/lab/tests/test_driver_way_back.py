@@ -12,13 +12,9 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from driver_call import call, die_at, put
-from labctl import image, nodes
-from labctl.inventory import NodeSpec
-from simulated import SCENARIO, Node
+from driver_call import bare_node, call, die_at
+from simulated import Node
 
-WAY = f"{SCENARIO}-way"
-SPEC = NodeSpec("way", ("h100-80gb-sxm5",), state="no_driver", image="driver", sources="lab")
 OLD, NEW = "580.95.05", "580.126.16"
 JOURNAL = "/var/lib/accel-gpu/driver/journal.json"
 HALF = "dpkg-query -W -f '${db:Status-Abbrev}' nvidia-kernel-open-dkms | grep -q ^.F"
@@ -27,16 +23,11 @@ HALF = "dpkg-query -W -f '${db:Status-Abbrev}' nvidia-kernel-open-dkms | grep -q
 @pytest.fixture(scope="module")
 def node() -> t.Iterator[Node]:
     """With a driver, and MIG instances made by hand."""
-    try:
-        nodes.up(WAY, [SPEC], image.ensure("driver"))
-        made = Node("way", scenario=WAY)
-        put(made)
+    with bare_node("way", "h100-80gb-sxm5") as made:
         good(made, version=OLD)
         made.out("systemctl stop nvidia-persistenced && nvidia-smi -mig 1 && nvidia-smi mig -cgi 19,9 -C")
         made.out("systemctl start nvidia-persistenced")
         yield made
-    finally:
-        nodes.down(WAY)
 
 
 def good(node: Node, **options: t.Any) -> dict[str, t.Any]:
