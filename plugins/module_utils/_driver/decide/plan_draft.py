@@ -79,10 +79,16 @@ class Draft:
             verb = "remove_package" if version is None else "install_package" if there is None else "change_package"
             known = {} if version is None else {"version": version}
             self.tracker.change(f"package {name}", there, version, action=verb, object=name, reason=reason, **known)
-        if step.stream and ":" in step.stream:
-            self.tracker.act("enable_stream", step.stream, "its packages come from this dnf module stream")
-        elif step.stream:
-            self.tracker.act("reset_stream", step.stream, reason)
+        if step.stream:
+            self.stream(node, step.stream, reason)
+
+    def stream(self, node: Node, wanted: str, reason: str) -> None:
+        """Of dnf's module; without a colon it is the module alone, of which every stream is left."""
+        module, enables, _stream = wanted.partition(":")
+        why = "its packages come from this dnf module stream" if enables else reason
+        verb = "enable_stream" if enables else "reset_stream"
+        after = wanted if enables else None
+        self.tracker.change(f"stream of {module}", node.stream, after, action=verb, object=wanted, reason=why)
 
     def hold(self, names: t.Sequence[str], reason: str) -> None:
         if names:

@@ -88,14 +88,19 @@ def packages(wish: Wish, node: Node, target: Target, offers: Offers) -> Packages
         deferred = tuple(name for name in (*(name for name, _version_ in install), *remove) if is_fabric(name))
         install = [pair for pair in install if pair[0] not in deferred]
         remove = tuple(name for name in remove if name not in deferred)
-    if not install and not remove and not first:
+    stream = _stream(wish, node, target, any(name in needed.driver for name, _version_ in install))
+    if not install and not remove and not first and not stream:
         return Packages(version, None, wanted, deferred)
-    moves = target.stream != node.stream and any(name in needed.driver for name, _version_ in install)
-    stream = target.stream if moves else None
     change = ChangePackages(
         tuple(install), remove, _goes_down(node, target, version), stream, first, download=wish.download_only
     )
     return Packages(version, change, wanted, deferred)
+
+
+def _stream(wish: Wish, node: Node, target: Target, moves: bool) -> t.Optional[str]:
+    """The dnf module stream that is to be enabled: that of the driver which `moves`, or ours that somebody left."""
+    left = node.records.get("stream") == target.stream and not wish.download_only
+    return target.stream if target.stream != node.stream and (moves or left) else None
 
 
 def _offered_parts(needed: Parts, node: Node, target: Target, offers: Offers) -> Parts:

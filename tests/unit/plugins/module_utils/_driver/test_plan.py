@@ -81,6 +81,21 @@ def test_the_stream_of_another_branch_is_left_for_the_wished_one() -> None:
     assert made.record["stream"] == "nvidia-driver:580-open"
 
 
+@pytest.mark.parametrize(("recorded", "enabled"), [("nvidia-driver:580-open", True), (None, False)])
+def test_a_stream_of_ours_that_somebody_left_is_enabled_again(recorded: t.Optional[str], enabled: bool) -> None:
+    state, made = nodes.decided(nodes.node("rocky", "9.4"), nodes.mirror(), NEW)
+    node = nodes.after(state, made)
+    assert node.stream == "nvidia-driver:580-open"
+    node = dataclasses.replace(node, stream=None, records={**node.records, "stream": recorded})
+    _state, again = nodes.decided(node, nodes.mirror(), NEW)
+    told = [(one["action"], one["object"]) for one in again.actions]
+    assert told == ([("enable_stream", "nvidia-driver:580-open")] if enabled else [])
+    key = "stream of nvidia-driver"
+    assert (again.diff["before"], again.diff["after"]) == (
+        ({key: None}, {key: "nvidia-driver:580-open"}) if enabled else ({}, {})
+    )
+
+
 def test_a_stream_that_somebody_else_enabled_is_none_of_ours() -> None:
     node = dataclasses.replace(nodes.node("rocky", "9.4"), stream="nvidia-driver:580-open")
     _state, made = nodes.decided(node, nodes.mirror(), NEW)
