@@ -43,8 +43,8 @@ options:
         holds, files and the signing key; the modules are unloaded where nobody uses them.
       - V(restored) brings back what was there before the last change of packages, by name and version, from the kept
         files where no repository has them any more. A change that was interrupted counts as the last one. Only
-        O(change_loaded), O(when_busy), O(takeover), O(daemon_reload), O(reload), O(run) and O(restore_runs) are read
-        then.
+        O(change_loaded), O(takeover), O(daemon_reload), O(run), O(restore_runs) and O(lock_timeout) are read then; a
+        loaded driver needs O(change_loaded=true), and a node that is busy is always refused.
     type: str
     choices: [present, absent, restored]
     default: present
@@ -388,6 +388,14 @@ downloaded:
   returned: when O(download_only=true)
   type: dict
   sample: {nvidia-driver-cuda: 580.126.16-1}
+drain_required:
+  description:
+    - Why the node has to be drained before the rest of the wish is made, told with O(download_only=true). Empty where
+      the rest disturbs no work.
+  returned: when O(download_only=true)
+  type: list
+  elements: str
+  sample: [the driver changes from 580.95.05 to 580.126.16, the kernel modules are loaded again]
 error:
   description:
     - What went wrong, for machines. C(kind) is a stable word such as V(wish), V(busy), V(blocked), V(foreign_manager),

@@ -142,7 +142,10 @@ def _choices(own: Variables) -> t.Iterator[str]:
             yield f"{name}: {shown(value)} is unknown; allowed are {', '.join(allowed)}"
     state = own.get("gpu_driver_state")
     if state not in (None, "present"):
-        yield f"gpu_driver_state: {shown(state)} is no upgrade; set present, or leave it to accel.gpu.site"
+        yield (
+            f"gpu_driver_state: {shown(state)} is no upgrade; set present, and to go back declare the version of before. "
+            "On a drained node accel.gpu.site does what you declare, with gpu_driver_change_loaded: true"
+        )
     if own.get("accel_gpu_scheduler") == "command" and not own.get("accel_gpu_drain_command"):
         yield "accel_gpu_drain_command is missing; accel_gpu_scheduler: command needs the program that drains"
 

@@ -18,8 +18,8 @@ from .model import FAILURES, GOING, OWING, WAITING
 
 # The columns of the table, in the order of the work.
 PHASES = ("download", "drain", "install", "build", "reload", "reboot", "reapply", "fabric", "verify", "restore")
-# Measured by the module inside of install.
-_INSIDE = ("build", "reload")
+# Measured by the module and by the role's reboot, inside of install.
+_INSIDE = ("build", "reload", "reboot")
 # Characters of a reason in the table; the document has all of it.
 _LONGEST = 400
 

@@ -116,6 +116,7 @@ def main() -> None:
         "actions": [{"action": "install_package", "object": "driver", "reason": "wished"}] if changes else [],
         "reload_required": [],
         "reboot_required": [],
+        "drain_required": [],
         "upgrade_pending": None,
         "enrolment_required": "enrol the key at the console" if wrong == "enrol" else None,
     }

@@ -66,3 +66,9 @@ def test_up_without_a_mirror_and_back_without_the_old_versions(fleet: Fleet) -> 
     told = fleet.upgrade("fallen", "third", version=NEWER)
     assert told.results() == {"fallen": "done"}, told.text
     assert (fallen.driver(), fleet.reason("fallen")) == ((NEWER, NEWER), "")
+    # Modules of the other kind are a change too, though the version stays.
+    fleet.own["fallen"]["gpu_driver_flavour"] = "proprietary"
+    told = fleet.upgrade("fallen", "fourth", version=NEWER)
+    assert told.results() == {"fallen": "done"}, told.text
+    assert fallen.out("modinfo -F license nvidia") == "NVIDIA"
+    assert fleet.upgrade("fallen", "fifth", version=NEWER).results() == {"fallen": "already"}

@@ -106,7 +106,8 @@ def test_a_receiver_that_fails_ends_no_node_and_hides_no_table(tmp_path: Path) -
         (
             {"n1": {**DRIVER, "gpu_driver_state": "absent"}},
             (),
-            'n1: gpu_driver_state: "absent" is no upgrade; set present, or leave it to accel.gpu.site',
+            'n1: gpu_driver_state: "absent" is no upgrade; set present, and to go back declare the version of before. '
+            "On a drained node accel.gpu.site does what you declare, with gpu_driver_change_loaded: true",
         ),
         (two(), ("-e", "gpu_driver_upgrade_run=../x"), 'gpu_driver_upgrade_run: "../x" cannot be the id of a run'),
         (

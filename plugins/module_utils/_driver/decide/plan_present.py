@@ -44,7 +44,7 @@ def plan(draft: Draft, wish: Wish, state: State) -> None:
         if not wish.download_only:
             _enrol(draft, wish, node, target, packages)
             return
-        draft.enrolment = f"{_unknown(node)}: a run without {wish.prefix}download_only prepares its enrolment"
+        draft.enrolment = f"{_unknown(node)}: {_preparing(wish, node)} prepares its enrolment"
     if change is not None:
         plan_guard.check_change(wish, state, change)
     changes = plan_files.changes(node, files)
@@ -114,6 +114,13 @@ def _unknown(node: Node) -> str:
         f"Secure Boot is on and firmware does not know the key {_certificate(node)} that DKMS signs the driver's "
         "modules with"
     )
+
+
+def _preparing(wish: Wish, node: Node) -> str:
+    """The run that does it. Packages of a loaded driver change in it as little as others."""
+    if node.loaded is None:
+        return f"a run without {wish.prefix}download_only"
+    return f"a run with {wish.prefix}change_loaded: true on the node, drained,"
 
 
 def _enrol(draft: Draft, wish: Wish, node: Node, target: Target, packages: Packages) -> None:

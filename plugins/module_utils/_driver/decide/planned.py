@@ -14,7 +14,7 @@ from ..._errors import AccelError, BindingWantedError
 from ..model import Change, Node, State, Wish
 from ..record import Journal, Recorded
 from ..steps import ChangePackages, RefreshIndex, ReloadModules, Step
-from . import back_plan, plan_guard, plan_modules
+from . import back_plan, plan_guard, plan_modules, remainder
 from .back import Now
 from .geometry import Kept
 from .plan import Plan
@@ -101,7 +101,11 @@ class Planned:
 
     @property
     def refusal(self) -> t.Optional[AccelError]:
-        return self.seen.error or self.decided.refusal
+        found = self.seen.error or self.decided.refusal
+        if found is None and self.wish.download_only:
+            # What would be refused on the drained node is refused while it still serves.
+            found = remainder.remainder(self.wish, self.seen.state).refusal
+        return found
 
     @property
     def changed(self) -> bool:
@@ -163,6 +167,7 @@ class Planned:
         if self.wish.download_only:
             changes = self.seen.state.changes or ()
             found["downloaded"] = {one.name: one.after for one in changes if one.after is not None}
+            found["drain_required"] = remainder.reasons(self.wish, self.seen.state)
         return found
 
 

@@ -157,7 +157,8 @@ def test_what_hosts_say_beside_it():
         'n2: accel_gpu_scheduler: "pbs" is unknown; allowed are none, slurm, kubernetes, command',
         'n2: gpu_driver_reboot: "always" is unknown; allowed are never, if_needed',
         'n3: accel_gpu_failure_domain: ["r1"] is not the name of a failure domain; give a word such as the rack\'s',
-        'n3: gpu_driver_state: "absent" is no upgrade; set present, or leave it to accel.gpu.site',
+        'n3: gpu_driver_state: "absent" is no upgrade; set present, and to go back declare the version of before. '
+        "On a drained node accel.gpu.site does what you declare, with gpu_driver_change_loaded: true",
         "n3: accel_gpu_drain_command is missing; accel_gpu_scheduler: command needs the program that drains",
         f"n2: gpu_driver_upgrade.max_failures differs from that of n1; {same}",
         f"n3: gpu_driver_upgrade.max_failures differs from that of n1; {same}",
