@@ -56,6 +56,9 @@ class Dnf(Rpm):
             scratch.copy_files(_REPOS, "repos")
             scratch.place(sources, {_REPOS: "repos"})
             scratch.copy_tree(_CACHE, "cache", leave_out=("expired_repos.json",))
+            for one in sources:
+                scratch.forget("cache", f"{one.name}-*")
+                scratch.forget("cache", f"{one.name}.solv")
             self._where = (
                 f"--setopt=reposdir={scratch.path('repos')}",
                 f"--setopt=cachedir={scratch.path('cache')}",

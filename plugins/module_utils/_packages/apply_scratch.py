@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import shutil
 import stat
@@ -71,6 +72,15 @@ class Scratch:
             return self.make(name)
         shutil.copytree(source, target, symlinks=True, copy_function=_copy_or_link, ignore=_unwanted(leave_out))
         return target
+
+    def forget(self, *names: str) -> None:
+        """What a cache has of a repository that comes anew: its manager would take what it knows for checked. The last
+        of `names` may be a pattern."""
+        for path in glob.glob(self.path(*names)):
+            if os.path.isdir(path):
+                shutil.rmtree(path)
+            else:
+                os.unlink(path)
 
     def place(self, sources: t.Sequence[Source], folders: t.Mapping[str, str]) -> t.Tuple[str, ...]:
         """Writes the files of `sources`: those of a folder of the node into its stand-in here, all others into keys/.

@@ -48,6 +48,9 @@ class Zypper(Rpm):
             scratch.copy_files(_REPOS, "repos")
             places = scratch.place(sources, {_REPOS: "repos"})
             scratch.copy_tree(_CACHE, "cache")
+            for one in sources:
+                scratch.forget("cache", "raw", one.name)
+                scratch.forget("cache", "solv", one.name)
             self._where = ("--reposd-dir", scratch.path("repos"), "--cache-dir", scratch.path("cache"))
             self._environment = (*self._environment, f"ZYPP_LOGFILE={scratch.path('log')}")
             if anew:

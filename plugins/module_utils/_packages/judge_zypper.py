@@ -28,6 +28,10 @@ _NO_PROVIDER = re.compile(
 )
 _HELD = re.compile(r"remove lock to allow (?:removal|installation) of (\S+?)-(?:\d+:)?[^-\s]+-[^-\s]+(?:\[|$|\s)")
 _REPOSITORY = re.compile(r"^\[([^|\]]+)\|([^\]]*)\] (.*)$", re.MULTILINE)
+# of a repository that is in the cache already
+_RETRIEVING = re.compile(r"Problem retrieving files from '([^']+)'\.")
+_MEDIUM = re.compile(r"Download \(curl\) error for '([^']+)'|(?<=on medium )'([^']+)'")
+_TOLD = re.compile(r"^Error message: (.*)$|^(File '.*)$", re.MULTILINE)
 _SPACE = re.compile(r"needs? (\d+)([KMG]?B) (?:more space )?on the (\S+) filesystem")
 _SCRIPT = re.compile(r"%\w+\(([\w.+-]+?)-(?:\d+:)?[^-()]+-[^-()]+\) scriptlet failed")
 _NOISE = re.compile(
@@ -106,10 +110,18 @@ def _missing(both: str, asked: Asked) -> t.Optional[errors.AccelError]:
 
 def _repository(both: str) -> t.Optional[errors.AccelError]:
     match = _REPOSITORY.search(both)
-    if match is None:
-        return None
     reason = next((one for words, one in _REASONS if re.search(words, both)), "unreachable")
+    if match is None:
+        cached = _RETRIEVING.search(both)
+        return None if cached is None else _stale(cached[1], both, reason)
     history = re.search(r"^ - (.*)$", both, re.MULTILINE)
     return judge.repository_error(
         f"{match[1]} ({match[2]})", reason, history[1].replace("[|] ", "") if history else match[3]
     )
+
+
+def _stale(name: str, both: str, reason: str) -> errors.AccelError:
+    address = _MEDIUM.search(both)
+    told = _TOLD.search(both)
+    where = f"{name} ({address[1] or address[2]})" if address else name
+    return judge.repository_error(where, reason, (told[1] or told[2]) if told else "no reason given")

@@ -143,8 +143,8 @@ def _choices(own: Variables) -> t.Iterator[str]:
     state = own.get("gpu_driver_state")
     if state not in (None, "present"):
         yield (
-            f"gpu_driver_state: {shown(state)} is no upgrade; set present, and to go back declare the version of before. "
-            "On a drained node accel.gpu.site does what you declare, with gpu_driver_change_loaded: true"
+            f"gpu_driver_state: {shown(state)} is no upgrade; set present, and to go back declare the version of "
+            "before. On a drained node accel.gpu.site does what you declare, with gpu_driver_change_loaded: true"
         )
     if own.get("accel_gpu_scheduler") == "command" and not own.get("accel_gpu_drain_command"):
         yield "accel_gpu_drain_command is missing; accel_gpu_scheduler: command needs the program that drains"

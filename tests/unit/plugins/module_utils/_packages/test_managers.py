@@ -23,6 +23,7 @@ from ansible_collections.accel.gpu.plugins.module_utils._errors import (
 )
 from ansible_collections.accel.gpu.plugins.module_utils._files import Files
 from ansible_collections.accel.gpu.plugins.module_utils._packages import apply_base, probe
+from ansible_collections.accel.gpu.plugins.module_utils._packages.apply_scratch import Scratch
 from ansible_collections.accel.gpu.plugins.module_utils._packages.objects import Change, Origin, Request, Source
 from ansible_collections.accel.gpu.plugins.module_utils._ports import Ports
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver.nodes import KEY
@@ -402,3 +403,18 @@ def test_apt_has_no_keys_for_all(tmp_path):
         assert one.trust("/etc/apt/keyrings/key.asc") == ()
         one.distrust(FINGERPRINT)
     assert run.calls == []
+
+
+def test_scratch_forgets_what_is_known_of_a_repository_that_comes_anew(tmp_path):
+    for path in ("c/driver-1a/repodata/repomd.xml", "c/driver.solv", "c/other-1a/repodata/repomd.xml"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text("")
+    one = Scratch(Files(str(tmp_path)))
+    try:
+        one.copy_tree("/c", "cache")
+        one.forget("cache", "driver-*")
+        one.forget("cache", "driver.solv")
+        assert sorted(os.listdir(one.path("cache"))) == ["other-1a"]
+        assert (tmp_path / "c/driver-1a/repodata/repomd.xml").exists()
+    finally:
+        one.close()

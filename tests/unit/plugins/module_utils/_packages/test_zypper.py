@@ -199,6 +199,27 @@ FAILURES = [
         "repository lab (file:/r) has a signature that does not fit the key given (Signature verification failed for "
         "repomd.xml); give the key that signs it now, or repair the mirror",
     ),
+    (
+        "repository that is in the cache",
+        4,
+        stream(),
+        "Problem retrieving files from 'lab'.\nDownload (curl) error for 'http://m/repodata/repomd.xml':\n"
+        "Error code: Connection failed\nError message: Failed to connect to m port 80 after 0 ms\n"
+        "Skipping repository 'lab' because of the above error.\n",
+        "repository",
+        "repository lab (http://m/repodata/repomd.xml) cannot be reached (Failed to connect to m port 80 after 0 ms); "
+        "check the address, the network and the proxy of the node",
+    ),
+    (
+        "repository that has lost its index",
+        4,
+        stream(),
+        "Problem retrieving files from 'lab'.\nFile './repodata/repomd.xml' not found on medium 'http://m/'\n"
+        "Skipping repository 'lab' because of the above error.\n",
+        "repository",
+        "repository lab (http://m/) does not exist at this address (File './repodata/repomd.xml' not found on medium "
+        "'http://m/'); check the address and the suite",
+    ),
 ]
 
 
