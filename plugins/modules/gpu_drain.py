@@ -122,6 +122,14 @@ EXAMPLES = r"""
     node: "{{ inventory_hostname_short }}"
     run: change-4711
   become: true
+
+- name: Drain with a program of the site, on the host that has it
+  accel.gpu.gpu_drain:
+    provider: command
+    command: [/usr/local/bin/cluster-drain, --cluster, a]
+    node: "{{ inventory_hostname }}"
+    run: change-4711
+  delegate_to: scheduler-1
 """
 
 RETURN = r"""

@@ -77,7 +77,7 @@ options:
   branch:
     description:
       - The driver branch, such as V(580). Any installed version of the branch will do, see O(newest).
-      - Without O(branch) and O(version) the long-term branch is taken that this collection names as its default.
+      - Without O(branch) and O(version) it is V(580), the long-term branch.
       - Mutually exclusive with O(version).
     type: str
   version:
@@ -257,6 +257,7 @@ EXAMPLES = r"""
 
 - name: Profiling for everybody
   accel.gpu.gpu_driver:
+    branch: "580"
     parameters:
       nvidia: {NVreg_RestrictProfilingToAdminUsers: 0}
   become: true
