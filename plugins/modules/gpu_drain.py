@@ -122,6 +122,15 @@ EXAMPLES = r"""
     node: "{{ inventory_hostname_short }}"
     run: change-4711
   become: true
+
+- name: Drain a node of another scheduler by a program of the site
+  accel.gpu.gpu_drain:
+    provider: command
+    command: [/usr/local/sbin/drain-tool, --cluster, prod]
+    node: "{{ inventory_hostname_short }}"
+    run: change-4711
+    timeout: 3600
+  delegate_to: scheduler.example
 """
 
 RETURN = r"""
