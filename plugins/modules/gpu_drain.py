@@ -123,13 +123,14 @@ EXAMPLES = r"""
     run: change-4711
   become: true
 
-- name: Drain with a program of the site, on the host that has it
+- name: Drain a node of another scheduler by a program of the site
   accel.gpu.gpu_drain:
     provider: command
-    command: [/usr/local/bin/cluster-drain, --cluster, a]
-    node: "{{ inventory_hostname }}"
+    command: [/usr/local/sbin/drain-tool, --cluster, prod]
+    node: "{{ inventory_hostname_short }}"
     run: change-4711
-  delegate_to: scheduler-1
+    timeout: 3600
+  delegate_to: scheduler.example
 """
 
 RETURN = r"""

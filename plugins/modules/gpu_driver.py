@@ -77,7 +77,8 @@ options:
   branch:
     description:
       - The driver branch, such as V(580). Any installed version of the branch will do, see O(newest).
-      - Without O(branch) and O(version) it is V(580), the long-term branch.
+      - Without O(branch) and O(version) the default branch is taken, V(580), a branch with long-term support. With
+        O(source=distribution) it is the first branch of the distribution that fits the GPUs.
       - Mutually exclusive with O(version).
     type: str
   version:
