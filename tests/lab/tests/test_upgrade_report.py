@@ -109,6 +109,18 @@ def test_a_receiver_that_fails_ends_no_node_and_hides_no_table(tmp_path: Path) -
             'n1: gpu_driver_state: "absent" is no upgrade; set present, and to go back declare the version of before. '
             "On a drained node accel.gpu.site does what you declare, with gpu_driver_change_loaded: true",
         ),
+        (two(), ("-e", "mig_apply=next_boot"), "mig_apply cannot be given as extra vars: they would win over"),
+        (
+            {
+                "n1": {
+                    **DRIVER,
+                    "gpu_driver_source": "mirror",
+                    "gpu_driver_mirror": {"url": "x", "key": "no.asc"},
+                }
+            },
+            (),
+            "gpu_driver_mirror.key: no.asc is neither an armored key nor a file of the control node",
+        ),
         (two(), ("-e", "gpu_driver_upgrade_run=../x"), 'gpu_driver_upgrade_run: "../x" cannot be the id of a run'),
         (
             {"n1": {**DRIVER, "accel_gpu_failure_domain": "{{ rack }}"}},
@@ -125,6 +137,14 @@ def test_what_is_wrong_ends_the_run_before_any_host(
     assert words in " ".join(text.replace("\\", "").split()), text
     assert "Look |" not in text
     assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.full
+def test_a_folder_that_takes_no_report_ends_the_run_before_any_host(tmp_path: Path) -> None:
+    status, text = upgrade(tmp_path, two(), "/proc/none")
+    assert status == 2, text
+    assert "accel_gpu_results: /proc/none takes no report" in " ".join(text.split()), text
+    assert "Look |" not in text
 
 
 LAYOUT = {"gpus": [{"uuid": "GPU-1", "mig": True, "instances": [{"profile": "1g.6gb", "placement": 0}]}]}
