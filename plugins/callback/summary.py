@@ -143,6 +143,8 @@ def driver_rows(host: str, result: Result) -> list[tuple[str, ...]]:
     told = why(done) if done else "is as declared"
     if pending and not done:
         told = f"upgrade pending {pending['from']} → {pending['to']}"
+    elif result.get("fabric_deferred") and not done:
+        told = f"waits: {result['fabric_deferred'][0]}"
     return [(host, f"driver {wanted or 'removed'}{flavour}", "-", "yes" if result.get("changed") else "no", told)]
 
 

@@ -11,7 +11,7 @@ import typing as t
 
 from ..module_utils._drain.kubernetes import judge
 from ..module_utils._drain.model import Wish
-from ..module_utils._rolling import geometry, report
+from ..module_utils._rolling import geometry, health, report
 from ..module_utils._rolling.batches import batches
 from ..module_utils._rolling.parse import left_out, parse_hosts
 
@@ -64,6 +64,10 @@ def upgrade_lost_geometry(
     return geometry.lost(before, after, actions)
 
 
+def gpus_to_recover(gpus: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
+    return health.ailing(gpus)
+
+
 def kubernetes_drain(
     node: t.Mapping[str, t.Any],
     pods: t.Sequence[t.Mapping[str, t.Any]],
@@ -80,6 +84,7 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {
+            "gpus_to_recover": gpus_to_recover,
             "kubernetes_drain": kubernetes_drain,
             "upgrade_batches": upgrade_batches,
             "upgrade_lost_geometry": upgrade_lost_geometry,

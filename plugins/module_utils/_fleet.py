@@ -180,6 +180,10 @@ def _owed_driver(result: t.Mapping[str, t.Any]) -> t.Iterator[str]:
         yield f"reload of the kernel modules: {reason}"
     if result.get("enrolment_required"):
         yield f"a key to be enrolled: {result['enrolment_required']}"
+    for reason in result.get("fabric_deferred") or ():
+        yield f"NVLink fabric: {reason}"
+    for reason in result.get("boot_without_driver") or ():
+        yield f"the next boot would be without the driver: {reason}"
 
 
 def _owed(result: t.Mapping[str, t.Any], restarted: t.Collection[str]) -> t.Iterator[str]:

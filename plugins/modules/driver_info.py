@@ -297,6 +297,8 @@ plan:
     reboot_hindered: []
     daemon_reload_required: []
     enrolment_required: null
+    fabric_deferred: []
+    boot_without_driver: []
     warnings: []
 our_files:
   description: Files of this collection in the folders of package managers and modprobe.

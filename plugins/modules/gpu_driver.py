@@ -348,6 +348,22 @@ enrolment_required:
   returned: always
   type: str
   sample: null
+fabric_deferred:
+  description:
+    - What of the NVLink fabric (fabric manager, nvlsm, imex) has to wait, with the reason. Such packages and services are
+      left alone while any GPU of the node is busy.
+  returned: always
+  type: list
+  elements: str
+  sample: []
+boot_without_driver:
+  description:
+    - Why the node would be without the wished driver after its next boot, such as a kernel for which no module was
+      built. With O(download_only=true) what will be so after the change too.
+  returned: always
+  type: list
+  elements: str
+  sample: []
 settings_reapplied:
   description: A sentence for each setting of a GPU that a reload took away and that was set again.
   returned: when something was changed

@@ -31,6 +31,8 @@ PLANNED = (
     "reboot_hindered",
     "daemon_reload_required",
     "enrolment_required",
+    "fabric_deferred",
+    "boot_without_driver",
     "warnings",
 )
 

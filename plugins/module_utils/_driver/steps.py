@@ -132,7 +132,8 @@ class Owed:
     """What the node owes after (or without) the steps; read from the node at each run, never `changed` (rule 25).
 
     `reload` and `reboot` are reasons. `upgrade` is (from, to). `enrolment` is the sentence that tells a person what to
-    do at the console. `daemon_reload` names containers that one would hurt.
+    do at the console. `daemon_reload` names containers that one would hurt. `fabric` says what of the NVLink fabric has
+    to wait, `boot` why the next boot would be one without the driver.
     """
 
     reload: t.Tuple[str, ...] = ()
@@ -140,3 +141,5 @@ class Owed:
     upgrade: t.Optional[t.Tuple[str, str]] = None
     enrolment: t.Optional[str] = None
     daemon_reload: t.Tuple[str, ...] = field(default_factory=tuple)
+    fabric: t.Tuple[str, ...] = ()
+    boot: t.Tuple[str, ...] = ()

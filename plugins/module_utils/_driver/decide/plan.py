@@ -58,6 +58,8 @@ class Plan:
             "reboot_pending": list(node.reboot_pending),
             "daemon_reload_required": list(owed.daemon_reload),
             "enrolment_required": owed.enrolment,
+            "fabric_deferred": list(owed.fabric),
+            "boot_without_driver": list(owed.boot),
             "warnings": list(self.warnings),
         }
 

@@ -41,13 +41,28 @@ class Draft:
     reload: t.List[str] = field(default_factory=list)
     reboot: t.List[str] = field(default_factory=list)
     daemon_reload: t.Tuple[str, ...] = ()
+    fabric: t.List[str] = field(default_factory=list)
+    boot: t.Tuple[str, ...] = ()
     upgrade: t.Optional[t.Tuple[str, str]] = None
     enrolment: t.Optional[str] = None
     record: t.Optional[t.Mapping[str, t.Any]] = None
     facts: t.Dict[str, t.Any] = field(default_factory=dict)
 
     def owed(self) -> Owed:
-        return Owed(tuple(self.reload), tuple(self.reboot), self.upgrade, self.enrolment, self.daemon_reload)
+        return Owed(
+            tuple(self.reload),
+            tuple(self.reboot),
+            self.upgrade,
+            self.enrolment,
+            self.daemon_reload,
+            tuple(self.fabric),
+            self.boot,
+        )
+
+    def wait_for_fabric(self, what: str, why: str) -> None:
+        """Something of the NVLink fabric that cannot be done now: left alone, and owed."""
+        self.tracker.act("deferred", what, why)
+        self.fabric.append(f"{what}: {why}")
 
     # --- steps ---
 

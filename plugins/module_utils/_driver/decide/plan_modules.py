@@ -167,8 +167,26 @@ def units(
         stop = False if unit.active else None
         if disable is not None or stop is not None:
             found.append((SetUnit(PERSISTENCED, disable, stop), f"{wish.prefix}persistenced is false"))
-    if node.busy or not calm:
-        return found
+    if not node.busy and calm:
+        found += _fabric_units(node, packages, present)
+    return found
+
+
+def fabric_waits(
+    wish: Wish, node: Node, packages: t.Collection[str], loaded: bool, calm: bool
+) -> t.Iterator[t.Tuple[str, str]]:
+    """Units of the fabric that a busy node has to wait for, with the reason. Raises BusyError where a wait is not
+    wished."""
+    if not node.busy or not calm:
+        return
+    for step, _why in _fabric_units(node, packages, loaded and bool(driven(node))):
+        todo = " and ".join(word for word, is_ in (("enabled", step.enabled), ("started", step.running)) if is_)
+        check_wait(wish, node, f"{step.name} cannot be {todo}")
+        yield step.name, f"is to be {todo}; {in_use(node)}"
+
+
+def _fabric_units(node: Node, packages: t.Collection[str], present: bool) -> t.List[t.Tuple[SetUnit, str]]:
+    found: t.List[t.Tuple[SetUnit, str]] = []
     if (node.switches or node.nvlink5) and any(name.startswith(_FABRIC_MANAGERS) for name in packages):
         _want(found, node, FABRIC_MANAGER, present, "the node has NVSwitches")
     if _has_imex(packages) and not node.imex_lacks:

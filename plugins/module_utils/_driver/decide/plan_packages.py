@@ -62,7 +62,7 @@ def _brings_fabric(draft: Draft, wish: Wish, state: State, packages: Packages) -
     plan_modules.check_wait(wish, node, f"{names} cannot be installed")
     if by_dependency:
         names = f"driver packages, which bring {names}"
-    draft.tracker.act("deferred", names, why)
+    draft.wait_for_fabric(names, why)
     return bool(by_dependency)
 
 

@@ -69,6 +69,7 @@ def plan(draft: Draft, wish: Wish, state: State) -> None:
     dropped = _dropped(wish, node, target)
     _memory(draft, wish, node, target, built, change, there, dropped)
     draft.warnings += plan_warnings.warnings(wish, node, target, packages.version, version, built is not None)
+    draft.boot = plan_warnings.next_boot(node, version, built is not None)
     ours = plan_packages.record(node, wish, target, there, files, packages, version)
     draft.record = {
         **plan_packages.with_tools(ours, node, change, state.changes or ()),
@@ -210,8 +211,10 @@ def _memory(
         draft.modules(memory.step, node.loaded.version if node.loaded else None, on_disk, memory.why)
     draft.insert(node.lacking_modules, _FABRIC)
     if plan_modules.imex_waits(node, there):
-        draft.tracker.act("deferred", IMEX, f"needs {node.imex_lacks} with the addresses of the nodes of its domain")
+        draft.wait_for_fabric(IMEX, f"needs {node.imex_lacks} with the addresses of the nodes of its domain")
     loaded = node.loaded is not None or memory.step is not None
+    for unit, why in plan_modules.fabric_waits(wish, node, there, loaded, draft.upgrade is None):
+        draft.wait_for_fabric(unit, why)
     risky = bool(node.daemon_reload_risk) and wish.daemon_reload == "auto"
     for step, reason in plan_modules.units(wish, node, there, loaded, draft.upgrade is None):
         if risky and step.enabled is not None:

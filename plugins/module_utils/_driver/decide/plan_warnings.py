@@ -12,7 +12,7 @@ from ..._data.driver_branches import BRANCHES
 from ..._data.driver_gpus import DEVICES
 from ..._data.driver_system import FABRIC_MANAGER
 from .. import versions
-from ..model import Node, Wish
+from ..model import Kernel, Node, Wish
 from . import parameters
 from .plan_choice import Target, driven, generation_of, named
 from .plan_names import kernels
@@ -27,7 +27,7 @@ def warnings(
     return (
         *life(wish, target.branch),
         *_gpus(node, wished),
-        *_kernels(node, version, built),
+        *(sentence for _kernel, sentence in _kernels(node, version, built)),
         *_unread(node),
         *_pending(node),
         *_fabric(node),
@@ -67,7 +67,13 @@ def _gpus(node: Node, version: t.Optional[str]) -> t.Iterator[str]:
             yield f"{named(gpu)} can do MIG from driver {device.mig} on, wished is {version}"
 
 
-def _kernels(node: Node, version: t.Optional[str], built: bool) -> t.Iterator[str]:
+def next_boot(node: Node, version: t.Optional[str], built: bool) -> t.Tuple[str, ...]:
+    """Why the driver would be gone with the next boot; empty: it would not."""
+    boots = node.next or node.running
+    return tuple(sentence for kernel, sentence in _kernels(node, version, built) if kernel.release == boots.release)
+
+
+def _kernels(node: Node, version: t.Optional[str], built: bool) -> t.Iterator[t.Tuple[Kernel, str]]:
     """Kernels without a module that nothing of this run will give one."""
     if version is None or built or not driven(node):
         return
@@ -76,11 +82,15 @@ def _kernels(node: Node, version: t.Optional[str], built: bool) -> t.Iterator[st
         there = [module.version for module in kernel.modules if module.name == "nvidia"]
         if not there:
             yield (
+                kernel,
                 f"kernel {kernel.release}, which {which}, has no NVIDIA module though the packages are there; see dkms "
-                f"status, and run dkms autoinstall -k {kernel.release}"
+                f"status, and run dkms autoinstall -k {kernel.release}",
             )
         elif there[0] != version:
-            yield f"kernel {kernel.release}, which {which}, has NVIDIA module {there[0]}, the packages have {version}"
+            yield (
+                kernel,
+                f"kernel {kernel.release}, which {which}, has NVIDIA module {there[0]}, the packages have {version}",
+            )
 
 
 def _unread(node: Node) -> t.Iterator[str]:

@@ -34,6 +34,8 @@ OWED = (
     "reboot_hindered",
     "daemon_reload_required",
     "enrolment_required",
+    "fabric_deferred",
+    "boot_without_driver",
     "warnings",
 )
 
@@ -167,7 +169,9 @@ class Planned:
         if self.wish.download_only:
             changes = self.seen.state.changes or ()
             found["downloaded"] = {one.name: one.after for one in changes if one.after is not None}
-            found["drain_required"] = remainder.reasons(self.wish, self.seen.state)
+            rest = remainder.remainder(self.wish, self.seen.state)
+            found["drain_required"] = remainder.reasons(rest)
+            found["boot_without_driver"] = list(rest.owed.boot)
         return found
 
 

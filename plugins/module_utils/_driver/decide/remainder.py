@@ -23,9 +23,8 @@ def remainder(wish: Wish, state: State) -> Plan:
     return decide(full, dataclasses.replace(state, node=idle))
 
 
-def reasons(wish: Wish, state: State) -> t.List[str]:
+def reasons(rest: Plan) -> t.List[str]:
     """Why the node has to be drained for the wish; none where the rest of it disturbs nobody."""
-    rest = remainder(wish, state)
     return [
         *(f"the driver changes from {before} to {after}" for before, after in _upgrades(rest)),
         *("the kernel modules are loaded" for step in rest.steps if isinstance(step, LoadModules)),

@@ -70,6 +70,10 @@ def driver(changed=False, pending=None, wanted="580.126.16", actions=()):
             driver(pending={"from": "580.95.05", "to": "580.126.16"}),
             ("driver 580.126.16 (open)", "-", "no", "upgrade pending 580.95.05 → 580.126.16"),
         ),
+        (
+            {**driver(), "fabric_deferred": ["nvidia-fabricmanager.service: the node is busy", "nvlsm: the same"]},
+            ("driver 580.126.16 (open)", "-", "no", "waits: nvidia-fabricmanager.service: the node is busy"),
+        ),
         (driver(wanted=None), ("driver removed", "-", "no", "is as declared")),
     ],
 )

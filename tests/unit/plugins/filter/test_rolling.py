@@ -64,3 +64,12 @@ def test_who_was_passed_over_owes_only_where_that_is_declared():
     told = FILTERS["upgrade_report"](list(variables), variables, "run7", 0)
     assert told["stop"] == ""
     assert (told["owed"], told["failures"]) == (["n0 (busy)", "n3 (foreign_drain)"], [])
+
+
+def test_only_a_gpu_whose_driver_asks_for_a_recovery_is_ailing():
+    def gpu(number, **health):
+        return {"uuid": f"GPU-{number}", "name": "NVIDIA A30", **({"health": health} if health else {})}
+
+    gpus = [gpu(0), gpu(1, recovery_action=None), gpu(2, recovery_action="none"), gpu(3, recovery_action="gpu_reset")]
+    asked = [FILTERS["gpus_to_recover"](some) for some in ([], gpus)]
+    assert asked == [[], ["GPU-3 (NVIDIA A30): its driver asks for gpu_reset"]]

@@ -123,6 +123,7 @@ def test_a_kernel_without_a_module_is_told_and_the_next_one_that_has_it() -> Non
         f"kernel {KERNEL}, which runs, has no NVIDIA module though the packages are there; see dkms status, and "
         f"run dkms autoinstall -k {KERNEL}",
     )
+    assert made.owed.boot == ()  # what boots next is right
 
 
 # What is missing of the packages, where, and whether dkms builds for the running kernel when it is installed.
@@ -176,6 +177,7 @@ def test_an_initramfs_can_carry_only_what_its_kernel_has(there: t.Optional[str],
     state, made = nodes.decided(node, nodes.mirror(version=OLD), OLD)
     assert ("RebuildInitramfs" in words(made)) is rebuilt
     assert "kernel 6.8.0-94-generic, which boots next, has" in made.warnings[0]
+    assert made.owed.boot == made.warnings
     assert again(nodes.after(state, made)).steps == ()
 
 

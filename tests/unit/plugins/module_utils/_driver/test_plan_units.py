@@ -44,7 +44,24 @@ def test_the_fabric_manager_is_left_alone_on_a_busy_node() -> None:
     node = settled(switches=SWITCHES)
     stopped = {**node.units, **nodes.unit("nvidia-fabricmanager.service", active=False)}
     assert words(again(dataclasses.replace(node, units=stopped))) == ["SetUnit"]
-    assert words(again(dataclasses.replace(node, units=stopped, busy=BUSY))) == []
+    made = again(dataclasses.replace(node, units=stopped, busy=BUSY))
+    assert made.steps == ()
+    who = "; ".join(f"{one.gpu} is used by {one.who}" for one in BUSY)
+    assert made.owed.fabric == (f"nvidia-fabricmanager.service: is to be started; the node is busy: {who}",)
+    busy = dataclasses.replace(node, units=stopped, busy=BUSY)
+    _state, made = nodes.decided(busy, nodes.mirror(version=OLD, when_busy="refuse"), NEW, OLD)
+    assert made.refusal is not None
+    assert made.refusal.message == (
+        f"gpu_driver_when_busy=refuse: nvidia-fabricmanager.service cannot be started, the node is busy: {who}; drain the "
+        "node and run again"
+    )
+
+
+def test_a_fabric_manager_of_a_pending_upgrade_comes_with_the_upgrade() -> None:
+    node = settled(switches=SWITCHES)
+    stopped = {**node.units, **nodes.unit("nvidia-fabricmanager.service", active=False)}
+    made = again(dataclasses.replace(node, units=stopped, busy=BUSY), nodes.mirror(version=NEW, change_loaded=True))
+    assert (made.owed.upgrade, made.owed.fabric) == ((OLD, NEW), ())
 
 
 def test_a_missing_fabric_manager_waits_for_running_work() -> None:
@@ -53,6 +70,7 @@ def test_a_missing_fabric_manager_waits_for_running_work() -> None:
     made = again(dataclasses.replace(node, packages=lacking, busy=BUSY))
     assert made.steps == ()
     assert [entry["action"] for entry in made.actions] == ["deferred"]
+    assert [line.partition(": ")[0] for line in made.owed.fabric] == ["nvidia-fabricmanager"]
 
 
 def test_what_waits_of_the_fabric_is_told_as_such_and_no_part_of_the_transaction() -> None:

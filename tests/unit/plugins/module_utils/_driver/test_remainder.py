@@ -57,6 +57,14 @@ def test_work_has_to_go_where_packages_or_modules_in_use_change(
     assert made.result()["drain_required"] == why
 
 
+@pytest.mark.parametrize(("version", "told"), [(OLD, True), (NEW, False)])
+def test_a_next_boot_without_the_driver_is_told_before_the_drain(version: str, told: bool) -> None:
+    """Unless the change brings the modules anew for every kernel."""
+    node = dataclasses.replace(settled(), next=nodes.kernel("6.8.0-94-generic"))
+    made = download(node, dependency(NEW, OLD) if version == NEW else (), version=version)
+    assert bool(made.result()["boot_without_driver"]) is told
+
+
 def test_a_node_without_a_driver_has_to_be_drained_too() -> None:
     state, _made = fresh()
     made = download(state.node, dependency(NEW), version=NEW)
