@@ -36,7 +36,7 @@ _SOURCES = (".list", ".sources", ".repo")
 class Now:
     """What the node has. `files` are those of the record, `initramfs` kernels whose image may be of the failed change,
     `modules` what is loaded, outermost first with nvidia last, `loaded` nvidia's version. `from_cache` are packages
-    whose old version no repository has now, `stops` units that hold devices. `half`: the change was interrupted, so
+    whose old file is kept, `stops` units that hold devices. `half`: the change was interrupted, so
     what it was to bring may be there in a state that no manager calls installed."""
 
     packages: t.Mapping[str, str]
@@ -96,9 +96,9 @@ def packages_back(recorded: Recorded, now: Now) -> t.Optional[ChangePackages]:
 
 
 def _source(name: str, version: str, recorded: Recorded, now: Now) -> t.Tuple[str, t.Optional[str]]:
-    kept = recorded.kept.get(name)
-    if name in now.from_cache and kept:
-        return posixpath.join(CACHE, kept), None
+    """The kept file before any repository: an index may name a version that is gone there, or that nobody gives now."""
+    if name in now.from_cache:
+        return posixpath.join(CACHE, recorded.kept[name]), None
     return name, version
 
 

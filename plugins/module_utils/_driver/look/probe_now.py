@@ -13,7 +13,7 @@ from ..._data.driver_packages import STREAM_MODULE
 from ..._data.driver_system import DISPLAY, MPS
 from ..decide.back import Now
 from ..decide.plan_guard import LOCKED
-from ..record import Recorded
+from ..record import CACHE, Recorded
 from . import probe_modules, probe_system
 
 if t.TYPE_CHECKING:
@@ -33,7 +33,7 @@ def look(
     names = sorted({*recorded.packages, *recorded.added})
     installed = {package.name: package.version for package in packages.installed(names)}
     gone = [name for name, version in recorded.packages.items() if installed.get(name) != version]
-    offers = packages.versions(gone)
+    kept = set(ports.files.names(CACHE))
     stream = packages.stream(STREAM_MODULE)
     memory = probe_modules.probe(ports.files)
     loaded = probe_modules.loaded_module(memory, ())
@@ -47,7 +47,7 @@ def look(
         loaded=memory.version,
         half=half,
         initramfs=initramfs,
-        from_cache=tuple(name for name in gone if recorded.packages[name] not in offers.get(name, ())),
+        from_cache=tuple(name for name in gone if recorded.kept.get(name) in kept),
         stops=tuple(
             name for name, unit in probe_system.units(ports).items() if unit.active and name not in _WITH_PEOPLE
         ),
