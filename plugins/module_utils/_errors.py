@@ -75,6 +75,10 @@ class DriverMismatchError(AccelError):
     kind = "driver_mismatch"
 
 
+# What role gpu_driver mends: in check mode nobody can say yet what a module would find after it (rule 27).
+AWAITS_DRIVER = (DriverMissingError, DriverMismatchError)
+
+
 class MissingGpuError(AccelError):
     """A GPU that the inventory declares does not answer: repair the node or declare an exception."""
 

@@ -13,7 +13,7 @@ import dataclasses
 import os
 
 from .. import _wishes
-from .._errors import DriverMissingError
+from .._errors import AWAITS_DRIVER
 from .._holders.objects import Holders
 from .._holders.probe import probe as probe_holders
 from .._lock import Lock
@@ -45,12 +45,12 @@ def _read(wish: Wish, ports: Ports) -> State:
                 Lock(ports.files).acquire(wish.lock_timeout)
                 # Another run may have changed the node since.
                 state = dataclasses.replace(state, snapshot=session.snapshot(), record=journal.read(ports.files))
-    except DriverMissingError as error:
+    except AWAITS_DRIVER as error:
         if not wish.node.gpus:
             return state  # nothing is wished of a node that has nothing
         if not ports.check:
             raise
-        # An earlier role of the same run would have brought the driver: neither failed nor guessed.
+        # An earlier role of the same run would have brought or mended the driver: neither failed nor guessed.
         return dataclasses.replace(state, missing_driver=error.message)
     return _with_users(wish, state, ports)
 

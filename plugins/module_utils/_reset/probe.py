@@ -10,7 +10,7 @@ import dataclasses
 import os
 import typing as t
 
-from .._errors import AccelError, DriverMissingError
+from .._errors import AWAITS_DRIVER, AccelError
 from .._files import Files
 from .._holders.probe import probe as probe_holders
 from .._holders.probe import strangers
@@ -44,10 +44,10 @@ def read(wish: Wish, ports: Ports) -> State:
     try:
         with ports.open_nvml() as session:
             snapshot = session.snapshot(SUBSETS)
-    except DriverMissingError as error:
+    except AWAITS_DRIVER as error:
         if not ports.check:
             raise
-        # An earlier role of the same run would have brought the driver: neither failed nor guessed.
+        # An earlier role of the same run would have brought or mended the driver: neither failed nor guessed.
         return dataclasses.replace(state, missing_driver=error.message)
     return look(state, snapshot, ports)
 

@@ -14,7 +14,7 @@ import os
 import typing as t
 
 from .. import _wishes
-from .._errors import DriverMissingError, WishError
+from .._errors import AWAITS_DRIVER, WishError
 from .._files import Files
 from .._lock import Lock
 from .._nvml.objects import Snapshot
@@ -55,12 +55,12 @@ def read(wish: Wish, ports: Ports) -> State:
                 Lock(ports.files).acquire(wish.lock_timeout)
                 # Another run may have changed the node since.
                 state = _seen(wish, state, ports, session)
-    except DriverMissingError as error:
+    except AWAITS_DRIVER as error:
         if not wish.items:
             return state  # nothing is wished of a node that has nothing
         if not ports.check:
             raise
-        # An earlier role of the same run would have brought the driver: neither failed nor guessed.
+        # An earlier role of the same run would have brought or mended the driver: neither failed nor guessed.
         return dataclasses.replace(state, missing_driver=error.message)
     if state.snapshot is None or not decide(wish, state).steps:
         return state
