@@ -61,7 +61,9 @@ options:
     type: dict
     suboptions:
       url:
-        description: The address that stands for C(https://developer.download.nvidia.com/compute/cuda/repos).
+        description:
+          - The address that stands for C(https://developer.download.nvidia.com/compute/cuda/repos).
+          - Without user name and password, which are for the package manager's own configuration.
         type: str
         required: true
       key:
@@ -418,12 +420,15 @@ error:
   description:
     - What went wrong, for machines. C(kind) is a stable word such as V(wish), V(busy), V(blocked), V(foreign_manager),
       V(locked), V(permission), V(package_locked), V(package_state), V(repository), V(version_missing), V(dependency),
-      V(held), V(disk_full), V(transaction), V(verify), V(apply). C(changed) tells whether this call left something
+      V(held), V(disk_full), V(transaction), V(verify), V(apply). What stands in the way of the decision itself, before
+      anything is done, is V(wish) where another wish would do (a version that the repository does not have) and
+      V(blocked) where the node has to change (a repository that gives no answer, a lock); C(cause) has the words of the
+      package manager then. C(changed) tells whether this call left something
       changed on the node. After a failed step there are C(step), C(restored) and C(cause).
   returned: failure
   type: dict
   sample:
-    kind: repository
+    kind: blocked
 """
 
 from ansible.module_utils.basic import AnsibleModule

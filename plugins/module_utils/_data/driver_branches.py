@@ -37,6 +37,7 @@ def _end(year: int, month: int) -> datetime.date:
 BRANCHES: t.Dict[str, Branch] = {
     "535": Branch("LTSB", _end(2026, 6), successor="580"),  # [table 615]
     "550": Branch("PB", None, ended=True, successor="580"),  # gone from [table 615]; the day was not found
+    "565": Branch("NFB", None, ended=True, successor="570"),  # as 575
     "570": Branch("PB", _end(2026, 2), successor="580"),  # older edition of the same table
     "575": Branch("NFB", None, ended=True, successor="580"),  # gone from [table 615]; new feature branches have no date
     "580": Branch("LTSB", _end(2028, 6), successor="620"),  # [table 620]; an older copy said August 2028

@@ -57,6 +57,7 @@ OPTIONS = (*CHOICES, *BOOLEANS, *_OTHERS)
 _MIRROR = "a mapping with url, and with key and fingerprint where another key signs it"
 _RUN = "the name of a run, such as 20261126T044721Z-9c1f"
 _ADDRESS = re.compile(r"^(?:https?://[^\s/]+|file://)/?[^\s]*$")
+_CREDENTIALS = re.compile(r"^[^/]*//[^/]*@")
 _FINGERPRINT = re.compile(r"^[0-9A-F]{40}$")
 _PARAMETER = re.compile(r"^[A-Za-z0-9_]+$")
 
@@ -207,6 +208,13 @@ def _mirror(given: t.Mapping[str, t.Any], prefix: str) -> t.Optional[Mirror]:
 def _url(value: t.Any, address: str) -> str:
     wanted = "the address that stands for .../compute/cuda/repos"
     given = text(value, address, wanted).rstrip("/")
+    if _CREDENTIALS.match(given):
+        raise WishError(
+            f"{address}: has a user name in it, and results, reports and files that everybody may read would show it; "
+            "give the address without, and name and password to the package manager itself (/etc/apt/auth.conf.d, "
+            "username and password in /etc/dnf/dnf.conf, /etc/zypp/credentials.cat)",
+            address=address,
+        )
     if not _ADDRESS.match(given):
         raise WishError(f"{address}: {shown(given)} is no http, https or file address; give {wanted}", address=address)
     return given

@@ -18,7 +18,7 @@ from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver impor
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._packages import keys
 
 SHA1 = "EB693B3035CD5710E231E123A4B469963BF863CC"
-KNOWN = "535, 550, 570, 575, 580, 590, 595, 610, 615, 620"
+KNOWN = "535, 550, 565, 570, 575, 580, 590, 595, 610, 615, 620"
 
 
 def case(name: str, options: t.Any, message: str) -> t.Any:
@@ -117,6 +117,13 @@ WISHES = [
         {"source": "mirror", "mirror": {"url": "/srv/mirror"}},
         'gpu_driver_mirror.url: "/srv/mirror" is no http, https or file address; give the address that stands for '
         ".../compute/cuda/repos",
+    ),
+    case(
+        "mirror with a password",
+        {"source": "mirror", "mirror": {"url": "https://me:secret@mirror.example/nvidia"}},
+        "gpu_driver_mirror.url: has a user name in it, and results, reports and files that everybody may read would show "
+        "it; give the address without, and name and password to the package manager itself (/etc/apt/auth.conf.d, "
+        "username and password in /etc/dnf/dnf.conf, /etc/zypp/credentials.cat)",
     ),
     case(
         "key without a fingerprint",
