@@ -30,6 +30,7 @@ extends_documentation_fragment:
   - accel.gpu.attributes
   - accel.gpu.attributes.declare_module
   - accel.gpu.attributes.actiongroup_nvml
+  - accel.gpu.expected
   - accel.gpu.nvml
 attributes:
   check_mode:
@@ -199,6 +200,12 @@ options:
     description: Seconds to wait for another run that changes GPUs on the same node, and for the package manager.
     type: float
     default: 300
+  expected:
+    description:
+      - What the host declares to have, usually the variable C(accel_gpu_expected). Where fewer GPUs than
+        O(expected.count) are in the PCI tree, V(present) fails before anything is changed. The rest is compared where a
+        driver answers, see M(accel.gpu.gpu_info).
+    type: dict
   address_prefix:
     description:
       - Put in front of the names of options in messages and in RV(actions). Role P(accel.gpu.gpu_driver#role) gives
@@ -352,8 +359,8 @@ enrolment_required:
   sample: null
 fabric_deferred:
   description:
-    - What of the NVLink fabric (fabric manager, nvlsm, imex) has to wait, with the reason. Such packages and services are
-      left alone while any GPU of the node is busy.
+    - What of the NVLink fabric (fabric manager, nvlsm, imex) has to wait, with the reason. Such packages and services
+      are left alone while any GPU of the node is busy.
   returned: always
   type: list
   elements: str
@@ -418,13 +425,14 @@ drain_required:
   sample: [the driver changes from 580.95.05 to 580.126.16, the kernel modules are loaded again]
 error:
   description:
-    - What went wrong, for machines. C(kind) is a stable word such as V(wish), V(busy), V(blocked), V(foreign_manager),
-      V(locked), V(permission), V(package_locked), V(package_state), V(repository), V(version_missing), V(dependency),
-      V(held), V(disk_full), V(transaction), V(verify), V(apply). What stands in the way of the decision itself, before
-      anything is done, is V(wish) where another wish would do (a version that the repository does not have) and
-      V(blocked) where the node has to change (a repository that gives no answer, a lock); C(cause) has the words of the
-      package manager then. C(changed) tells whether this call left something
-      changed on the node. After a failed step there are C(step), C(restored) and C(cause).
+    - What went wrong, for machines. C(kind) is a stable word such as V(wish), V(busy), V(blocked), V(gpu_missing),
+      V(foreign_manager), V(locked), V(permission), V(package_locked), V(package_state), V(repository),
+      V(version_missing), V(dependency), V(held), V(disk_full), V(transaction), V(verify), V(apply). C(changed) tells
+      whether this call left something changed on the node. After a failed step there are C(step), C(restored) and
+      C(cause).
+    - What stands in the way of the decision, before anything is done, is V(wish) where another wish would do (a version
+      that the repository does not have) and V(blocked) where the node has to change (a repository that gives no answer,
+      a lock).
   returned: failure
   type: dict
   sample:
@@ -434,7 +442,7 @@ error:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._driver import core
-from ..module_utils._module.arguments import NVML_ARGUMENTS
+from ..module_utils._module.arguments import EXPECTED_ARGUMENTS, NVML_ARGUMENTS
 from ..module_utils._module.declare import run_declare
 
 
@@ -474,6 +482,7 @@ def main() -> None:
             "cache_valid_time": {"type": "int", "default": 3600},
             "lock_timeout": {"type": "float", "default": 300},
             "address_prefix": {"type": "str", "default": ""},
+            **EXPECTED_ARGUMENTS,
             **NVML_ARGUMENTS,
         },
         mutually_exclusive=[("branch", "version")],

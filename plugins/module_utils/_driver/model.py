@@ -15,6 +15,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._errors import AccelError
+from .._expected import Expected, KnownFault
 
 Parameters = t.Mapping[str, t.Mapping[str, str]]  # module -> parameter -> value
 
@@ -60,6 +61,8 @@ class Wish:
     restore_runs: t.Optional[t.Tuple[str, ...]] = None  # changes that may be taken back; None: whosever it was
     cache_valid_time: int = 3600  # seconds for which a package index is not fetched again
     lock_timeout: float = 300
+    expected: t.Optional[Expected] = None  # what the host declares to have; only its number shows without a driver
+    faults: t.Tuple[KnownFault, ...] = ()
     today: datetime.date = datetime.date(1970, 1, 1)
     prefix: str = ""  # what stands before an option in messages: "gpu_driver_" in the role
 

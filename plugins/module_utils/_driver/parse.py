@@ -14,6 +14,7 @@ from .._data.driver_branches import BRANCHES
 from .._data.driver_distributions import KEYS
 from .._data.driver_system import MODULES
 from .._errors import WishError
+from .._expected import parse_exceptions, parse_expected
 from .._packages import openpgp
 from .._problems import Problems
 from .._shape import boolean, integer, keys, mapping, number, sequence, shown, text
@@ -46,6 +47,8 @@ _OTHERS = (
     "branch",
     "version",
     "parameters",
+    "expected",
+    "exceptions",
     "run",
     "restore_runs",
     "cache_valid_time",
@@ -85,6 +88,7 @@ def parse(options: t.Mapping[str, t.Any], today: datetime.date) -> Wish:
     _numbers(given, prefix, problems, found)
     _release(given, prefix, problems, found)
     _runs(given, prefix, problems, found)
+    _declaration(given, prefix, problems, found)
     with problems.caught():
         found["mirror"] = _mirror(given, prefix)
     with problems.caught():
@@ -118,6 +122,15 @@ def _runs(given: t.Mapping[str, t.Any], prefix: str, problems: Problems, found: 
             address = f"{prefix}restore_runs"
             entries = sequence(given["restore_runs"], address, "a list of names of runs")
             found["restore_runs"] = tuple(text(one, f"{address}[{n}]", _RUN) for n, one in enumerate(entries))
+
+
+def _declaration(given: t.Mapping[str, t.Any], prefix: str, problems: Problems, found: t.Dict[str, t.Any]) -> None:
+    """Suboptions that were not given are None to a module."""
+    with problems.caught():
+        declared = {key: value for key, value in (given.get("expected") or {}).items() if value is not None}
+        found["expected"] = parse_expected(declared, f"{prefix}expected") if declared else None
+    with problems.caught():
+        found["faults"] = parse_exceptions(given.get("exceptions"), f"{prefix}exceptions")
 
 
 # --- which driver --------------------------------------------------------------------------------------------------

@@ -10,8 +10,8 @@ import typing as t
 
 
 def ailing(gpus: t.Sequence[t.Mapping[str, t.Any]]) -> t.List[str]:
-    """A sentence for each GPU whose driver asks for a recovery (NVML_FI_DEV_GET_GPU_RECOVERY_ACTION). `gpus` are those of
-    gpu_info with subset health; older drivers have no such action and say nothing."""
+    """A sentence for each GPU whose driver asks for a recovery (NVML_FI_DEV_GET_GPU_RECOVERY_ACTION). `gpus` are those
+    of gpu_info with subset health; older drivers have no such action and say nothing."""
     return [
         f"{gpu['uuid']} ({gpu['name']}): its driver asks for {action}"
         for gpu in gpus

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ..._errors import BlockedError, ForeignManagerError, NotRootError
+from ..._errors import BlockedError, ForeignManagerError, MissingGpuError, NotRootError
+from ..._expected import EXCEPTIONS, EXPECTED
 from ..._packages import judge
 from ..._packages.objects import Change as PackageChange
 from ..._packages.objects import Request, Transaction
@@ -25,6 +26,7 @@ def check_node(wish: Wish, node: Node) -> None:
     """Raises where this node is not ours to change at all."""
     if not node.root:
         raise NotRootError("the driver of a node is there for root alone; set become: true")
+    _check_declared(wish, node)
     if node.managers and not wish.takeover:
         names = "; ".join(f"{name}: {evidence}" for name, evidence in node.managers)
         raise ForeignManagerError(
@@ -33,6 +35,20 @@ def check_node(wish: Wish, node: Node) -> None:
             "act beside it",
             managers=[{"name": name, "evidence": evidence} for name, evidence in node.managers],
         )
+
+
+def _check_declared(wish: Wish, node: Node) -> None:
+    """A GPU that is no longer on the bus; whether the others answer, only a driver tells."""
+    count = wish.expected.count if wish.expected else 0
+    lacking = count - len(node.gpus) - len(wish.faults)
+    if wish.state != "present" or lacking <= 0:
+        return
+    there = ", ".join(gpu.address for gpu in node.gpus) or "none"
+    raise MissingGpuError(
+        f"{EXPECTED}.count: {count} GPUs are declared, {len(node.gpus)} found in the PCI tree (there: {there}); "
+        f"{lacking} missing: repair the node, or declare an entry in {EXCEPTIONS} with reason and until",
+        missing=lacking,
+    )
 
 
 def check_change(wish: Wish, state: State, change: ChangePackages) -> None:

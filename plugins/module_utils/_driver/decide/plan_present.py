@@ -68,8 +68,7 @@ def plan(draft: Draft, wish: Wish, state: State) -> None:
     _initramfs(draft, node, built, blacklist, any(step.path == MODPROBE_FILE for step in changes))
     dropped = _dropped(wish, node, target)
     _memory(draft, wish, node, target, built, change, there, dropped)
-    draft.warnings += plan_warnings.warnings(wish, node, target, packages.version, version, built is not None)
-    draft.boot = plan_warnings.next_boot(node, version, built is not None)
+    plan_warnings.tell(draft, wish, node, target, packages.version, version, built is not None)
     ours = plan_packages.record(node, wish, target, there, files, packages, version)
     draft.record = {
         **plan_packages.with_tools(ours, node, change, state.changes or ()),

@@ -15,16 +15,24 @@ from .. import versions
 from ..model import Kernel, Node, Wish
 from . import parameters
 from .plan_choice import Target, driven, generation_of, named
+from .plan_draft import Draft
 from .plan_names import kernels
 
 
-def warnings(
-    wish: Wish, node: Node, target: Target, wished: t.Optional[str], version: t.Optional[str], built: bool
-) -> t.Tuple[str, ...]:
+def tell(
+    draft: Draft,
+    wish: Wish,
+    node: Node,
+    target: Target,
+    wished: t.Optional[str],
+    version: t.Optional[str],
+    built: bool,
+) -> None:
     """`version` is the one that the node will have, which may have to wait for the `wished` one. `built`: the modules
     come anew for every kernel with headers."""
     differences = parameters.differing(wish.parameters, node.live_parameters)
-    return (
+    draft.boot = _next_boot(node, version, built)
+    draft.warnings += (
         *life(wish, target.branch),
         *_gpus(node, wished),
         *(sentence for _kernel, sentence in _kernels(node, version, built)),
@@ -67,7 +75,7 @@ def _gpus(node: Node, version: t.Optional[str]) -> t.Iterator[str]:
             yield f"{named(gpu)} can do MIG from driver {device.mig} on, wished is {version}"
 
 
-def next_boot(node: Node, version: t.Optional[str], built: bool) -> t.Tuple[str, ...]:
+def _next_boot(node: Node, version: t.Optional[str], built: bool) -> t.Tuple[str, ...]:
     """Why the driver would be gone with the next boot; empty: it would not."""
     boots = node.next or node.running
     return tuple(sentence for kernel, sentence in _kernels(node, version, built) if kernel.release == boots.release)

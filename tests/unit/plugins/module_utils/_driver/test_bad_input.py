@@ -35,8 +35,8 @@ WISHES = [
         {"versoin": "580.126.16"},
         'gpu_driver: unknown key "versoin"; allowed are state, source, flavour, profile, modules, reload, when_busy, '
         "daemon_reload, persistenced, hold, blacklist_nouveau, change_loaded, allow_kernel_change, takeover, newest, "
-        "download_only, keep_geometry, mirror, branch, version, parameters, run, restore_runs, cache_valid_time, "
-        "lock_timeout, address_prefix",
+        "download_only, keep_geometry, mirror, branch, version, parameters, expected, exceptions, run, "
+        "restore_runs, cache_valid_time, lock_timeout, address_prefix",
     ),
     case(
         "unknown choice",
@@ -121,8 +121,8 @@ WISHES = [
     case(
         "mirror with a password",
         {"source": "mirror", "mirror": {"url": "https://me:secret@mirror.example/nvidia"}},
-        "gpu_driver_mirror.url: has a user name in it, and results, reports and files that everybody may read would show "
-        "it; give the address without, and name and password to the package manager itself (/etc/apt/auth.conf.d, "
+        "gpu_driver_mirror.url: has a user name in it, and results, reports and files that everybody may read would "
+        "show it; give the address without, and name and password to the package manager itself (/etc/apt/auth.conf.d, "
         "username and password in /etc/dnf/dnf.conf, /etc/zypp/credentials.cat)",
     ),
     case(
@@ -568,3 +568,16 @@ def test_kernels_may_change_where_it_is_allowed() -> None:
     kernel = model.Change("linux-image-6.8.0-94-generic", None, "6.8.0-94.96")
     _state, made = nodes.decided(nodes.node(), nodes.mirror(allow_kernel_change=True), "580.126.16", changes=(kernel,))
     assert made.refusal is None
+
+
+@pytest.mark.parametrize(("faults", "missing"), [(0, 2), (1, 1), (2, 0)])
+def test_fewer_gpus_on_the_bus_than_declared(faults: int, missing: int) -> None:
+    known = [{"gpu": f"GPU-{n}", "state": "missing", "reason": "RMA", "until": "2026-12-31"} for n in range(faults)]
+    declared = {"expected": {"count": 3, "model": None}, "exceptions": known}
+    _state, made = nodes.decided(nodes.node(), nodes.mirror(version="580.126.16", **declared), "580.126.16")
+    message = (
+        "accel_gpu_expected.count: 3 GPUs are declared, 1 found in the PCI tree (there: 0000:17:00.0); "
+        f"{missing} missing: repair the node, or declare an entry in accel_gpu_exceptions with reason and until"
+    )
+    told = made.refusal and (made.refusal.kind, made.refusal.message)
+    assert told == (("gpu_missing", message) if missing else None)

@@ -55,7 +55,7 @@ def test_the_result_tells_what_was_decided() -> None:
     assert set(result) == {
         "changed", "diff", "actions", "driver", "branch", "flavour", "source", "repository", "packages",
         "upgrade_pending", "reload_required", "reboot_required", "reboot_pending", "daemon_reload_required",
-        "enrolment_required", "warnings",
+        "enrolment_required", "fabric_deferred", "boot_without_driver", "warnings",
     }  # fmt: skip
     assert result["driver"] == {"installed": None, "loaded": None, "library": None, "wanted": NEW}
     assert (result["branch"], result["flavour"], result["source"]) == ("580", "open", "mirror")

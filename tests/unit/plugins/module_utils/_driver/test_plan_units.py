@@ -52,8 +52,8 @@ def test_the_fabric_manager_is_left_alone_on_a_busy_node() -> None:
     _state, made = nodes.decided(busy, nodes.mirror(version=OLD, when_busy="refuse"), NEW, OLD)
     assert made.refusal is not None
     assert made.refusal.message == (
-        f"gpu_driver_when_busy=refuse: nvidia-fabricmanager.service cannot be started, the node is busy: {who}; drain the "
-        "node and run again"
+        f"gpu_driver_when_busy=refuse: nvidia-fabricmanager.service cannot be started, the node is busy: {who}; "
+        "drain the node and run again"
     )
 
 
