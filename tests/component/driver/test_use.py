@@ -67,6 +67,17 @@ def test_work_that_comes_before_the_packages_keeps_them(tmp_path, device):
     assert wished(machine)
 
 
+@pytest.mark.parametrize("looks", [1, 2, 3])
+def test_a_monitor_that_looks_for_a_moment_stops_no_upgrade(tmp_path, between_looks, looks):
+    """nvidia-smi of cron or of a health check, right before the modules are reloaded."""
+    machine = make(tmp_path, units=UNITS)
+    machine.job_after = "package nvidia-smi"
+    between_looks += [*[lambda: None] * (looks - 1), machine.close_device]
+    answer = run(machine)
+    assert "failed" not in answer, answer["failed"]
+    assert (wished(machine), answer["reload"], between_looks) == (True, [], [])
+
+
 def test_work_that_comes_before_the_packages_is_waited_for_where_that_is_wished(tmp_path):
     machine = make(tmp_path, units=UNITS)
     before = machine.seen()
