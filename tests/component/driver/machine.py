@@ -41,7 +41,8 @@ NONE = Fault()
 
 class Machine:
     """`state` has packages, offers, holds, units, modules (loaded, with nvidia's version), initramfs (rebuilt ones).
-    `unseen` are references to modules by somebody who has no device open."""
+    `unseen` are references to modules by somebody who has no device open, `loaders` units that load nvidia where it is
+    on the disk."""
 
     def __init__(self, root: Path, fault: Fault = NONE) -> None:
         self.root = root
@@ -168,6 +169,8 @@ class Machine:
         if verb in ("enable", "disable", "start", "stop"):
             unit = state["units"].setdefault(words[2], [False, False])
             unit[verb in ("start", "stop")] = verb in ("enable", "start")
+            if verb == "start" and words[2] in state.get("loaders", ()) and state["packages"]:
+                state["modules"].setdefault("nvidia", _version(state["packages"]))
         elif verb == "rmmod" and self.used(words[1]):
             return 1, "", f"rmmod: ERROR: Module {words[1]} is in use"
         elif verb == "rmmod":

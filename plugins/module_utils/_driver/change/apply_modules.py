@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ..._data.driver_system import MODULES, OF_DRIVER
+from ..._data.driver_system import MODULES
 from ..._errors import ApplyError, BlockedError
 from ..._holders import apply as holders
 from ..._holders.probe import lasting, openers
@@ -42,7 +42,8 @@ def load(ports: Ports, step: LoadModules) -> None:
 def reload(ports: Ports, step: ReloadModules) -> t.Tuple[t.Optional[Refused], t.Dict[str, str]]:
     """Why nothing was reloaded (None: it was), and a sentence for each unit or module that did not come again then.
 
-    Raises ApplyError where all modules went and do not come again.
+    Where the modules go for good the units stay stopped: what opens a GPU as root has nvidia-modprobe load them again
+    as long as the driver is on the disk. Raises ApplyError where all modules went and do not come again.
     """
     stopped: t.List[str] = []
     gone: t.List[str] = []
@@ -58,9 +59,7 @@ def reload(ports: Ports, step: ReloadModules) -> t.Tuple[t.Optional[Refused], t.
         else:
             insert(ports, step.load)
     finally:
-        # Without modules the driver's own units are of no use; persistenced would even load them.
-        ended = OF_DRIVER if not step.load and not refused else ()
-        late = holders.start(ports, [unit for unit in stopped if unit not in ended])
+        late = holders.start(ports, stopped if step.load or refused else ())
     return refused, {**lost, **late}
 
 
