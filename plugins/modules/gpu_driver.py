@@ -41,7 +41,8 @@ options:
     description:
       - V(present) makes what is declared.
       - V(absent) removes what this module put on the node, packages with the headers and tools that came for them,
-        holds, files and the signing key; the modules are unloaded where nobody uses them.
+        holds, files and the signing key; the modules are unloaded where nobody uses them. Services that hold GPUs are
+        stopped for it and started again when the driver is gone.
       - V(restored) brings back what was there before the last change of packages, by name and version, from the kept
         files where no repository has them any more. A change that was interrupted counts as the last one. Only
         O(change_loaded), O(takeover), O(daemon_reload), O(run), O(restore_runs) and O(lock_timeout) are read then; a

@@ -52,11 +52,11 @@ def remembered(files: Files) -> t.Optional[Refused]:
         return None
 
 
-def stands(refused: Refused, openers: t.Collection[int], references: t.Optional[str], unit_active: bool) -> bool:
-    """Whether the reason is still there. `openers` are PIDs with devices open, `references` the module's count as the
-    kernel tells it. Pure."""
+def stands(refused: Refused, openers: t.Collection[int], references: t.Optional[int], unit_active: bool) -> bool:
+    """Whether the reason is still there. `openers` are PIDs with devices open, `references` those to the module that no
+    module holds, None where the kernel does not tell. Pure."""
     if refused.unit:
         return unit_active
-    if references == "0":
+    if references == 0:
         return False
     return not refused.pids or bool(set(refused.pids) & set(openers))

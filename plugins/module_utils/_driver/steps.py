@@ -102,8 +102,8 @@ class InsertModules(t.NamedTuple):
 
 class ReloadModules(t.NamedTuple):
     """Every dependent of nvidia goes, outermost first, then nvidia; all come again in reverse order. If one cannot go,
-    none goes. `stop` are units that hold devices and are started again, in the order of stopping; without `load` the
-    driver's own stay stopped."""
+    none goes. `stop` are units that hold devices and are started again, in the order of stopping; without `load` only
+    after the last step, and the driver's own not at all."""
 
     unload: t.Tuple[str, ...]
     load: t.Tuple[str, ...]

@@ -28,7 +28,9 @@ _UNIT = re.compile(r"/([^/]+\.service)(?:/|$)")
 _TIMEOUT = 20.0  # seconds for one systemctl
 # A monitor that opens a GPU for a moment is no holder: an unknown one must be seen by each of these looks.
 _LOOKS = 4
-_PAUSE = 0.5
+_PAUSE = 0.5  # seconds between two of them
+
+Seen = t.TypeVar("Seen")
 
 
 class Opener(t.NamedTuple):
@@ -51,12 +53,8 @@ def probe(ports: Ports, snapshot: Snapshot, resets: t.Optional[t.Collection[str]
     stoppable = {unit for unit, _why in STOPPABLE}
     # One that has only GPUs without an answer open holds none of the others.
     unknown = [one for one in seen if one.unit not in stoppable and _holds_any(one, snapshot)]
-    for _look in range(_LOOKS - 1):
-        if not unknown:
-            break
-        time.sleep(_PAUSE)
-        still = {opener.pid for opener in openers(ports.root, _workers(snapshot))}
-        unknown = [opener for opener in unknown if opener.pid in still]
+    stay = lasting([one.pid for one in unknown], lambda: [one.pid for one in openers(ports.root, _workers(snapshot))])
+    unknown = [opener for opener in unknown if opener.pid in stay]
     return Holders(
         known=known,
         unknown=(
@@ -65,6 +63,17 @@ def probe(ports: Ports, snapshot: Snapshot, resets: t.Optional[t.Collection[str]
         ),
         reset_reachable=_reset_reachable(ports.root),
     )
+
+
+def lasting(seen: t.Iterable[Seen], look: t.Callable[[], t.Iterable[Seen]]) -> t.FrozenSet[Seen]:
+    """Those of `seen` that some more looks see too, each after a pause. Without any left there is no more look."""
+    left = frozenset(seen)
+    for _look in range(_LOOKS - 1):
+        if not left:
+            break
+        time.sleep(_PAUSE)
+        left = left.intersection(look())
+    return left
 
 
 def _kernel_modules(root: str, snapshot: Snapshot, resets: t.Optional[t.Collection[str]]) -> t.Iterator[Holder]:

@@ -40,7 +40,9 @@ NONE = Fault()
 
 
 class Machine:
-    """`state` has packages, offers, holds, units, modules (loaded, with nvidia's version), initramfs (rebuilt ones)."""
+    """`state` has packages, offers, holds, units, modules (loaded, with nvidia's version), initramfs (rebuilt ones).
+    `unseen` are references to modules by somebody who has no device open, `loaders` units that load nvidia where it is
+    on the disk."""
 
     def __init__(self, root: Path, fault: Fault = NONE) -> None:
         self.root = root
@@ -75,13 +77,26 @@ class Machine:
         for name, version in state["modules"].items():
             (loaded / name / "holders").mkdir(parents=True)
             (loaded / name / "version").write_text(f"{version}\n")
-        if "nvidia_uvm" in state["modules"] and "nvidia" in state["modules"]:
-            (loaded / "nvidia/holders/nvidia_uvm").symlink_to("../../nvidia_uvm")
+        for name in state["modules"]:
+            if name != "nvidia" and "nvidia" in state["modules"]:
+                (loaded / "nvidia/holders" / name).symlink_to(f"../../{name}")
+        self._count()
+
+    def _count(self) -> None:
+        """As the kernel counts references: modules that use one, open files of its devices, and what nobody sees."""
+        unseen = self.state.get("unseen", {})
+        for folder in (self.root / "sys/module").glob("*"):
+            opened = sum(_module_of(os.readlink(one)) == folder.name for one in self.root.glob("proc/[0-9]*/fd/*"))
+            number = len(list((folder / "holders").iterdir())) + opened + unseen.get(folder.name, 0)
+            (folder / "refcnt").write_text(f"{number}\n")
+
+    def used(self, name: str) -> int:
+        return int((self.root / "sys/module" / name / "refcnt").read_text())
 
     def seen(self) -> Json:
         """All that a change could have touched, without what only this test keeps."""
         state = {
-            key: value for key, value in self.state.items() if key not in ("offers", "initramfs", "stuck", "fabric")
+            key: value for key, value in self.state.items() if key not in ("offers", "initramfs", "unseen", "fabric")
         }
         etc = self.root / "etc"
         state["files"] = {
@@ -116,9 +131,11 @@ class Machine:
         (folder / "fd").mkdir(parents=True)
         (folder / "comm").write_text("train.py\n")
         (folder / "fd/3").symlink_to(self.job_device)
+        self._count()
 
     def close_device(self, pid: int = 4711) -> None:
         shutil.rmtree(self.root / "proc" / str(pid))
+        self._count()
 
     # --- commands ---
 
@@ -130,6 +147,8 @@ class Machine:
             return (0 if value else 1), "", ""
         if words[:2] == ["systemctl", "show"]:
             return 0, "\n\n".join(self._show(unit) for unit in words[2:]), ""
+        if words[0] == "modinfo":
+            return 0, _version(self.state["packages"]), ""
         if words[0] == "env" or words[:2] == ["systemctl", "is-system-running"]:
             return 0, "running", ""
         text = " ".join(words)
@@ -150,7 +169,9 @@ class Machine:
         if verb in ("enable", "disable", "start", "stop"):
             unit = state["units"].setdefault(words[2], [False, False])
             unit[verb in ("start", "stop")] = verb in ("enable", "start")
-        elif verb == "rmmod" and words[1] in state.get("stuck", ()):
+            if verb == "start" and words[2] in state.get("loaders", ()) and state["packages"]:
+                state["modules"].setdefault("nvidia", _version(state["packages"]))
+        elif verb == "rmmod" and self.used(words[1]):
             return 1, "", f"rmmod: ERROR: Module {words[1]} is in use"
         elif verb == "rmmod":
             state["modules"].pop(words[1])
@@ -180,6 +201,10 @@ class CountedFiles(Files):
             f"write {path}", lambda: super(CountedFiles, self).write(path, data, *rest, **more), fail
         )
         return kept
+
+
+def _module_of(device: str) -> str:
+    return "nvidia_uvm" if device == "/dev/nvidia-uvm" else "nvidia" if device.startswith("/dev/nvidia") else ""
 
 
 def _version(packages: t.Mapping[str, str]) -> str:

@@ -42,7 +42,9 @@ from ansible_collections.accel.gpu.tests.component.driver.test_apply import (
 
 UNITS = {UNIT: [True, False], FABRIC: [True, True]}
 WHY = "train.py (PID 4711) holds GPUs open and is not known to be safe to stop"
-STUCK = "kernel module nvidia cannot be unloaded (rmmod: ERROR: Module nvidia is in use)"
+UNSEEN: t.Dict[str, int] = {"nvidia": 1}
+STUCK = "kernel module nvidia cannot be unloaded (in use, and not by other modules alone)"
+ALL = {"nvidia": "580.1-1", "nvidia_modeset": "580.1-1", "nvidia_uvm": "580.1-1"}
 
 
 def stopped(machine: Machine) -> t.List[str]:
@@ -65,6 +67,17 @@ def test_work_that_comes_before_the_packages_keeps_them(tmp_path, device):
     machine.job_after = ""
     assert "failed" not in run(machine)
     assert wished(machine)
+
+
+@pytest.mark.parametrize("looks", [1, 2, 3])
+def test_a_monitor_that_looks_for_a_moment_stops_no_upgrade(tmp_path, between_looks, looks):
+    """nvidia-smi of cron or of a health check, right before the modules are reloaded."""
+    machine = make(tmp_path, units=UNITS)
+    machine.job_after = "package nvidia-smi"
+    between_looks += [*[lambda: None] * (looks - 1), machine.close_device]
+    answer = run(machine)
+    assert "failed" not in answer, answer["failed"]
+    assert (wished(machine), answer["reload"], between_looks) == (True, [], [])
 
 
 def test_work_that_comes_before_the_packages_is_waited_for_where_that_is_wished(tmp_path):
@@ -147,7 +160,7 @@ def removal(machine: Machine) -> t.Dict[str, t.Any]:
 
 
 def test_a_driver_is_not_removed_from_under_a_module_that_stays(tmp_path):
-    machine = make(tmp_path, units=UNITS, stuck=["nvidia"])
+    machine = make(tmp_path, units=UNITS, unseen=UNSEEN)
     before = machine.seen()
     answer = removal(machine)
     assert answer["failed"] == (
@@ -174,25 +187,73 @@ def test_packages_of_a_module_that_stays_are_not_taken_back_either(tmp_path):
     assert "failed" not in run(machine)
     journal = record.Journal("5f1c", record.AFTER, record.Recorded("2026-11-25T00:00:00Z", added=tuple(sorted(NEW))))
     record.write_journal(machine.files, journal)
-    machine.save({**machine.state, "modules": {"nvidia": "590.2-1"}, "stuck": ["nvidia"]})
+    machine.save({**machine.state, "modules": {"nvidia": "590.2-1"}, "unseen": UNSEEN})
     after = apply_back.undo(journal, machine.ports(), t.cast(t.Any, Manager(machine)))
     assert after.missing == (
         f"unloading the kernel modules failed ({STUCK}; end who uses it, or reboot the node, and run again)",
     )
     assert machine.state["packages"] == NEW
-    machine.save({**machine.state, "stuck": []})
+    machine.save({**machine.state, "unseen": {}})
     assert apply_back.undo(journal, machine.ports(), t.cast(t.Any, Manager(machine))).missing == ()
     assert (machine.state["packages"], machine.state["modules"]) == ({}, {})
 
 
+def test_modules_that_somebody_unseen_uses_stay_all_of_them(tmp_path):
+    """A console, for instance. By now the module files on disk are those of the new driver."""
+    machine = make(tmp_path, units=UNITS, modules=ALL, unseen=UNSEEN)
+    assert run(machine)["reload"] == [STUCK]
+    assert (machine.state["packages"], machine.state["modules"]) == (NEW, ALL)
+    assert stopped(machine) == [f"systemctl stop {FABRIC}"]
+    assert machine.state["units"][FABRIC] == [True, True]
+
+
+def test_modules_that_a_job_took_after_the_last_look_stay_all_of_them(tmp_path):
+    machine = make(tmp_path, units=UNITS, modules=ALL)
+    machine.job_after = f"systemctl stop {FABRIC}"
+    assert run(machine)["reload"] == [f"{STUCK}; train.py (PID 4711) has devices open"]
+    assert machine.state["modules"] == ALL
+    assert stopped(machine) == [f"systemctl stop {FABRIC}"]
+    found = refused.remembered(machine.files)
+    assert found is not None
+    assert (found.module, found.pids) == ("nvidia", (4711,))
+
+
+def test_a_reference_of_a_moment_is_in_nobodys_way(tmp_path, between_looks):
+    machine = make(tmp_path, units=UNITS, modules=ALL)
+    machine.job_after = f"systemctl stop {FABRIC}"
+    between_looks += [lambda: None, machine.close_device]
+    assert run(machine)["reload"] == []
+    assert wished(machine)
+
+
+def test_a_module_that_does_not_come_again_hides_no_refusal(tmp_path):
+    """What took nvidia came between the look at its references and rmmod."""
+    (tmp_path / "counted").mkdir()
+    names = run(make(tmp_path / "counted", units=UNITS, modules=ALL))["deeds"]
+    machine = make(tmp_path, units=UNITS, modules=ALL)
+    before = machine.seen()
+    machine.fault = Fault(1 + names.index("rmmod nvidia"), "fails")
+    stays = "on disk is 590.2-1, and nvidia 580.1-1 stays in memory"
+    assert run(machine)["failed"] == (
+        "reloading the kernel modules failed: kernel module nvidia cannot be unloaded (broken); kernel module "
+        f"nvidia_uvm did not come again: {stays}; kernel module nvidia_modeset did not come again: {stays}; what was "
+        "there before is back"
+    )
+    assert machine.seen() == before
+    found = refused.remembered(machine.files)
+    assert found is not None
+    assert (found.why, found.module) == ("kernel module nvidia cannot be unloaded (broken)", "nvidia")
+
+
 def test_a_refused_reload_is_remembered_until_its_reason_is_gone(tmp_path):
-    machine = make(tmp_path, units=UNITS, stuck=["nvidia"])
+    machine = make(tmp_path, units=UNITS, unseen=UNSEEN)
     assert run(machine)["reload"] == [STUCK]
     ports = machine.ports()
     assert probe_refused.standing(ports, {}) == STUCK
-    (tmp_path / "sys/module/nvidia/refcnt").write_text("0\n")
+    # One that is used by other modules alone goes with them.
+    machine.save({**machine.state, "unseen": {}})
     assert probe_refused.standing(ports, {}) == ""
-    (tmp_path / "sys/module/nvidia/refcnt").write_text("1\n")
+    machine.save({**machine.state, "unseen": UNSEEN})
     assert probe_refused.standing(ports, {}) == STUCK
     (tmp_path / "proc/sys/kernel/random/boot_id").write_text("another\n")
     assert probe_refused.standing(ports, {}) == ""
@@ -207,11 +268,11 @@ def test_a_reload_that_was_made_is_remembered_as_no_refusal(tmp_path):
 
 DCGM = "nvidia-dcgm.service"
 STANDS: t.List[t.Tuple[refused.Refused, t.Any, bool]] = [
-    (refused.Refused("", module="nvidia_drm"), ((), "2", False), True),
+    (refused.Refused("", module="nvidia_drm"), ((), 2, False), True),
     (refused.Refused("", module="nvidia_drm"), ((), None, False), True),
-    (refused.Refused("", module="nvidia_drm"), ((), "0", False), False),
-    (refused.Refused("", module="nvidia", pids=(7, 8)), ((8,), "3", False), True),
-    (refused.Refused("", module="nvidia", pids=(7, 8)), ((9,), "3", False), False),
+    (refused.Refused("", module="nvidia_drm"), ((), 0, False), False),
+    (refused.Refused("", module="nvidia", pids=(7, 8)), ((8,), 3, False), True),
+    (refused.Refused("", module="nvidia", pids=(7, 8)), ((9,), 3, False), False),
     (refused.Refused("", unit=DCGM), ((), None, True), True),
     (refused.Refused("", unit=DCGM), ((), None, False), False),
 ]

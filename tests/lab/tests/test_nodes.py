@@ -178,13 +178,28 @@ def test_modprobe_and_rmmod_move_the_driver(h100: Node) -> None:
 
 
 def test_driver_with_an_open_gpu_is_not_unloaded(h100: Node) -> None:
+    count = "cat /sys/module/nvidia/refcnt"
     pid = h100.out("gpusim occupy --gpu 1 --spawn").split()[-1]
     try:
+        assert h100.out(count) == "3"  # two modules and an open file
         done = h100.run("modprobe -r nvidia_modeset; modprobe -r nvidia_uvm; rmmod nvidia")
         assert "ERROR: Module nvidia is in use" in done.stderr
         assert "nvidia" in h100.out("ls /sys/module").split()
     finally:
         h100.out(f"kill {int(pid)}; modprobe nvidia_uvm && modprobe nvidia_modeset")
+    h100.out(f"for _ in $(seq 50); do [ $({count}) = 2 ] && exit; sleep 0.1; done; exit 1")
+
+
+def test_the_count_of_references_follows_who_has_gpus_open(a100: Node) -> None:
+    count = "cat /sys/module/nvidia/refcnt"
+    before = int(a100.out(count))
+    assert before > len(a100.out("ls /sys/module/nvidia/holders").split())
+    a100.out(f"systemctl stop {HOLDER}")
+    try:
+        assert int(a100.out(count)) == before - len(a100.show()["gpus"])
+    finally:
+        a100.out(f"systemctl start {HOLDER}")
+    assert int(a100.out(count)) == before
 
 
 def test_other_modules_are_left_to_the_kernel(a100: Node) -> None:

@@ -4,7 +4,9 @@
 
 """Load, unload and reload the kernel modules of the driver. PRIVATE to the collection.
 
-If one module cannot go, none goes (live_node rule 10): those that went are loaded again and the reload stays owed.
+If one module cannot go, none goes (live_node rule 10). The kernel's counts of references tell it before the first one
+goes, for after a change of packages the files on disk are those of another version: nvidia refuses its dependents of
+another version, so what went could not come again while nvidia stays.
 """
 
 from __future__ import annotations
@@ -12,10 +14,12 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ..._data.driver_system import OF_DRIVER
+from ..._data.driver_system import MODULES
 from ..._errors import ApplyError, BlockedError
 from ..._holders import apply as holders
-from ..._holders.probe import openers
+from ..._holders.probe import lasting, openers
+from ..look import probe_modules
+from ..look.probe_files import line
 from ..refused import Refused
 from ..steps import LoadModules, ReloadModules
 
@@ -36,23 +40,27 @@ def load(ports: Ports, step: LoadModules) -> None:
 
 
 def reload(ports: Ports, step: ReloadModules) -> t.Tuple[t.Optional[Refused], t.Dict[str, str]]:
-    """Why nothing was reloaded (None: it was), and a sentence for each unit that did not start again.
+    """Why nothing was reloaded (None: it was), and a sentence for each unit or module that did not come again then.
 
-    Raises ApplyError where the modules went and do not come again.
+    Where the modules go for good the units stay stopped: what opens a GPU as root has nvidia-modprobe load them again
+    as long as the driver is on the disk. Raises ApplyError where all modules went and do not come again.
     """
     stopped: t.List[str] = []
     gone: t.List[str] = []
+    lost: t.Dict[str, str] = {}
     refused: t.Optional[Refused] = None
     try:
-        refused = _stop_all(ports, step.stop, stopped) or _remove_all(ports, step.unload, gone)
+        refused = (
+            _stop_all(ports, step.stop, stopped) or _used(ports, step.unload) or _remove_all(ports, step.unload, gone)
+        )
         if refused:
             refused = _by_whom(ports, refused)
-        insert(ports, list(reversed(gone)) if refused else step.load)
+            lost = _insert_again(ports, gone)
+        else:
+            insert(ports, step.load)
     finally:
-        # Without modules the driver's own units are of no use; persistenced would even load them.
-        ended = OF_DRIVER if not step.load and not refused else ()
-        late = holders.start(ports, [unit for unit in stopped if unit not in ended])
-    return refused, late
+        late = holders.start(ports, stopped if step.load or refused else ())
+    return refused, {**lost, **late}
 
 
 def _stop_all(ports: Ports, units: t.Sequence[str], stopped: t.List[str]) -> t.Optional[Refused]:
@@ -66,13 +74,53 @@ def _stop_all(ports: Ports, units: t.Sequence[str], stopped: t.List[str]) -> t.O
     return None
 
 
+def _used(ports: Ports, names: t.Sequence[str]) -> t.Optional[Refused]:
+    """The outermost module that is used by somebody who is no module. What has a GPU open for a moment, as nvidia-smi
+    has, lets go between the looks."""
+
+    def look() -> t.List[str]:
+        return [name for name in names if probe_modules.users(ports.files, name)]
+
+    used = lasting(look(), look)
+    name = next((one for one in names if one in used), "")
+    return _stays(name, "in use, and not by other modules alone") if name else None
+
+
 def _remove_all(ports: Ports, names: t.Sequence[str], gone: t.List[str]) -> t.Optional[Refused]:
     for name in names:
         refused = _remove(ports, name)
         if refused:
-            return Refused(f"kernel module {name} cannot be unloaded ({refused})", module=name)
+            return _stays(name, refused)
         gone.append(name)
     return None
+
+
+def _stays(name: str, why: str) -> Refused:
+    return Refused(f"kernel module {name} cannot be unloaded ({why})", module=name)
+
+
+def _insert_again(ports: Ports, gone: t.Sequence[str]) -> t.Dict[str, str]:
+    """The last one first; a sentence for each that does not come."""
+    lost = {}
+    for name in reversed(gone):
+        try:
+            _check_version(ports, name)
+            insert(ports, (name,))
+        except ApplyError as error:
+            lost[name] = f"kernel module {name} did not come again: {error.message}"
+    return lost
+
+
+def _check_version(ports: Ports, name: str) -> None:
+    """nvidia refuses nvidia_modeset of another version by itself, and would take others that do not fit. Raises
+    ApplyError."""
+    loaded = line(ports.files, f"{probe_modules.SYS}/nvidia/version")
+    if name == "nvidia" or name not in MODULES or loaded is None:
+        return
+    code, out, _err = ports.run(["modinfo", "-F", "version", name], timeout=SECONDS)
+    on_disk = out.strip()
+    if code == 0 and on_disk and on_disk != loaded:
+        raise ApplyError(f"on disk is {on_disk}, and nvidia {loaded} stays in memory")
 
 
 def _by_whom(ports: Ports, refused: Refused) -> Refused:

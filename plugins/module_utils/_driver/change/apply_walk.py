@@ -10,12 +10,13 @@ import dataclasses
 import time
 import typing as t
 
+from ..._data.driver_system import OF_DRIVER
 from ..._errors import AccelError, ApplyError, BlockedError, BusyError
 from ..._holders import apply as holders
 from ..._packages.objects import Transaction
 from .. import record, refused
 from ..decide.requests import requests_of, whole_request
-from ..look import probe_use
+from ..look import probe_modules, probe_use
 from ..record import Journal
 from ..steps import (
     ChangePackages,
@@ -91,6 +92,7 @@ class Walker:
         self.seconds: t.Dict[str, float] = {}
         self._own_holds = tuple(own_holds)
         self._defers = defers
+        self._away = False  # the modules were taken away for good
 
     def walk(self, steps: t.Sequence[Step]) -> None:
         """Raises StepError at the first step that fails."""
@@ -122,12 +124,16 @@ class Walker:
         raise WorkCameError(f"{why}, which was not so when the run began; drain the node and run again", why=why)
 
     def start_left(self) -> None:
-        """Units that an interrupted run of this boot has stopped and not started again."""
-        if self.journal.units:
-            late = holders.start(self.ports, self.journal.units)
-            if late:
-                raise ApplyError("; ".join(late.values()))
-            self.note(units=())
+        """Units that wait for the last step, because the modules went for good, or that an interrupted run of this boot
+        has stopped. Without a module those of the driver are of no use, and another that does not come up is told."""
+        if not self.journal.units:
+            return
+        loaded = self._is_loaded()
+        late = holders.start(self.ports, [unit for unit in self.journal.units if loaded or unit not in OF_DRIVER])
+        if late and loaded:
+            raise ApplyError("; ".join(late.values()))
+        self.told += late.values()
+        self.note(units=())
 
     def note(self, **facts: t.Any) -> None:
         """The journal first, then the deed."""
@@ -173,6 +179,11 @@ class Walker:
         elif step.download:
             self.downloaded = self.manager.download(whole_request(step, self._own_holds))
         else:
+            if self._away and self._is_loaded():
+                raise BlockedError(
+                    "kernel module nvidia was loaded again after it had been unloaded; end who opens the GPUs, or "
+                    "disable it until the driver is gone, and run again"
+                )
             self.note(phase=record.PACKAGES)
             began = time.time()
             for request in requests_of(step, self._own_holds):
@@ -198,7 +209,8 @@ class Walker:
         self.note(initramfs=tuple(one for one in self.journal.initramfs if one != kernel))
 
     def _reload(self, step: ReloadModules) -> None:
-        self.note(units=step.stop)
+        left = tuple(unit for unit in self.journal.units if unit not in step.stop)  # by an interrupted run
+        self.note(units=(*left, *step.stop))
         why, late = apply_modules.reload(self.ports, step)
         if why:
             refused.remember(self.ports.files, why)
@@ -207,10 +219,14 @@ class Walker:
             refused.forget(self.ports.files)
         if late:
             raise ApplyError("; ".join([*([why.why] if why else ()), *late.values()]))
-        self.note(units=())
+        self._away = not why and not step.load
+        self.note(units=(*left, *step.stop) if self._away else left)
         if why and not step.load:
             # What the next steps take away is what the module in memory needs.
             raise BlockedError(f"{why.why}; end who uses it, or reboot the node, and run again")
+
+    def _is_loaded(self) -> bool:
+        return probe_modules.probe(self.ports.files).version is not None
 
 
 def hurts(step: Step, rest: t.Sequence[Step] = ()) -> bool:

@@ -45,6 +45,14 @@ def probe(files: Files) -> Memory:
     )
 
 
+def users(files: Files, name: str) -> t.Optional[int]:
+    """How many references to a module are held by others than the modules that use it: open files of its devices, a
+    console. Each module that uses it holds one and stands in holders. None: the kernel does not tell, because it cannot
+    unload modules or this one is built in."""
+    references = line(files, f"{SYS}/{name}/refcnt") or ""
+    return max(0, int(references) - len(files.names(f"{SYS}/{name}/holders"))) if references.isdigit() else None
+
+
 def lacking(files: Files, wanted: t.Sequence[str], release: str) -> t.Tuple[str, ...]:
     """Those that are neither in memory nor built into the kernel."""
     built = text(files, f"{KERNELS}/{release}/modules.builtin")

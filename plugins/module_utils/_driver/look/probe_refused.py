@@ -10,8 +10,7 @@ import typing as t
 
 from ..._holders.probe import openers
 from .. import refused
-from .probe_files import line
-from .probe_modules import SYS
+from .probe_modules import users
 
 if t.TYPE_CHECKING:
     from ..._ports import Ports
@@ -24,6 +23,6 @@ def standing(ports: Ports, units: t.Mapping[str, Unit]) -> str:
     if found is None:
         return ""
     unit = units.get(found.unit)
-    references = line(ports.files, f"{SYS}/{found.module}/refcnt") if found.module else None
+    references = users(ports.files, found.module) if found.module else None
     pids = {one.pid for one in openers(ports.root, modules=True)}
     return found.why if refused.stands(found, pids, references, unit is not None and unit.active) else ""

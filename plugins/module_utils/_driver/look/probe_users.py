@@ -20,7 +20,7 @@ from ..._errors import (
     NotRootError,
     NvmlError,
 )
-from ..._holders.probe import openers
+from ..._holders.probe import lasting, openers
 from ..._nvml.objects import GpuFailure, Snapshot
 from ..._owners.objects import Owners
 from ..._owners.probe import probe as probe_owners
@@ -121,13 +121,22 @@ def open_devices(
     ports: Ports, snapshot: t.Optional[Snapshot], never: t.AbstractSet[str] = frozenset()
 ) -> t.Tuple[t.Tuple[str, t.Optional[str], int], ...]:
     """Processes that keep device nodes open, the work that NVML names left out: (name, stoppable unit, PID). `never`
-    are units that may not be stopped now."""
-    seen = openers(ports.root, set(_workers(snapshot)) if snapshot else frozenset(), modules=True)
+    are units that may not be stopped now. Who belongs to no unit that may be stopped is told only where he stays: a
+    monitor opens a GPU for a moment."""
+    working = set(_workers(snapshot)) if snapshot else frozenset()
     # A process stands in the unit's own name, such as lightdm.service.
     alias = resolve(ports.files, DISPLAY_ALIAS)
     own = {os.path.basename(alias): DISPLAY} if alias else {}
     may = {unit: unit for unit in STOPPABLE if unit not in never}
-    return tuple((one.name, may.get(own.get(one.unit or "", one.unit or "")), one.pid) for one in seen)
+    seen = [
+        (one.name, may.get(own.get(one.unit or "", one.unit or "")), one.pid)
+        for one in openers(ports.root, working, modules=True)
+    ]
+    stay = lasting(
+        [pid for _name, unit, pid in seen if unit is None],
+        lambda: [one.pid for one in openers(ports.root, working, modules=True)],
+    )
+    return tuple(one for one in seen if one[1] is not None or one[2] in stay)
 
 
 def _workers(snapshot: Snapshot) -> t.Iterator[int]:

@@ -21,6 +21,7 @@ from ansible_collections.accel.gpu.plugins.module_utils._driver.model import (
     SecureBoot,
     Unit,
 )
+from ansible_collections.accel.gpu.plugins.module_utils._holders import probe as holders_probe
 from ansible_collections.accel.gpu.plugins.module_utils._nvml.objects import Process
 from ansible_collections.accel.gpu.plugins.module_utils._owners.objects import Allocation, Owners
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver.trees import (
@@ -307,7 +308,8 @@ def test_a_display_with_somebody_on_it_and_mps_with_clients_are_not_to_be_stoppe
     assert not {"display-manager.service", "nvidia-mps.service"} & set(probe.probe(ports).units)
 
 
-def test_a_display_manager_is_known_by_its_own_name_and_stopped_where_nobody_works_on_it(tree):
+def test_a_display_manager_is_known_by_its_own_name_and_stopped_where_nobody_works_on_it(tree, monkeypatch):
+    monkeypatch.setattr(holders_probe, "time", SimpleNamespace(sleep=lambda _seconds: None))
     gpu_node(tree)
     tree.put("/lib/systemd/system/lightdm.service")
     tree.link("/etc/systemd/system/display-manager.service", "/lib/systemd/system/lightdm.service")

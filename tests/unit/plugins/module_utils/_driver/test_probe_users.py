@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,6 +19,7 @@ from ansible_collections.accel.gpu.plugins.module_utils._errors import (
     GpuHungError,
     NvmlError,
 )
+from ansible_collections.accel.gpu.plugins.module_utils._holders import probe as holders
 from ansible_collections.accel.gpu.plugins.module_utils._nvml.objects import GpuFailure, Process
 from ansible_collections.accel.gpu.plugins.module_utils._owners.objects import Allocation, Owner, Owners
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver.trees import (
@@ -31,6 +33,15 @@ from ansible_collections.accel.gpu.tests.unit.plugins.module_utils.boards import
 @pytest.fixture
 def tree(tmp_path):
     return Tree(tmp_path)
+
+
+@pytest.fixture
+def pauses(monkeypatch):
+    """What happens in the pauses between looks."""
+    happens = []
+    clock = SimpleNamespace(sleep=lambda _seconds: happens.pop(0)())
+    monkeypatch.setattr(holders, "time", clock)
+    return happens
 
 
 HUNG = GpuHungError("nvmlInit did not answer", call="nvmlInit", gpu=None, deadline=30)
@@ -112,13 +123,30 @@ def test_a_gpu_without_an_answer_may_be_at_work(kind, owners, at_work):
     assert (Busy("GPU 0000:86:00.0", "it gives no answer (it is away)", True) in found) is at_work
 
 
-def test_open_devices_are_told_with_the_unit_that_may_be_stopped(tree):
+def test_open_devices_are_told_with_the_unit_that_may_be_stopped(tree, pauses):
     process(tree, 70, "nvidia-persiste", "/dev/nvidia0", "nvidia-persistenced.service")
     process(tree, 71, "trainer", "/dev/nvidia0", "job.service")
     process(tree, 72, "worker", "/dev/nvidia0", "other.service")
     process(tree, 73, "sleeper", "/dev/null", "other.service")
     card = dataclasses.replace(gpu("a100-80gb"), processes=(Process(72, "compute"),))
+    pauses += [lambda: None] * 3
     assert probe_users.open_devices(tree.ports(), node(card)) == (
         ("nvidia-persiste of nvidia-persistenced.service", "nvidia-persistenced.service", 70),
         ("trainer of job.service", None, 71),
     )
+
+
+def test_who_opens_a_device_for_a_moment_is_not_told(tree, pauses):
+    process(tree, 70, "nvidia-smi", "/dev/nvidiactl", "cron.service")
+    process(tree, 71, "trainer", "/dev/nvidia0", "job.service")
+    gone = tree.root / "proc/70/fd/3"
+    pauses += [gone.unlink, lambda: process(tree, 72, "nvidia-smi", "/dev/nvidia0", "cron.service"), lambda: None]
+    assert [pid for _name, _unit, pid in probe_users.open_devices(tree.ports(), node())] == [71]
+
+
+def test_units_that_may_be_stopped_and_jobs_cost_no_further_look(tree, pauses):
+    process(tree, 70, "nvidia-persiste", "/dev/nvidia0", "nvidia-persistenced.service")
+    process(tree, 72, "worker", "/dev/nvidia0", "other.service")
+    card = dataclasses.replace(gpu("a100-80gb"), processes=(Process(72, "compute"),))
+    assert len(probe_users.open_devices(tree.ports(), node(card))) == 1
+    assert pauses == []

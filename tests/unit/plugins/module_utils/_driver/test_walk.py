@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import typing as t
+from types import SimpleNamespace
 
 import pytest
 
@@ -28,6 +29,7 @@ from ansible_collections.accel.gpu.plugins.module_utils._driver.steps import (
 )
 from ansible_collections.accel.gpu.plugins.module_utils._errors import AccelError, TransactionError
 from ansible_collections.accel.gpu.plugins.module_utils._files import Files
+from ansible_collections.accel.gpu.plugins.module_utils._holders import probe
 from ansible_collections.accel.gpu.plugins.module_utils._packages.apply_apt_pins import pins
 from ansible_collections.accel.gpu.plugins.module_utils._packages.objects import Package, Request
 from ansible_collections.accel.gpu.plugins.module_utils._ports import Ports
@@ -96,6 +98,63 @@ def test_if_one_module_cannot_go_none_goes(tmp_path):
     assert node.said[-1] == "systemctl start nvidia-dcgm.service"
 
 
+def test_what_does_not_come_again_is_told_beside_the_refusal(tmp_path):
+    node = Node(
+        tmp_path,
+        {
+            "rmmod nvidia": (1, "", "in use"),
+            "modinfo -F version nvidia_uvm": (0, "580.1\n", ""),
+            "modinfo -F version nvidia_modeset": (0, "590.2\n", ""),
+            "modprobe gdrdrv": (1, "", "Invalid argument"),
+        },
+    )
+    node.modules("nvidia_uvm", "nvidia_modeset", "gdrdrv", "nvidia")
+    node.files.write("/sys/module/nvidia/version", b"580.1\n")
+    step = ReloadModules(("gdrdrv", "nvidia_modeset", "nvidia_uvm", "nvidia"), ("nvidia",))
+    refused, late = apply_modules.reload(node.ports, step)
+    assert refused == Refused("kernel module nvidia cannot be unloaded (in use)", module="nvidia")
+    assert late == {
+        "nvidia_modeset": "kernel module nvidia_modeset did not come again: on disk is 590.2, and nvidia 580.1 stays "
+        "in memory",
+        "gdrdrv": "kernel module gdrdrv did not come again: modprobe gdrdrv ended with 1: Invalid argument; the kernel "
+        "log (journalctl -k) says more",
+    }
+    assert [line for line in node.said if line.startswith("modprobe")] == ["modprobe nvidia_uvm", "modprobe gdrdrv"]
+
+
+@pytest.mark.parametrize(
+    ("references", "holders", "goes"),
+    [
+        ("1", ("nvidia_uvm",), True),
+        ("2", ("nvidia_uvm",), False),
+        ("1", (), False),
+        ("0", (), True),
+        # Built in, or a kernel that cannot unload modules: rmmod will tell.
+        (None, (), True),
+        ("-1", (), True),
+    ],
+)
+def test_modules_go_where_only_modules_use_them(tmp_path, monkeypatch, references, holders, goes):
+    pauses = []
+    monkeypatch.setattr(probe, "time", SimpleNamespace(sleep=pauses.append))
+    node = Node(tmp_path)
+    node.modules("nvidia_uvm", "nvidia")
+    for holder in holders:
+        node.files.write(f"/sys/module/nvidia/holders/{holder}", b"")
+    if references is not None:
+        node.files.write("/sys/module/nvidia/refcnt", f"{references}\n".encode())
+    refused, _late = apply_modules.reload(node.ports, RELOAD)
+    if goes:
+        assert (refused, pauses) == (None, [])
+        return
+    assert refused == Refused(
+        "kernel module nvidia cannot be unloaded (in use, and not by other modules alone)", module="nvidia"
+    )
+    assert not [line for line in node.said if line.startswith("rmmod")]
+    assert node.said[-1] == "systemctl start nvidia-dcgm.service"
+    assert sum(pauses) < 5
+
+
 def test_a_holder_that_does_not_stop_leaves_all_modules_loaded(tmp_path):
     node = Node(tmp_path, {"systemctl stop nvidia-dcgm.service": (1, "", "timed out")})
     node.modules("nvidia_uvm", "nvidia")
@@ -107,8 +166,8 @@ def test_a_holder_that_does_not_stop_leaves_all_modules_loaded(tmp_path):
     assert not [line for line in node.said if "mod" in line.split()[0]]
 
 
-@pytest.mark.parametrize(("stays", "again"), [(False, [DCGM]), (True, [PERSISTENCED, DCGM])])
-def test_where_modules_go_for_good_the_drivers_own_units_stay_stopped(tmp_path, stays, again):
+@pytest.mark.parametrize(("stays", "again"), [(False, []), (True, [PERSISTENCED, DCGM])])
+def test_where_modules_go_for_good_units_stay_stopped(tmp_path, stays, again):
     node = Node(tmp_path, {"rmmod nvidia": (1, "", "in use")} if stays else {})
     node.modules("nvidia")
     step = ReloadModules(("nvidia",), (), (DCGM, PERSISTENCED))

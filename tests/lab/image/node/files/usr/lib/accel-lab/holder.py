@@ -16,6 +16,7 @@ import socket
 import sys
 from pathlib import Path
 
+import modules
 import shadow
 import sim
 
@@ -32,10 +33,12 @@ def main(name: str) -> None:
     held = [] if name in HARMLESS else [gpu["uuid"] for gpu in gpus]
     for uuid in held:
         sim.control(f"occupy {uuid} pid={os.getpid()} kind=holder name={name}")
+    modules.count()
     ready()
     signal.sigwait({signal.SIGTERM, signal.SIGINT})
     for uuid in held:
         sim.control(f"release {uuid} pid={os.getpid()}")
+    modules.count()
 
 
 def ready() -> None:

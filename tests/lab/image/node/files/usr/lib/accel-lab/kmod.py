@@ -70,6 +70,8 @@ def insert(name: str) -> None:
         insert_driver(driver.version)
         return
     insert(modules.DEPENDS[name])
+    if name in modules.SAME_VERSION and modules.version(modules.DEPENDS[name]) != driver.version:
+        raise KmodError(f"ERROR: could not insert '{name}': Invalid argument")
     modules.load(name, driver.version)
 
 
@@ -132,7 +134,7 @@ def list_modules() -> None:
     for name in (*modules.DEPENDS, modules.NOUVEAU):
         if modules.loaded(name):
             users = modules.holders(name)
-            print(f"{name:<24}{16384:>8}  {len(users)} {','.join(users)}".rstrip())
+            print(f"{name:<24}{16384:>8}  {modules.references(name)} {','.join(users)}".rstrip())
 
 
 def inform(arguments: t.Sequence[str]) -> None:

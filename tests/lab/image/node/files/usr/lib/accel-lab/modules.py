@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import stat
 import typing as t
 from pathlib import Path
 
+import sim
 from sim import RUN, pci_address, put
 
 SYS_MODULE = RUN / "sys-module"
@@ -27,6 +29,9 @@ DEPENDS = {
     "nvidia_fs": "nvidia",
 }
 NOUVEAU = "nouveau"
+# They refuse to be loaded beside another version of the one that they use: nvkms_alloc_rm in nvidia-modeset-linux.c and
+# nv_drm_init in nvidia-drm-drv.c, both of NVIDIA/open-gpu-kernel-modules
+SAME_VERSION = ("nvidia_modeset", "nvidia_drm")
 AT_BOOT = ("nvidia", "nvidia_uvm", "nvidia_modeset")
 GPU_MAJOR, CONTROL_MINOR, MODESET_MINOR = 195, 255, 254
 # these two are dynamic on a real machine
@@ -56,11 +61,10 @@ def load(module: str, version: str) -> None:
         put(folder / "version", f"{version}\n", 0o444)
     put(folder / "srcversion", f"{sum(map(ord, module + version)):024X}\n", 0o444)
     put(folder / "initstate", "live\n", 0o444)
-    put(folder / "refcnt", "0\n", 0o444)
     (folder / "holders").mkdir()
     if DEPENDS.get(module):
         (SYS_MODULE / DEPENDS[module] / "holders" / module).symlink_to(f"../../{module}")
-        _count(DEPENDS[module])
+    count()
 
 
 def unload(module: str) -> None:
@@ -68,7 +72,7 @@ def unload(module: str) -> None:
     shutil.rmtree(SYS_MODULE / module)
     if DEPENDS.get(module):
         (SYS_MODULE / DEPENDS[module] / "holders" / module).unlink()
-        _count(DEPENDS[module])
+    count()
 
 
 def holders(module: str) -> t.List[str]:
@@ -80,8 +84,26 @@ def loaded(module: str) -> bool:
     return (SYS_MODULE / module).is_dir()
 
 
-def _count(module: str) -> None:
-    put(SYS_MODULE / module / "refcnt", f"{len(holders(module))}\n", 0o444)
+def version(module: str) -> str:
+    return (SYS_MODULE / module / "version").read_text().strip()
+
+
+def references(module: str) -> int:
+    return int((SYS_MODULE / module / "refcnt").read_text())
+
+
+def count() -> None:
+    """Bring every refcnt up to date. The kernel counts one for each module that uses it (add_module_usage in its
+    kernel/module/main.c) and one for each open file of its devices (the owner in struct file_operations); who occupies
+    a GPU has one of them open."""
+    with (RUN / "refcnt.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        opened = {"nvidia": sum(len(gpu["processes"]) for gpu in sim.gpus())}
+        for module in (*DEPENDS, NOUVEAU):
+            if loaded(module):
+                # nobody may read half a file
+                put(RUN / "refcnt", f"{len(holders(module)) + opened.get(module, 0)}\n", 0o444)
+                (RUN / "refcnt").replace(SYS_MODULE / module / "refcnt")
 
 
 def write_proc(gpus: Gpus, version: str) -> None:
