@@ -27,7 +27,7 @@ from .change.apply import Change, Done, fetch
 from .change.apply import apply as apply_change
 from .change.apply_back import repair, undo
 from .change.apply_gpus import Gpus
-from .decide import plan_guard, plan_modules, plan_packages, planned
+from .decide import plan_guard, plan_modules, plan_names, plan_packages, planned
 from .decide.back import Now
 from .decide.geometry import Kept
 from .decide.planned import Asked, Planned, Seen, decide
@@ -129,7 +129,7 @@ def _seen(asked: Asked, ports: Ports, packages: Manager, way: t.Optional[record.
     node = probe(ports, packages)
     if journal is not None and journal.phase == record.PACKAGES:
         node = dataclasses.replace(node, package_problems=_foreign(node.package_problems, journal, half))
-    recorded, now = _way_back(ports, packages, journal, way) if wish.state == "restored" else (None, None)
+    recorded, now = _way_back(ports, packages, journal, node, way) if wish.state == "restored" else (None, None)
     try:
         state = (
             planned.bare(node)
@@ -152,16 +152,18 @@ def _layouts(asked: Asked, plan_: Planned, ports: Ports) -> t.Tuple[Kept, ...]:
 
 
 def _way_back(
-    ports: Ports, packages: Manager, journal: t.Optional[record.Journal], way: t.Optional[record.Recorded]
+    ports: Ports, packages: Manager, journal: t.Optional[record.Journal], node: Node, way: t.Optional[record.Recorded]
 ) -> t.Tuple[t.Optional[record.Recorded], t.Optional[Now]]:
+    # Kernels may have come since the record was written.
+    carriers = [one.release for one in plan_names.kernels(node) if one.initramfs and one.initramfs.versions]
     if way is not None:
-        return way, probe_now.look(way, ports, packages)
+        return way, probe_now.look(way, ports, packages, carriers=carriers)
     recorded = record.way_back(journal, record.read_record(ports.files))
     if recorded is None:
         return None, None
     kernels = journal.initramfs if journal else ()
     half = journal is not None and journal.phase == record.PACKAGES
-    return recorded, probe_now.look(recorded, ports, packages, kernels, half)
+    return recorded, probe_now.look(recorded, ports, packages, kernels, half, carriers)
 
 
 def _foreign(problems: t.Sequence[str], journal: record.Journal, half: bool) -> t.Tuple[str, ...]:

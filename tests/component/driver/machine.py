@@ -40,11 +40,13 @@ NONE = Fault()
 
 
 class Machine:
-    """`state` has packages, offers, holds, units, modules (loaded, with nvidia's version), initramfs (rebuilt ones)."""
+    """`state` has packages, offers, holds, units, modules (loaded, with nvidia's version). The images in /boot say what
+    they were built from."""
 
     def __init__(self, root: Path, fault: Fault = NONE) -> None:
         self.root = root
         self.fault = fault
+        self.later = NONE  # a second one, on the way back
         self.deeds: t.List[str] = []
         self.said: t.List[str] = []
         self.job_after = ""  # the deed after which a job opens a device
@@ -55,7 +57,7 @@ class Machine:
 
     @classmethod
     def make(cls, root: Path, **state: t.Any) -> Machine:
-        empty: Json = {"packages": {}, "offers": {}, "holds": [], "units": {}, "modules": {}, "initramfs": []}
+        empty: Json = {"packages": {}, "offers": {}, "holds": [], "units": {}, "modules": {}}
         made = cls(root)
         (root / "proc/sys/kernel/random").mkdir(parents=True)
         (root / "proc/sys/kernel/random/boot_id").write_text("5f1c\n")
@@ -80,15 +82,21 @@ class Machine:
 
     def seen(self) -> Json:
         """All that a change could have touched, without what only this test keeps."""
-        state = {
-            key: value for key, value in self.state.items() if key not in ("offers", "initramfs", "stuck", "fabric")
-        }
+        state = {key: value for key, value in self.state.items() if key not in ("offers", "stuck", "fabric")}
         etc = self.root / "etc"
         state["files"] = {
             str(path.relative_to(self.root)): path.read_text() for path in etc.rglob("*") if path.is_file()
         }
         state["ours"] = record.read_state(self.files)
+        state["images"] = {path.name: path.read_text() for path in (self.root / "boot").glob("initrd.img-*")}
         return state
+
+    def build(self, kernel: str) -> None:
+        """The image of a kernel: the driver and the files of modprobe.d as they are now."""
+        options = [path.read_text() for path in sorted((self.root / "etc/modprobe.d").glob("*.conf"))]
+        (self.root / "boot").mkdir(exist_ok=True)
+        image = self.root / f"boot/initrd.img-{kernel}"
+        image.write_text("".join([f"{_version(self.state['packages'])}\n", *options]))
 
     def ports(self) -> Ports:
         files = CountedFiles(str(self.root), self)
@@ -97,16 +105,16 @@ class Machine:
 
     def deed(self, what: str, effect: t.Callable[[], t.Any], failing: t.Callable[[], t.Any]) -> t.Any:
         self.deeds.append(what)
-        mine = len(self.deeds) == self.fault.nth
-        if mine and self.fault.what == "dies":
+        mine = next((one.what for one in (self.fault, self.later) if one.nth == len(self.deeds)), "")
+        if mine == "dies":
             os._exit(9)
-        if mine and self.fault.what == "fails":
+        if mine == "fails":
             return failing()
         found = effect()
         if what == self.job_after:
             self.job_after = ""
             self.open_device()
-        if mine and self.fault.what == "dies_after":
+        if mine == "dies_after":
             os._exit(9)
         return found
 
@@ -158,7 +166,7 @@ class Machine:
             state["modules"].setdefault(words[1], _version(state["packages"]))
             state.update({"fabric": "in_progress"} if "fabric" in state else {})
         elif verb == "update-initramfs":
-            state["initramfs"].append(words[-1])
+            self.build(words[-1])
         self.save(state)
         return 0, "", ""
 

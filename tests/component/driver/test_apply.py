@@ -47,8 +47,9 @@ from ansible_collections.accel.gpu.tests.component.mig.node import in_child
 
 OLD = {"libnvidia-ml1": "580.1-1", "nvidia-dkms-580-open": "580.1-1", "nvidia-smi": "580.1-1"}
 NEW = {"libnvidia-ml1": "590.2-1", "nvidia-dkms-open": "590.2-1", "nvidia-smi": "590.2-1"}
-SOURCE, MODPROBE = "/etc/apt/sources.list.d/accel-gpu-nvidia.sources", "/etc/modprobe.d/accel-gpu-nvidia.conf"
+SOURCE, MODPROBE = "/etc/apt/sources.list.d/accel-gpu-nvidia.sources", "/etc/modprobe.d/accel-gpu.conf"
 WISHED = {SOURCE: "URIs: new\n", MODPROBE: "options nvidia a=1\n"}
+IMAGE = {"initrd.img-6.1.0": "590.2-1\noptions nvidia a=1\n"}
 MODULES = ("nvidia_uvm", "nvidia")
 FABRIC = "nvidia-fabricmanager.service"
 OFFERS = {name: [NEW.get(name), OLD.get(name)] for name in {**OLD, **NEW}}
@@ -66,6 +67,7 @@ def make(root: t.Any, **changes: t.Any) -> Machine:
     (root / "etc/apt/sources.list.d").mkdir(parents=True)
     (root / SOURCE.lstrip("/")).write_text("URIs: old\n")
     record.write_state(machine.files, {"packages": sorted(OLD), "holds": sorted(OLD)})
+    machine.build("6.1.0")
     return machine
 
 
@@ -172,7 +174,7 @@ def test_an_upgrade_is_made_and_the_way_back_is_remembered(tmp_path):
         "them exists only as long as a repository has these versions"
     ]
     assert wished(machine)
-    assert machine.state["initramfs"] == ["6.1.0"]
+    assert machine.seen()["images"] == IMAGE
     assert record.read_journal(machine.files) is None
     kept = record.read_record(machine.files)
     assert kept is not None
@@ -232,7 +234,7 @@ def test_a_death_at_each_deed_is_finished_or_undone_by_the_next_run(tmp_path, wh
             if way == "finished":
                 assert "failed" not in run(machine), name
                 assert wished(machine), name
-                assert machine.state["initramfs"], name
+                assert machine.seen()["images"] == IMAGE, name
             else:
                 after = apply_back.undo(journal, machine.ports(), t.cast(t.Any, Manager(machine)))
                 assert after.missing == (), name

@@ -94,8 +94,7 @@ class Walker:
 
     def walk(self, steps: t.Sequence[Step]) -> None:
         """Raises StepError at the first step that fails."""
-        owed = tuple(step.kernel for step in steps if isinstance(step, RebuildInitramfs))
-        self.note(initramfs=tuple(dict.fromkeys((*self.journal.initramfs, *owed))))
+        self.owe(steps)
         for number, step in enumerate(steps):
             start = time.monotonic()
             try:
@@ -110,6 +109,11 @@ class Walker:
                 if phase:
                     self.seconds[phase] = round(self.seconds.get(phase, 0.0) + time.monotonic() - start, 1)
             self.done.append(step)
+
+    def owe(self, steps: t.Sequence[Step]) -> None:
+        """The images that the steps build are none of a known state before that."""
+        owed = tuple(step.kernel for step in steps if isinstance(step, RebuildInitramfs))
+        self.note(initramfs=tuple(dict.fromkeys((*self.journal.initramfs, *owed))))
 
     def _waits(self, step: Step, rest: t.Sequence[Step]) -> bool:
         """Whether the step has to wait for somebody who has the GPUs by now. Raises WorkCameError where it cannot."""

@@ -30,14 +30,17 @@ from .plan_files import sort_of
 
 # Files whose change makes another index.
 _SOURCES = (".list", ".sources", ".repo")
+# Files that an initramfs carries along.
+_PARAMETERS = "/etc/modprobe.d/"
 
 
 @dataclass(frozen=True)
 class Now:
     """What the node has. `files` are those of the record, `initramfs` kernels whose image may be of the failed change,
-    `modules` what is loaded, outermost first with nvidia last, `loaded` nvidia's version. `from_cache` are packages
-    whose old version no repository has now, `stops` units that hold devices. `half`: the change was interrupted, so
-    what it was to bring may be there in a state that no manager calls installed."""
+    `images` those whose image was built with what is there now, `modules` what is loaded, outermost first with nvidia
+    last, `loaded` nvidia's version. `from_cache` are packages whose old version no repository has now, `stops` units
+    that hold devices. `half`: the change was interrupted, so what it was to bring may be there in a state that no
+    manager calls installed."""
 
     packages: t.Mapping[str, str]
     holds: t.FrozenSet[str] = frozenset()
@@ -45,6 +48,7 @@ class Now:
     files: t.Mapping[str, t.Optional[str]] = field(default_factory=dict)
     units: t.Mapping[str, t.Tuple[bool, bool]] = field(default_factory=dict)
     initramfs: t.Tuple[str, ...] = ()
+    images: t.Tuple[str, ...] = ()
     modules: t.Tuple[str, ...] = ()
     loaded: t.Optional[str] = None
     from_cache: t.Tuple[str, ...] = ()
@@ -58,16 +62,17 @@ def steps_back(recorded: Recorded, now: Now, own: t.Optional[t.AbstractSet[str]]
     if own is not None:
         now = dataclasses.replace(now, holds=now.holds & own)
     change = packages_back(recorded, now)
+    files = list(_files(recorded, now))
     modules = list(_modules(recorded, now))
     # Where no driver was before, packages go only when the module that needs them is gone.
     unload = modules if not recorded.modules else []
     return [
         *unload,
-        *_files(recorded, now),
+        *files,
         *([UnholdPackages(tuple(sorted(now.holds)))] if change and now.holds else []),
         *([change] if change else []),
         *_holds(recorded, now, bool(change)),
-        *(RebuildInitramfs(kernel) for kernel in now.initramfs),
+        *(RebuildInitramfs(kernel) for kernel in _images(now, [*files, change])),
         *_units(recorded, now),
         *(modules if not unload else ()),
     ]
@@ -113,6 +118,16 @@ def _files(recorded: Recorded, now: Now) -> t.Iterator[Step]:
     if moved:
         # The old packages' files are kept, so no repository has to answer.
         yield RefreshIndex(0, ())
+
+
+def _images(now: Now, steps: t.Sequence[t.Optional[Step]]) -> t.List[str]:
+    """An image carries modules and their parameters: it goes back together with them."""
+    stale = any(
+        isinstance(step, ChangePackages)
+        or (isinstance(step, (WriteFile, RemoveFile)) and step.path.startswith(_PARAMETERS))
+        for step in steps
+    )
+    return list(dict.fromkeys((*now.initramfs, *(now.images if stale else ()))))
 
 
 def _holds(recorded: Recorded, now: Now, released: bool) -> t.Iterator[Step]:

@@ -14,7 +14,7 @@ from ..._data.driver_system import DISPLAY, MPS
 from ..decide.back import Now
 from ..decide.plan_guard import LOCKED
 from ..record import Recorded
-from . import probe_modules, probe_system
+from . import probe_kernels, probe_modules, probe_system
 
 if t.TYPE_CHECKING:
     from ..._packages.probe import Manager
@@ -27,9 +27,15 @@ _WITH_PEOPLE = (DISPLAY, MPS)
 
 
 def look(
-    recorded: Recorded, ports: Ports, packages: Manager, initramfs: t.Tuple[str, ...] = (), half: bool = False
+    recorded: Recorded,
+    ports: Ports,
+    packages: Manager,
+    initramfs: t.Tuple[str, ...] = (),
+    half: bool = False,
+    carriers: t.Collection[str] = (),
 ) -> Now:
-    """`initramfs` are kernels whose image may be that of a failed change; `half` as in Now."""
+    """`initramfs` are kernels whose image may be that of a failed change, `carriers` those of whose image a look says
+    that it carries the driver; `half` as in Now. A kernel that was removed since has no image to be built."""
     names = sorted({*recorded.packages, *recorded.added})
     installed = {package.name: package.version for package in packages.installed(names)}
     gone = [name for name, version in recorded.packages.items() if installed.get(name) != version]
@@ -47,6 +53,11 @@ def look(
         loaded=memory.version,
         half=half,
         initramfs=initramfs,
+        images=tuple(
+            kernel
+            for kernel in dict.fromkeys((*recorded.initramfs, *carriers))
+            if probe_kernels.image_of(ports.files, kernel)
+        ),
         from_cache=tuple(name for name in gone if recorded.packages[name] not in offers.get(name, ())),
         stops=tuple(
             name for name, unit in probe_system.units(ports).items() if unit.active and name not in _WITH_PEOPLE
