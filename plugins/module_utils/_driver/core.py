@@ -227,7 +227,8 @@ def _change(plan: Planned, again: t.Any) -> Change:
         remembers=plan.wish.state != "restored",
         state=plan.state_after,
         own_holds=planned.own_holds(plan.seen.state.node),
-        parameters=plan.wish.parameters,
+        # On a way back that fails in its turn they tell what this one changed.
+        parameters=plan.seen.recorded.parameters if plan.seen.recorded else plan.wish.parameters,
         run=plan.wish.run,
         keep_geometry=plan.wish.keep_geometry,
         defers=plan.wish.when_busy == "defer" and plan.wish.state != "restored",

@@ -139,6 +139,11 @@ class LoadedModule(t.NamedTuple):
     dependents: t.Tuple[str, ...] = ()
 
 
+def flavour(is_open: t.Optional[bool]) -> t.Optional[str]:
+    """As the wish calls it; None where the module does not tell."""
+    return None if is_open is None else "open" if is_open else "proprietary"
+
+
 class Unit(t.NamedTuple):
     """A systemd unit that the driver's packages bring or that holds devices. `static`: others start it, so it can be
     neither enabled nor disabled (Ubuntu's persistenced, which udev starts)."""

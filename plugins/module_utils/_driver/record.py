@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from .._errors import AccelError, NotRootError
 from .._files import Files
 from .._packages.apply_base import STAMP
+from .model import Parameters
 
 FOLDER = "/var/lib/accel-gpu/driver"
 RECORD = f"{FOLDER}/record.json"
@@ -41,7 +42,8 @@ class Recorded:
     `read_state`. `files` are ours, `units` tell (enabled, active). `kept` are the old packages' files in CACHE by
     package; without one there is no sure way back. `modules` were loaded, outermost first with nvidia last. `run` is
     the caller's change in which all this was written down, None where it gave no name. `initramfs` are kernels whose
-    image the change builds anew, so that it carries what is no longer there once packages or parameters are back."""
+    image the change builds anew, so that it carries what is no longer there once packages or parameters are back.
+    `parameters` are those that the change sets or drops, as the loaded modules showed them."""
 
     since: str
     version: t.Optional[str] = None
@@ -57,6 +59,7 @@ class Recorded:
     modules: t.Tuple[str, ...] = ()
     run: t.Optional[str] = None
     initramfs: t.Tuple[str, ...] = ()
+    parameters: Parameters = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -195,4 +198,5 @@ def _from(entry: t.Mapping[str, t.Any]) -> Recorded:
         tuple(entry["modules"]),
         entry.get("run"),
         tuple(entry.get("initramfs", ())),
+        {module: dict(shown) for module, shown in entry.get("parameters", {}).items()},
     )

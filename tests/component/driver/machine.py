@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import shutil
 import typing as t
 from pathlib import Path
@@ -40,8 +41,8 @@ NONE = Fault()
 
 
 class Machine:
-    """`state` has packages, offers, holds, units, modules (loaded, with nvidia's version). The images in /boot say what
-    they were built from."""
+    """`state` has packages, offers, holds, units, modules (loaded, with nvidia's version), live (what nvidia was loaded
+    with). The images in /boot say what they were built from."""
 
     def __init__(self, root: Path, fault: Fault = NONE) -> None:
         self.root = root
@@ -77,6 +78,11 @@ class Machine:
         for name, version in state["modules"].items():
             (loaded / name / "holders").mkdir(parents=True)
             (loaded / name / "version").write_text(f"{version}\n")
+        if "live" in state:
+            proc = self.root / "proc/driver/nvidia"
+            proc.mkdir(parents=True, exist_ok=True)
+            (proc / "params").write_text("".join(f"{name}: {value}\n" for name, value in state["live"][1].items()))
+            (proc / "version").write_text(f"NVRM version: NVIDIA UNIX {state['live'][0]} for x86_64\n")
         if "nvidia_uvm" in state["modules"] and "nvidia" in state["modules"]:
             (loaded / "nvidia/holders/nvidia_uvm").symlink_to("../../nvidia_uvm")
 
@@ -91,12 +97,20 @@ class Machine:
         state["images"] = {path.name: path.read_text() for path in (self.root / "boot").glob("initrd.img-*")}
         return state
 
+    def options(self) -> t.List[str]:
+        return [path.read_text() for path in sorted((self.root / "etc/modprobe.d").glob("*.conf"))]
+
+    def loaded(self) -> Json:
+        """What nvidia shows of itself when it is loaded now."""
+        set_ = dict(re.findall(r"NVreg_(\w+)=(\S+)", "".join(self.options())))
+        open_ = any(name.startswith("nvidia-dkms") and name.endswith("open") for name in self.state["packages"])
+        return ["Open Kernel Module" if open_ else "Kernel Module", {"EnableGpuFirmware": "18", **set_}]
+
     def build(self, kernel: str) -> None:
         """The image of a kernel: the driver and the files of modprobe.d as they are now."""
-        options = [path.read_text() for path in sorted((self.root / "etc/modprobe.d").glob("*.conf"))]
         (self.root / "boot").mkdir(exist_ok=True)
         image = self.root / f"boot/initrd.img-{kernel}"
-        image.write_text("".join([f"{_version(self.state['packages'])}\n", *options]))
+        image.write_text("".join([f"{_version(self.state['packages'])}\n", *self.options()]))
 
     def ports(self) -> Ports:
         files = CountedFiles(str(self.root), self)
@@ -163,6 +177,8 @@ class Machine:
         elif verb == "rmmod":
             state["modules"].pop(words[1])
         elif verb == "modprobe":
+            if words[1] == "nvidia" and "nvidia" not in state["modules"]:
+                state["live"] = self.loaded()
             state["modules"].setdefault(words[1], _version(state["packages"]))
             state.update({"fabric": "in_progress"} if "fabric" in state else {})
         elif verb == "update-initramfs":

@@ -20,6 +20,7 @@ from ansible_collections.accel.gpu.plugins.module_utils._driver import record, r
 from ansible_collections.accel.gpu.plugins.module_utils._driver.change import apply_back
 from ansible_collections.accel.gpu.plugins.module_utils._driver.change.apply import Change, apply, fetch
 from ansible_collections.accel.gpu.plugins.module_utils._driver.decide.requests import whole_request
+from ansible_collections.accel.gpu.plugins.module_utils._driver.look import probe_modules
 from ansible_collections.accel.gpu.plugins.module_utils._driver.model import (
     Distribution,
     Kernel,
@@ -68,6 +69,7 @@ def make(root: t.Any, **changes: t.Any) -> Machine:
     (root / SOURCE.lstrip("/")).write_text("URIs: old\n")
     record.write_state(machine.files, {"packages": sorted(OLD), "holds": sorted(OLD)})
     machine.build("6.1.0")
+    machine.save({**machine.state, "live": machine.loaded()})
     return machine
 
 
@@ -75,11 +77,13 @@ def look(machine: Machine) -> Node:
     state = machine.state
     loaded = state["modules"].get("nvidia")
     dependents = tuple(name for name in state["modules"] if name != "nvidia")
+    memory = probe_modules.probe(machine.files)
     return Node(
         Distribution("debian", "12", "debian", "bookworm", "x86_64", "Debian 12"),
         Kernel("6.1.0", True),
         gpus=(PciDevice(PCI, "10de:20b5", "", "nvidia"),),
-        loaded=LoadedModule(loaded, True, dependents=dependents) if loaded else None,
+        loaded=LoadedModule(loaded, memory.open, dependents=dependents) if loaded else None,
+        live_parameters=memory.parameters,
         library=state["packages"].get("libnvidia-ml1"),
         packages=state["packages"],
         holds=frozenset(state["holds"]),

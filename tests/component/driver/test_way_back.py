@@ -10,17 +10,38 @@ import dataclasses
 import functools
 import typing as t
 
+import pytest
+
 from ansible_collections.accel.gpu.plugins.module_utils._driver import core, record
 from ansible_collections.accel.gpu.plugins.module_utils._driver.change import apply_back
 from ansible_collections.accel.gpu.plugins.module_utils._driver.change.apply import Change, apply
+from ansible_collections.accel.gpu.plugins.module_utils._driver.decide import planned
 from ansible_collections.accel.gpu.plugins.module_utils._driver.decide.back import steps_back
 from ansible_collections.accel.gpu.plugins.module_utils._driver.decide.requests import whole_request
-from ansible_collections.accel.gpu.plugins.module_utils._driver.look import probe_now
+from ansible_collections.accel.gpu.plugins.module_utils._driver.look import probe_modules, probe_now
 from ansible_collections.accel.gpu.plugins.module_utils._driver.model import Initramfs, Kernel
-from ansible_collections.accel.gpu.plugins.module_utils._driver.steps import ChangePackages, RebuildInitramfs, Step
+from ansible_collections.accel.gpu.plugins.module_utils._driver.steps import (
+    ChangePackages,
+    HoldPackages,
+    RebuildInitramfs,
+    ReloadModules,
+    Step,
+    UnholdPackages,
+    WriteFile,
+)
+from ansible_collections.accel.gpu.plugins.module_utils._errors import AccelError
 from ansible_collections.accel.gpu.plugins.module_utils._packages.objects import Transaction
 from ansible_collections.accel.gpu.tests.component.driver.machine import Fault, Machine, Manager
-from ansible_collections.accel.gpu.tests.component.driver.test_apply import IMAGE, deeds, look, make, run
+from ansible_collections.accel.gpu.tests.component.driver.test_apply import (
+    IMAGE,
+    MODPROBE,
+    MODULES,
+    OFFERS,
+    deeds,
+    look,
+    make,
+    run,
+)
 from ansible_collections.accel.gpu.tests.component.mig.node import in_child
 
 
@@ -110,3 +131,88 @@ def test_a_death_at_each_deed_of_the_way_back_leaves_it_to_the_next_run(tmp_path
         after = apply_back.undo(journal, machine.ports(), t.cast(t.Any, Manager(machine)))
         assert after.missing == (), name
         assert machine.seen() == before, name
+
+
+# --- modules of the same version ------------------------------------------------------------------------------------
+
+FIRMWARE = "options nvidia NVreg_EnableGpuFirmware=0\n"
+LIVE = {"nvidia": {"NVreg_EnableGpuFirmware": "0"}}
+WRITE = WriteFile(MODPROBE, FIRMWARE, "modprobe")
+RELOAD = ReloadModules(MODULES, ("nvidia", "nvidia_uvm"))
+LEFT = (HoldPackages(("x",)),)  # what a verification finds missing
+
+
+def changed(machine: Machine, *steps: Step, left: t.Sequence[Step] = LEFT, **more: t.Any) -> AccelError:
+    """The failure of a change."""
+    flavour = planned.flavour_of(look(machine))
+    change = Change(steps, look(machine), lambda: (look(machine), left), flavour=flavour, **more)
+    with pytest.raises(AccelError) as caught:
+        apply(change, machine.ports(), t.cast(t.Any, Manager(machine)))
+    return caught.value
+
+
+def test_modules_that_were_loaded_with_other_parameters_are_loaded_again(tmp_path):
+    machine = make(tmp_path)
+    before = machine.seen()
+    error = changed(machine, WRITE, RELOAD, parameters=LIVE)
+    assert machine.deeds.count("modprobe nvidia") == 2
+    assert error.message.endswith("; what was there before is back")
+    assert machine.seen() == before
+
+
+def test_modules_that_keep_parameters_of_the_change_are_told(tmp_path):
+    machine = make(tmp_path)
+    machine.fault = Fault(7, "fails")
+    error = changed(machine, WRITE, RELOAD, parameters=LIVE)
+    assert machine.deeds[6] == "rmmod nvidia_uvm"
+    assert error.message.endswith(
+        "; NOT restored: the modules stay (kernel module nvidia_uvm cannot be unloaded (broken)); the next run tries "
+        "again"
+    )
+    assert (error.facts["restored"], error.facts["changed"]) == (False, True)
+    journal = record.read_journal(machine.files)
+    assert journal is not None
+    assert apply_back.undo(journal, machine.ports(), t.cast(t.Any, Manager(machine))).missing == ()
+    assert probe_modules.probe(machine.files).parameters["nvidia"]["NVreg_EnableGpuFirmware"] == "18"
+
+
+def test_modules_that_were_not_loaded_anew_stay(tmp_path):
+    """Where somebody works on the GPUs the file alone changes, and goes back alone."""
+    machine = make(tmp_path)
+    before = machine.seen()
+    machine.open_device()
+    error = changed(machine, WRITE, parameters=LIVE)
+    assert error.message.endswith("; what was there before is back")
+    assert (machine.seen(), [deed for deed in machine.deeds if "mod" in deed.split()[0]]) == (before, [])
+
+
+def test_modules_of_the_other_flavour_are_loaded_again(tmp_path):
+    machine = make(tmp_path, offers={**OFFERS, "nvidia-dkms-580": ["580.1-1"]})
+    before = machine.seen()
+    other = ChangePackages((("nvidia-dkms-580", "580.1-1"),), ("nvidia-dkms-580-open",), idle=True)
+    transaction = Manager(machine).transaction(whole_request(other))
+    holds = UnholdPackages(("nvidia-dkms-580-open",))
+    error = changed(machine, holds, other, RELOAD, transaction=transaction)
+    assert error.message.endswith("; what was there before is back")
+    assert machine.seen() == before
+
+
+def test_parameters_go_back_to_those_of_the_record(tmp_path):
+    """The packages are of one version, so that nothing but the parameters tells the modules apart."""
+    machine = make(tmp_path, offers={**OFFERS, "nvidia-imex": ["580.1-1"]})
+    before = machine.seen()
+    more = ChangePackages((("nvidia-imex", "580.1-1"),), idle=True)
+    change = Change(
+        (WRITE, more, RELOAD),
+        look(machine),
+        lambda: (look(machine), ()),
+        transaction=Manager(machine).transaction(whole_request(more)),
+        parameters=LIVE,
+    )
+    apply(change, machine.ports(), t.cast(t.Any, Manager(machine)))
+    assert machine.state["live"][1] == {"EnableGpuFirmware": "0"}
+    taken_back(machine)
+    assert {**machine.seen(), "ours": before["ours"]} == before
+    done = len(machine.deeds)
+    taken_back(machine)
+    assert machine.deeds[done:] == []

@@ -53,7 +53,7 @@ class Change:
     """What `apply` needs. `transaction` is what the change of packages does, `earlier` the journal of an interrupted
     run. Without `remembers` the record of the way back stays as it is (a run that goes that way). `state` is what is
     ours on the node afterwards; None: as before. `own_holds` may be broken by the change. `parameters` are those of
-    the kernel modules that are wished. `run` names the caller's change. `keep_geometry`: what MIG
+    the kernel modules that are wished, or that come back. `run` names the caller's change. `keep_geometry`: what MIG
     layout there is in the end is written down for a reboot. With `defers` it is no error that somebody takes the GPUs
     on the way."""
 

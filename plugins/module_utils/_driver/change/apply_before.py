@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import typing as t
 
+from ..._data.driver_system import MODPROBE_FILE
 from ..._errors import AccelError
 from .. import record
 from ..record import Recorded
@@ -61,7 +62,18 @@ def recorded_of(change: Change, ports: Ports) -> Recorded:
         modules=(*node.loaded.dependents, "nvidia") if node.loaded else (),
         run=change.run,
         initramfs=_union([step.kernel for step in change.of(RebuildInitramfs)]),
+        parameters=_parameters(change) if MODPROBE_FILE in paths else {},
     )
+
+
+def _parameters(change: Change) -> t.Dict[str, t.Dict[str, str]]:
+    """As the loaded modules show those that the new file has, or has no more."""
+    dropped = (change.state or {}).get("dropped", {}).get("values", {})
+    found: t.Dict[str, t.Dict[str, str]] = {}
+    for module, shown in change.node.live_parameters.items():
+        for name in sorted({*change.parameters.get(module, ()), *dropped.get(module, ())} & set(shown)):
+            found.setdefault(module, {})[name] = shown[name]
+    return found
 
 
 def remember(change: Change, walker: Walker) -> None:

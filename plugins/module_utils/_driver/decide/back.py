@@ -12,6 +12,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ..._data.driver_packages import STREAM_MODULE
+from ..model import Parameters
 from ..record import CACHE, Recorded
 from ..steps import (
     ChangePackages,
@@ -38,9 +39,9 @@ _PARAMETERS = "/etc/modprobe.d/"
 class Now:
     """What the node has. `files` are those of the record, `initramfs` kernels whose image may be of the failed change,
     `images` those whose image was built with what is there now, `modules` what is loaded, outermost first with nvidia
-    last, `loaded` nvidia's version. `from_cache` are packages whose old version no repository has now, `stops` units
-    that hold devices. `half`: the change was interrupted, so what it was to bring may be there in a state that no
-    manager calls installed."""
+    last, `loaded` nvidia's version, `flavour` its kind, `parameters` what the modules show of theirs. `from_cache` are
+    packages whose old version no repository has now, `stops` units that hold devices. `half`: the change was
+    interrupted, so what it was to bring may be there in a state that no manager calls installed."""
 
     packages: t.Mapping[str, str]
     holds: t.FrozenSet[str] = frozenset()
@@ -51,6 +52,8 @@ class Now:
     images: t.Tuple[str, ...] = ()
     modules: t.Tuple[str, ...] = ()
     loaded: t.Optional[str] = None
+    flavour: t.Optional[str] = None
+    parameters: Parameters = field(default_factory=dict)
     from_cache: t.Tuple[str, ...] = ()
     stops: t.Tuple[str, ...] = ()
     half: bool = False
@@ -150,7 +153,20 @@ def _units(recorded: Recorded, now: Now) -> t.Iterator[Step]:
 
 def _modules(recorded: Recorded, now: Now) -> t.Iterator[Step]:
     inward = tuple(reversed(recorded.modules))
-    if now.modules and (not recorded.modules or now.loaded != recorded.version):
+    if now.modules and (not recorded.modules or _other(recorded, now)):
         yield ReloadModules(now.modules, inward, now.stops)
     elif set(recorded.modules) - set(now.modules):
         yield LoadModules(inward)
+
+
+def _other(recorded: Recorded, now: Now) -> bool:
+    """Was what is in memory loaded by the change? Files that are back say nothing of it: one may have gone back before
+    the run died, and one that changed while the GPUs were in use was never in force."""
+    flavours = {recorded.flavour, now.flavour} - {None}
+    if now.loaded != recorded.version or len(flavours) > 1:
+        return True
+    return any(
+        now.parameters.get(module, {}).get(name, value) != value
+        for module, shown in recorded.parameters.items()
+        for name, value in shown.items()
+    )

@@ -13,6 +13,7 @@ from ..._data.driver_packages import STREAM_MODULE
 from ..._data.driver_system import DISPLAY, MPS
 from ..decide.back import Now
 from ..decide.plan_guard import LOCKED
+from ..model import flavour
 from ..record import Recorded
 from . import probe_kernels, probe_modules, probe_system
 
@@ -51,6 +52,8 @@ def look(
         units={name: unit_state(ports, name) for name in recorded.units},
         modules=(*loaded.dependents, "nvidia") if loaded else (),
         loaded=memory.version,
+        flavour=flavour(loaded.open) if loaded else None,
+        parameters=memory.parameters,
         half=half,
         initramfs=initramfs,
         images=tuple(

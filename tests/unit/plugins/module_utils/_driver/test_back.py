@@ -43,7 +43,10 @@ BEFORE = Recorded(
     units={"nvidia-persistenced.service": (True, True)},
     kept={"libnvidia-ml1": "libnvidia-ml1_580.95.05-1_amd64.deb"},
     modules=("nvidia_uvm", "nvidia"),
+    flavour="open",
+    parameters={"nvidia": {"NVreg_A": "0"}},
 )
+RELOAD = ReloadModules(("nvidia_uvm", "nvidia"), ("nvidia", "nvidia_uvm"))
 SAME = Now(
     packages=BEFORE.packages,
     holds=frozenset(BEFORE.holds),
@@ -51,6 +54,8 @@ SAME = Now(
     units=BEFORE.units,
     modules=BEFORE.modules,
     loaded="580.95.05",
+    flavour="open",
+    parameters={"nvidia": {"NVreg_A": "0"}},
 )
 AFTER = Now(
     packages={"libnvidia-ml1": "590.48.01-1", "nvidia-dkms-open": "590.48.01-1"},
@@ -91,7 +96,7 @@ def test_all_of_a_finished_upgrade_is_taken_back_in_the_order_of_steps():
         HoldPackages(("libnvidia-ml1", "nvidia-dkms-580-open")),
         RebuildInitramfs("6.1.0"),
         SetUnit("nvidia-persistenced.service", True, True),
-        ReloadModules(("nvidia_uvm", "nvidia"), ("nvidia", "nvidia_uvm")),
+        RELOAD,
     ]
 
 
@@ -105,6 +110,15 @@ CASES = {
     ),
     "a unit whose package is gone": ({"units": {}}, []),
     "one module is missing": ({"modules": ("nvidia",)}, [LoadModules(("nvidia", "nvidia_uvm"))]),
+    "no module is loaded, whatever was": (
+        {"modules": (), "loaded": None, "flavour": None, "parameters": {}},
+        [LoadModules(("nvidia", "nvidia_uvm"))],
+    ),
+    "the other flavour": ({"flavour": "proprietary"}, [RELOAD]),
+    "a flavour that nobody tells": ({"flavour": None}, []),
+    "another parameter": ({"parameters": {"nvidia": {"NVreg_A": "1"}}}, [RELOAD]),
+    "a parameter of others": ({"parameters": {"nvidia": {"NVreg_A": "0", "NVreg_B": "1"}}}, []),
+    "a parameter that nobody shows": ({"parameters": {"nvidia": {}}}, []),
     "no module is loaded": ({"modules": (), "loaded": None}, [LoadModules(("nvidia", "nvidia_uvm"))]),
 }
 
@@ -228,9 +242,9 @@ def test_a_record_of_an_earlier_release_is_read(tmp_path):
     files = Files(str(tmp_path))
     record.write_record(files, dataclasses.replace(BEFORE, initramfs=("6.1.0",)))
     document = files.read_json(record.RECORD)
-    del document["is"]["initramfs"]
+    del document["is"]["initramfs"], document["is"]["parameters"]
     files.write_json(record.RECORD, document)
-    assert record.read_record(files) == BEFORE
+    assert record.read_record(files) == dataclasses.replace(BEFORE, parameters={})
 
 
 def test_a_foreign_journal_is_not_understood(tmp_path):
