@@ -17,6 +17,7 @@ from . import parameters
 from .plan_choice import driven
 
 _FABRIC_MANAGERS = ("nvidia-fabricmanager", "nvidia-fabric-manager")
+_NO_GPU = "no GPU of this node is the driver's now, and its modules are not loaded without one; a reboot mends it"
 _ORDER = {unit: number for number, unit in enumerate(STOPPABLE)}
 
 
@@ -50,10 +51,10 @@ def memory(
     `packages` will be there after a change of packages, whose scripts start their units; None: there is no change.
     `dropped` are parameters with their live values that nothing wishes any more. Raises BusyError where a reload has to
     wait and a wait is not wished."""
-    if version is None or not driven(node):
+    if version is None:
         return Memory()
     if node.loaded is None:
-        return _load(wish, node, version)
+        return _load(wish, node, version) if driven(node) else Memory()
     reasons = _differs(wish, node, version, flavour)
     for module, entries in sorted(dropped.items()):
         reasons += [
@@ -64,6 +65,10 @@ def memory(
     why = "; ".join(reasons)
     if wish.reload == "never":
         return Memory(reload=(f"{why}; {wish.prefix}reload is never",))
+    if not driven(node):
+        # Module nvidia does not come again without one ("NVRM: No NVIDIA devices probed" in the log of the kernel).
+        why = f"{why}; {_NO_GPU}"
+        return Memory(reload=(why,), reboot=(why,))
     if node.refused:
         return Memory(reload=(f"{why}; {node.refused}",), reboot=(f"{why}; {node.refused}",))
     if in_use(node):
