@@ -121,12 +121,16 @@ def _look(asked: Asked, ports: Ports) -> Seen:
         return _seen(asked, ports, packages)
 
 
-def _seen(asked: Asked, ports: Ports, packages: Manager, way: t.Optional[record.Recorded] = None) -> Seen:
-    """`way` is the way back that was decided on; the journal of this very run is none."""
+def _seen(
+    asked: Asked, ports: Ports, packages: Manager, way: t.Optional[record.Recorded] = None, done: bool = False
+) -> Seen:
+    """`way` is the way back that was decided on; the journal of this very run is none. `done`: the steps were walked;
+    what an interrupted run had unloaded is there again or has no file."""
     wish, journal = asked.wish, record.read_journal(ports.files)
     unsettled = _unsettled(asked, journal, ports)
     half = ports.check or bool(unsettled)
     node = probe(ports, packages)
+    node = node if done else dataclasses.replace(node, unloaded=plan_modules.unloaded(node, journal))
     if journal is not None and journal.phase == record.PACKAGES:
         node = dataclasses.replace(node, package_problems=_foreign(node.package_problems, journal, half))
     recorded, now = _way_back(ports, packages, journal, node, way) if wish.state == "restored" else (None, None)
@@ -200,7 +204,7 @@ def apply(plan: Planned, ports: Ports) -> Outcome:
         looks: t.List[Planned] = []
 
         def again() -> t.Tuple[Node, t.Sequence[t.Any]]:
-            seen = _seen(plan.asked, ports, packages, plan.seen.recorded)
+            seen = _seen(plan.asked, ports, packages, plan.seen.recorded, done=True)
             looks.append(decide(plan.asked, dataclasses.replace(seen, journal=None)))
             if looks[-1].refusal is not None:
                 raise looks[-1].refusal

@@ -207,6 +207,7 @@ class Node:
     live_parameters: Parameters = field(default_factory=dict)  # of the loaded modules, as far as the kernel shows them
     nvml: str = ""  # "" where the driver answered or nobody asked, else why it did not
     nvml_state: str = ""  # answers | missing | not_loaded | mismatch | hung | failed; "" where nobody asked
+    unloaded: t.Tuple[str, ...] = ()  # what an interrupted run of this boot took out of memory, in the order of loading
     refused: str = ""  # why a reload of the modules was refused in this boot and would be again
 
 

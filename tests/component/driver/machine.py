@@ -42,7 +42,7 @@ NONE = Fault()
 
 class Machine:
     """`state` has packages, offers, holds, units, modules (loaded, with nvidia's version), live (what nvidia was loaded
-    with). The images in /boot say what they were built from."""
+    with), fileless (modules without a file). The images in /boot say what they were built from."""
 
     def __init__(self, root: Path, fault: Fault = NONE) -> None:
         self.root = root
@@ -152,6 +152,8 @@ class Machine:
             return (0 if value else 1), "", ""
         if words[:2] == ["systemctl", "show"]:
             return 0, "\n\n".join(self._show(unit) for unit in words[2:]), ""
+        if "--dry-run" in argv:
+            return (1 if words[1] in self.state.get("fileless", ()) else 0), "", ""
         if words[0] == "env" or words[:2] == ["systemctl", "is-system-running"]:
             return 0, "running", ""
         text = " ".join(words)

@@ -16,6 +16,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.accel.gpu.plugins.module_utils._boot import boot_id
 from ansible_collections.accel.gpu.plugins.module_utils._driver import record, refused
 from ansible_collections.accel.gpu.plugins.module_utils._driver.change import apply_back
 from ansible_collections.accel.gpu.plugins.module_utils._driver.change.apply import Change, apply, fetch
@@ -84,6 +85,7 @@ def look(machine: Machine) -> Node:
         gpus=(PciDevice(PCI, "10de:20b5", "", "nvidia"),),
         loaded=LoadedModule(loaded, memory.open, dependents=dependents) if loaded else None,
         live_parameters=memory.parameters,
+        boot_id=boot_id(machine.files),
         library=state["packages"].get("libnvidia-ml1"),
         packages=state["packages"],
         holds=frozenset(state["holds"]),

@@ -25,6 +25,7 @@ from ..model import Parameters
 from ..record import Journal
 from ..steps import (
     ChangePackages,
+    InsertModules,
     LoadModules,
     RebuildInitramfs,
     ReloadModules,
@@ -123,7 +124,9 @@ def apply(change: Change, ports: Ports, manager: Manager) -> Done:
             **{
                 key: value
                 for key, value in state.items()
-                if key not in ("adjusted", "keys") and not (key == "dropped" and fresh)
+                if key not in ("adjusted", "keys")
+                and not (key in ("dropped", "unloaded") and fresh)
+                and not (key == "unloaded" and any(step.again for step in change.of(InsertModules)))
             },
             **({"keys": known["keys"]} if known.get("keys") else {}),
             **({"adjusted": made} if made else {}),

@@ -156,8 +156,10 @@ class Walker:
             set_unit(self.ports, step)
         elif isinstance(step, LoadModules):
             apply_modules.load(self.ports, step)
+            self.told += apply_modules.insert_again(self.ports, step.again)
         elif isinstance(step, InsertModules):
             apply_modules.insert(self.ports, step.modules)
+            self.told += apply_modules.insert_again(self.ports, step.again)
         else:
             self._reload(step)
 
@@ -209,6 +211,7 @@ class Walker:
             self.reload += [why.why] if step.load else []
         else:
             refused.forget(self.ports.files)
+            self.told += apply_modules.insert_again(self.ports, step.again)
         if late:
             raise ApplyError("; ".join([*([why.why] if why else ()), *late.values()]))
         self.note(units=())
