@@ -44,9 +44,10 @@ options:
         holds, files and the signing key; the modules are unloaded where nobody uses them. Services that hold GPUs are
         stopped for it and started again when the driver is gone.
       - V(restored) brings back what was there before the last change of packages, by name and version, from the kept
-        files where no repository has them any more. A change that was interrupted counts as the last one. Only
-        O(change_loaded), O(takeover), O(daemon_reload), O(run), O(restore_runs) and O(lock_timeout) are read then; a
-        loaded driver needs O(change_loaded=true), and a node that is busy is always refused.
+        files where no repository has them any more; an initramfs that carries the driver is built again. A change that
+        was interrupted counts as the last one. Only O(change_loaded), O(takeover), O(daemon_reload), O(run),
+        O(restore_runs) and O(lock_timeout) are read then; a loaded driver needs O(change_loaded=true), and a node that
+        is busy is always refused.
     type: str
     choices: [present, absent, restored]
     default: present

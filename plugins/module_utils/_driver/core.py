@@ -27,7 +27,7 @@ from .change.apply import Change, Done, fetch
 from .change.apply import apply as apply_change
 from .change.apply_back import repair, undo
 from .change.apply_gpus import Gpus
-from .decide import plan_guard, plan_modules, plan_packages, planned
+from .decide import plan_guard, plan_modules, plan_names, plan_packages, planned
 from .decide.back import Now
 from .decide.geometry import Kept
 from .decide.planned import Asked, Planned, Seen, decide
@@ -121,15 +121,19 @@ def _look(asked: Asked, ports: Ports) -> Seen:
         return _seen(asked, ports, packages)
 
 
-def _seen(asked: Asked, ports: Ports, packages: Manager, way: t.Optional[record.Recorded] = None) -> Seen:
-    """`way` is the way back that was decided on; the journal of this very run is none."""
+def _seen(
+    asked: Asked, ports: Ports, packages: Manager, way: t.Optional[record.Recorded] = None, done: bool = False
+) -> Seen:
+    """`way` is the way back that was decided on; the journal of this very run is none. `done`: the steps were walked;
+    what an interrupted run had unloaded is there again or has no file."""
     wish, journal = asked.wish, record.read_journal(ports.files)
     unsettled = _unsettled(asked, journal, ports)
     half = ports.check or bool(unsettled)
     node = probe(ports, packages)
+    node = node if done else dataclasses.replace(node, unloaded=plan_modules.unloaded(node, journal))
     if journal is not None and journal.phase == record.PACKAGES:
         node = dataclasses.replace(node, package_problems=_foreign(node.package_problems, journal, half))
-    recorded, now = _way_back(ports, packages, journal, way) if wish.state == "restored" else (None, None)
+    recorded, now = _way_back(ports, packages, journal, node, way) if wish.state == "restored" else (None, None)
     try:
         state = (
             planned.bare(node)
@@ -152,16 +156,18 @@ def _layouts(asked: Asked, plan_: Planned, ports: Ports) -> t.Tuple[Kept, ...]:
 
 
 def _way_back(
-    ports: Ports, packages: Manager, journal: t.Optional[record.Journal], way: t.Optional[record.Recorded]
+    ports: Ports, packages: Manager, journal: t.Optional[record.Journal], node: Node, way: t.Optional[record.Recorded]
 ) -> t.Tuple[t.Optional[record.Recorded], t.Optional[Now]]:
+    # Kernels may have come since the record was written.
+    carriers = [one.release for one in plan_names.kernels(node) if one.initramfs and one.initramfs.versions]
     if way is not None:
-        return way, probe_now.look(way, ports, packages)
+        return way, probe_now.look(way, ports, packages, carriers=carriers)
     recorded = record.way_back(journal, record.read_record(ports.files))
     if recorded is None:
         return None, None
     kernels = journal.initramfs if journal else ()
     half = journal is not None and journal.phase == record.PACKAGES
-    return recorded, probe_now.look(recorded, ports, packages, kernels, half)
+    return recorded, probe_now.look(recorded, ports, packages, kernels, half, carriers)
 
 
 def _foreign(problems: t.Sequence[str], journal: record.Journal, half: bool) -> t.Tuple[str, ...]:
@@ -198,7 +204,7 @@ def apply(plan: Planned, ports: Ports) -> Outcome:
         looks: t.List[Planned] = []
 
         def again() -> t.Tuple[Node, t.Sequence[t.Any]]:
-            seen = _seen(plan.asked, ports, packages, plan.seen.recorded)
+            seen = _seen(plan.asked, ports, packages, plan.seen.recorded, done=True)
             looks.append(decide(plan.asked, dataclasses.replace(seen, journal=None)))
             if looks[-1].refusal is not None:
                 raise looks[-1].refusal
@@ -225,7 +231,8 @@ def _change(plan: Planned, again: t.Any) -> Change:
         remembers=plan.wish.state != "restored",
         state=plan.state_after,
         own_holds=planned.own_holds(plan.seen.state.node),
-        parameters=plan.wish.parameters,
+        # On a way back that fails in its turn they tell what this one changed.
+        parameters=plan.seen.recorded.parameters if plan.seen.recorded else plan.wish.parameters,
         run=plan.wish.run,
         keep_geometry=plan.wish.keep_geometry,
         defers=plan.wish.when_busy == "defer" and plan.wish.state != "restored",

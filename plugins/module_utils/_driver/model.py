@@ -142,6 +142,11 @@ class LoadedModule(t.NamedTuple):
     dependents: t.Tuple[str, ...] = ()
 
 
+def flavour(is_open: t.Optional[bool]) -> t.Optional[str]:
+    """As the wish calls it; None where the module does not tell."""
+    return None if is_open is None else "open" if is_open else "proprietary"
+
+
 class Unit(t.NamedTuple):
     """A systemd unit that the driver's packages bring or that holds devices. `static`: others start it, so it can be
     neither enabled nor disabled (Ubuntu's persistenced, which udev starts)."""
@@ -205,6 +210,7 @@ class Node:
     live_parameters: Parameters = field(default_factory=dict)  # of the loaded modules, as far as the kernel shows them
     nvml: str = ""  # "" where the driver answered or nobody asked, else why it did not
     nvml_state: str = ""  # answers | missing | not_loaded | mismatch | hung | failed; "" where nobody asked
+    unloaded: t.Tuple[str, ...] = ()  # what an interrupted run of this boot took out of memory, in the order of loading
     refused: str = ""  # why a reload of the modules was refused in this boot and would be again
 
 

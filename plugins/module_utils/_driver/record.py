@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from .._errors import AccelError, NotRootError
 from .._files import Files
 from .._packages.apply_base import STAMP
+from .model import Parameters
 
 FOLDER = "/var/lib/accel-gpu/driver"
 RECORD = f"{FOLDER}/record.json"
@@ -40,7 +41,9 @@ class Recorded:
     `added` those that it brings newly, what comes with the driver included. `state` is what was ours, see
     `read_state`. `files` are ours, `units` tell (enabled, active). `kept` are the old packages' files in CACHE by
     package; without one there is no sure way back. `modules` were loaded, outermost first with nvidia last. `run` is
-    the caller's change in which all this was written down, None where it gave no name."""
+    the caller's change in which all this was written down, None where it gave no name. `initramfs` are kernels whose
+    image the change builds anew, so that it carries what is no longer there once packages or parameters are back.
+    `parameters` are those that the change sets or drops, as the loaded modules showed them."""
 
     since: str
     version: t.Optional[str] = None
@@ -55,6 +58,8 @@ class Recorded:
     state: t.Mapping[str, t.Any] = field(default_factory=dict)
     modules: t.Tuple[str, ...] = ()
     run: t.Optional[str] = None
+    initramfs: t.Tuple[str, ...] = ()
+    parameters: Parameters = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -192,4 +197,6 @@ def _from(entry: t.Mapping[str, t.Any]) -> Recorded:
         dict(entry["state"]),
         tuple(entry["modules"]),
         entry.get("run"),
+        tuple(entry.get("initramfs", ())),
+        {module: dict(shown) for module, shown in entry.get("parameters", {}).items()},
     )

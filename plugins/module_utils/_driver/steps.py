@@ -88,26 +88,31 @@ class SetUnit(t.NamedTuple):
 
 
 class LoadModules(t.NamedTuple):
-    """Nothing of NVIDIA is loaded: load it. `unload` are modules in the way, such as nouveau."""
+    """Nothing of NVIDIA is loaded: load it. `unload` are modules in the way, such as nouveau. `again` are those that an
+    interrupted run has unloaded, of other packages too: they come last, where they have a file for this driver."""
 
     modules: t.Tuple[str, ...]
     unload: t.Tuple[str, ...] = ()
+    again: t.Tuple[str, ...] = ()
 
 
 class InsertModules(t.NamedTuple):
-    """Modules of others that a service of the driver needs; what is there already stays as it is."""
+    """Modules of others that a service of the driver needs; what is there already stays as it is. `again` as in
+    LoadModules."""
 
     modules: t.Tuple[str, ...]
+    again: t.Tuple[str, ...] = ()
 
 
 class ReloadModules(t.NamedTuple):
     """Every dependent of nvidia goes, outermost first, then nvidia; all come again in reverse order. If one cannot go,
     none goes. `stop` are units that hold devices and are started again, in the order of stopping; without `load` only
-    after the last step, and the driver's own not at all."""
+    after the last step, and the driver's own not at all. `again` as in LoadModules."""
 
     unload: t.Tuple[str, ...]
     load: t.Tuple[str, ...]
     stop: t.Tuple[str, ...] = ()
+    again: t.Tuple[str, ...] = ()
 
 
 Step = t.Union[

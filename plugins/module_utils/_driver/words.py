@@ -21,7 +21,7 @@ _WORDS: t.Mapping[type, t.Callable[[t.Any], str]] = {
     steps.PrepareEnrolment: lambda step: f"preparing the enrolment of {step.certificate}",
     steps.RebuildInitramfs: lambda step: f"rebuilding the initramfs of kernel {step.kernel}",
     steps.SetUnit: lambda step: f"setting {step.name}",
-    steps.InsertModules: lambda step: f"loading the kernel modules {', '.join(step.modules)}",
+    steps.InsertModules: lambda step: f"loading the kernel modules {', '.join((*step.modules, *step.again))}",
     steps.LoadModules: lambda step: "loading the kernel modules",
     steps.ReloadModules: lambda step: f"{'reloading' if step.load else 'unloading'} the kernel modules",
 }

@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import shutil
 import typing as t
 from pathlib import Path
@@ -40,13 +41,14 @@ NONE = Fault()
 
 
 class Machine:
-    """`state` has packages, offers, holds, units, modules (loaded, with nvidia's version), initramfs (rebuilt ones).
-    `unseen` are references to modules by somebody who has no device open, `loaders` units that load nvidia where it is
-    on the disk."""
+    """`state` has packages, offers, holds, units, modules (loaded, with nvidia's version), live (what nvidia was loaded
+    with), fileless (modules without a file). The images in /boot say what they were built from. `unseen` are references
+    to modules by somebody who has no device open, `loaders` units that load nvidia where it is on the disk."""
 
     def __init__(self, root: Path, fault: Fault = NONE) -> None:
         self.root = root
         self.fault = fault
+        self.later = NONE  # a second one, on the way back
         self.deeds: t.List[str] = []
         self.said: t.List[str] = []
         self.job_after = ""  # the deed after which a job opens a device
@@ -57,7 +59,7 @@ class Machine:
 
     @classmethod
     def make(cls, root: Path, **state: t.Any) -> Machine:
-        empty: Json = {"packages": {}, "offers": {}, "holds": [], "units": {}, "modules": {}, "initramfs": []}
+        empty: Json = {"packages": {}, "offers": {}, "holds": [], "units": {}, "modules": {}}
         made = cls(root)
         (root / "proc/sys/kernel/random").mkdir(parents=True)
         (root / "proc/sys/kernel/random/boot_id").write_text("5f1c\n")
@@ -80,6 +82,11 @@ class Machine:
         for name in state["modules"]:
             if name != "nvidia" and "nvidia" in state["modules"]:
                 (loaded / "nvidia/holders" / name).symlink_to(f"../../{name}")
+        if "live" in state:
+            proc = self.root / "proc/driver/nvidia"
+            proc.mkdir(parents=True, exist_ok=True)
+            (proc / "params").write_text("".join(f"{name}: {value}\n" for name, value in state["live"][1].items()))
+            (proc / "version").write_text(f"NVRM version: NVIDIA UNIX {state['live'][0]} for x86_64\n")
         self._count()
 
     def _count(self) -> None:
@@ -95,15 +102,29 @@ class Machine:
 
     def seen(self) -> Json:
         """All that a change could have touched, without what only this test keeps."""
-        state = {
-            key: value for key, value in self.state.items() if key not in ("offers", "initramfs", "unseen", "fabric")
-        }
+        state = {key: value for key, value in self.state.items() if key not in ("offers", "unseen", "fabric")}
         etc = self.root / "etc"
         state["files"] = {
             str(path.relative_to(self.root)): path.read_text() for path in etc.rglob("*") if path.is_file()
         }
         state["ours"] = record.read_state(self.files)
+        state["images"] = {path.name: path.read_text() for path in (self.root / "boot").glob("initrd.img-*")}
         return state
+
+    def options(self) -> t.List[str]:
+        return [path.read_text() for path in sorted((self.root / "etc/modprobe.d").glob("*.conf"))]
+
+    def loaded(self) -> Json:
+        """What nvidia shows of itself when it is loaded now."""
+        set_ = dict(re.findall(r"NVreg_(\w+)=(\S+)", "".join(self.options())))
+        open_ = any(name.startswith("nvidia-dkms") and name.endswith("open") for name in self.state["packages"])
+        return ["Open Kernel Module" if open_ else "Kernel Module", {"EnableGpuFirmware": "18", **set_}]
+
+    def build(self, kernel: str) -> None:
+        """The image of a kernel: the driver and the files of modprobe.d as they are now."""
+        (self.root / "boot").mkdir(exist_ok=True)
+        image = self.root / f"boot/initrd.img-{kernel}"
+        image.write_text("".join([f"{_version(self.state['packages'])}\n", *self.options()]))
 
     def ports(self) -> Ports:
         files = CountedFiles(str(self.root), self)
@@ -112,16 +133,16 @@ class Machine:
 
     def deed(self, what: str, effect: t.Callable[[], t.Any], failing: t.Callable[[], t.Any]) -> t.Any:
         self.deeds.append(what)
-        mine = len(self.deeds) == self.fault.nth
-        if mine and self.fault.what == "dies":
+        mine = next((one.what for one in (self.fault, self.later) if one.nth == len(self.deeds)), "")
+        if mine == "dies":
             os._exit(9)
-        if mine and self.fault.what == "fails":
+        if mine == "fails":
             return failing()
         found = effect()
         if what == self.job_after:
             self.job_after = ""
             self.open_device()
-        if mine and self.fault.what == "dies_after":
+        if mine == "dies_after":
             os._exit(9)
         return found
 
@@ -149,6 +170,8 @@ class Machine:
             return 0, "\n\n".join(self._show(unit) for unit in words[2:]), ""
         if words[0] == "modinfo":
             return 0, _version(self.state["packages"]), ""
+        if "--dry-run" in argv:
+            return (1 if words[1] in self.state.get("fileless", ()) else 0), "", ""
         if words[0] == "env" or words[:2] == ["systemctl", "is-system-running"]:
             return 0, "running", ""
         text = " ".join(words)
@@ -176,10 +199,12 @@ class Machine:
         elif verb == "rmmod":
             state["modules"].pop(words[1])
         elif verb == "modprobe":
+            if words[1] == "nvidia" and "nvidia" not in state["modules"]:
+                state["live"] = self.loaded()
             state["modules"].setdefault(words[1], _version(state["packages"]))
             state.update({"fabric": "in_progress"} if "fabric" in state else {})
         elif verb == "update-initramfs":
-            state["initramfs"].append(words[-1])
+            self.build(words[-1])
         self.save(state)
         return 0, "", ""
 

@@ -16,10 +16,12 @@ import typing as t
 
 import pytest
 
+from ansible_collections.accel.gpu.plugins.module_utils._boot import boot_id
 from ansible_collections.accel.gpu.plugins.module_utils._driver import record, refused
 from ansible_collections.accel.gpu.plugins.module_utils._driver.change import apply_back
 from ansible_collections.accel.gpu.plugins.module_utils._driver.change.apply import Change, apply, fetch
 from ansible_collections.accel.gpu.plugins.module_utils._driver.decide.requests import whole_request
+from ansible_collections.accel.gpu.plugins.module_utils._driver.look import probe_modules
 from ansible_collections.accel.gpu.plugins.module_utils._driver.model import (
     Distribution,
     Kernel,
@@ -47,8 +49,9 @@ from ansible_collections.accel.gpu.tests.component.mig.node import in_child
 
 OLD = {"libnvidia-ml1": "580.1-1", "nvidia-dkms-580-open": "580.1-1", "nvidia-smi": "580.1-1"}
 NEW = {"libnvidia-ml1": "590.2-1", "nvidia-dkms-open": "590.2-1", "nvidia-smi": "590.2-1"}
-SOURCE, MODPROBE = "/etc/apt/sources.list.d/accel-gpu-nvidia.sources", "/etc/modprobe.d/accel-gpu-nvidia.conf"
+SOURCE, MODPROBE = "/etc/apt/sources.list.d/accel-gpu-nvidia.sources", "/etc/modprobe.d/accel-gpu.conf"
 WISHED = {SOURCE: "URIs: new\n", MODPROBE: "options nvidia a=1\n"}
+IMAGE = {"initrd.img-6.1.0": "590.2-1\noptions nvidia a=1\n"}
 MODULES = ("nvidia_modeset", "nvidia_uvm", "nvidia")
 FABRIC = "nvidia-fabricmanager.service"
 OFFERS = {name: [NEW.get(name), OLD.get(name)] for name in {**OLD, **NEW}}
@@ -66,6 +69,8 @@ def make(root: t.Any, **changes: t.Any) -> Machine:
     (root / "etc/apt/sources.list.d").mkdir(parents=True)
     (root / SOURCE.lstrip("/")).write_text("URIs: old\n")
     record.write_state(machine.files, {"packages": sorted(OLD), "holds": sorted(OLD)})
+    machine.build("6.1.0")
+    machine.save({**machine.state, "live": machine.loaded()})
     return machine
 
 
@@ -73,11 +78,14 @@ def look(machine: Machine) -> Node:
     state = machine.state
     loaded = state["modules"].get("nvidia")
     dependents = tuple(name for name in state["modules"] if name != "nvidia")
+    memory = probe_modules.probe(machine.files)
     return Node(
         Distribution("debian", "12", "debian", "bookworm", "x86_64", "Debian 12"),
         Kernel("6.1.0", True),
         gpus=(PciDevice(PCI, "10de:20b5", "", "nvidia"),),
-        loaded=LoadedModule(loaded, True, dependents=dependents) if loaded else None,
+        loaded=LoadedModule(loaded, memory.open, dependents=dependents) if loaded else None,
+        live_parameters=memory.parameters,
+        boot_id=boot_id(machine.files),
         library=state["packages"].get("libnvidia-ml1"),
         packages=state["packages"],
         holds=frozenset(state["holds"]),
@@ -172,7 +180,7 @@ def test_an_upgrade_is_made_and_the_way_back_is_remembered(tmp_path):
         "them exists only as long as a repository has these versions"
     ]
     assert wished(machine)
-    assert machine.state["initramfs"] == ["6.1.0"]
+    assert machine.seen()["images"] == IMAGE
     assert record.read_journal(machine.files) is None
     kept = record.read_record(machine.files)
     assert kept is not None
@@ -233,7 +241,7 @@ def test_a_death_at_each_deed_is_finished_or_undone_by_the_next_run(tmp_path, wh
             if way == "finished":
                 assert "failed" not in run(machine), name
                 assert wished(machine), name
-                assert machine.state["initramfs"], name
+                assert machine.seen()["images"] == IMAGE, name
             else:
                 after = apply_back.undo(journal, machine.ports(), t.cast(t.Any, Manager(machine)))
                 assert after.missing == (), name

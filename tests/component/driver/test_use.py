@@ -299,7 +299,11 @@ def died(tmp_path, monkeypatch):
     machine = make(tmp_path, units=UNITS, packages={**OLD, "libnvidia-ml1": NEW["libnvidia-ml1"]})
     before = record.Recorded("2026-11-25T00:00:00Z", packages=OLD, added=("nvidia-dkms-open",))
     record.write_journal(machine.files, record.Journal("5f1c", record.PACKAGES, before))
+    seen_by_core(machine, monkeypatch)
+    return machine
 
+
+def seen_by_core(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     @contextlib.contextmanager
     def manager(_ports, lock_timeout=0.0):
         yield Manager(machine)
@@ -308,7 +312,6 @@ def died(tmp_path, monkeypatch):
     monkeypatch.setattr(core, "probe", lambda _ports, _packages: look(machine))
     monkeypatch.setattr(core.probe_offers, "look", lambda _wish, node, *_rest, **_more: State(node, changes=()))
     monkeypatch.setattr(core.probe_system, "is_root", lambda: True)
-    return machine
 
 
 def read(machine: Machine, check: bool = False) -> t.Any:

@@ -22,23 +22,20 @@ from .. import record
 from ..decide.parameters import adjusted, differing
 from ..decide.plan_names import kernels as kernels_of
 from ..model import Parameters
-from ..record import Journal, Recorded
+from ..record import Journal
 from ..steps import (
     ChangePackages,
-    HoldPackages,
+    InsertModules,
     LoadModules,
     RebuildInitramfs,
     ReloadModules,
-    RemoveFile,
     SetUnit,
     Step,
-    UnholdPackages,
-    WriteFile,
 )
 from ..texts import initramfs
 from ..words import words
-from . import apply_keep
 from .apply_back import give_up
+from .apply_before import merged, recorded_of, remember
 from .apply_download import download
 from .apply_gpus import Gpus
 from .apply_walk import Walker, WorkCameError
@@ -57,7 +54,7 @@ class Change:
     """What `apply` needs. `transaction` is what the change of packages does, `earlier` the journal of an interrupted
     run. Without `remembers` the record of the way back stays as it is (a run that goes that way). `state` is what is
     ours on the node afterwards; None: as before. `own_holds` may be broken by the change. `parameters` are those of
-    the kernel modules that are wished. `run` names the caller's change. `keep_geometry`: what MIG
+    the kernel modules that are wished, or that come back. `run` names the caller's change. `keep_geometry`: what MIG
     layout there is in the end is written down for a reboot. With `defers` it is no error that somebody takes the GPUs
     on the way."""
 
@@ -98,8 +95,7 @@ def apply(change: Change, ports: Ports, manager: Manager) -> Done:
     reloads = [step for step in change.of(ReloadModules) if step.load]  # the others take the modules away
     walker = Walker(ports, manager, _begin(change, ports), change.own_holds, change.defers)
     try:
-        if change.of(ChangePackages):
-            _remember(change, ports, manager, walker)
+        remember(change, walker)
         if reloads and reloads[0].load:
             gpus.take(reloads[0].stop)
         elif change.node.loaded is not None and change.of(ChangePackages):
@@ -128,7 +124,9 @@ def apply(change: Change, ports: Ports, manager: Manager) -> Done:
             **{
                 key: value
                 for key, value in state.items()
-                if key not in ("adjusted", "keys") and not (key == "dropped" and fresh)
+                if key not in ("adjusted", "keys")
+                and not (key in ("dropped", "unloaded") and fresh)
+                and not (key == "unloaded" and any(step.again for step in change.of(InsertModules)))
             },
             **({"keys": known["keys"]} if known.get("keys") else {}),
             **({"adjusted": made} if made else {}),
@@ -181,64 +179,6 @@ def with_owed(steps: t.Sequence[Step], kernels: t.Sequence[str]) -> t.Tuple[Step
     late = (SetUnit, LoadModules, ReloadModules)
     place = next((number for number, step in enumerate(steps) if isinstance(step, late)), len(steps))
     return (*steps[:place], *owed, *steps[place:])
-
-
-def merged(earlier: Recorded, later: Recorded) -> Recorded:
-    """What the earlier one says counts; of what it does not name the later one tells. Pure."""
-    known = {*earlier.packages, *earlier.added}
-    more = {name: version for name, version in later.packages.items() if name not in known}
-    return dataclasses.replace(
-        earlier,
-        packages={**more, **earlier.packages},
-        added=tuple(sorted({*earlier.added, *(name for name in later.added if name not in known)})),
-        holds=tuple(sorted({*earlier.holds, *(name for name in later.holds if name in more)})),
-        files={**later.files, **earlier.files},
-        units={**later.units, **earlier.units},
-        # Whoever goes on with a change makes it his.
-        run=later.run,
-    )
-
-
-def recorded_of(change: Change, ports: Ports) -> Recorded:
-    """What is there now, as far as the steps would change it: packages that have nothing to do with the driver, and
-    those of the driver's neighbours, may change later and are none of the way back."""
-    node, changes = change.node, change.transaction.changes
-    named = {name for step in change.of(HoldPackages, UnholdPackages) for name in step.names}
-    paths = [step.path for step in change.of(WriteFile, RemoveFile)]
-    units = [node.units[step.name] for step in change.of(SetUnit) if step.name in node.units]
-    return Recorded(
-        since=record.now(),
-        version=node.loaded.version if node.loaded else node.library,
-        flavour=change.flavour,
-        packages={one.name: one.before for one in changes if one.before is not None},
-        # To remove a package by its name takes all its versions along, those too that were there before.
-        added=tuple(sorted({one.name for one in changes if one.before is None and not one.beside})),
-        holds=tuple(sorted(node.holds & (named | {one.name for one in changes}))),
-        stream=node.stream,
-        files={path: ports.files.read_text(path) for path in paths},
-        units={unit.name: (unit.enabled, unit.active) for unit in units},
-        state=record.read_state(ports.files),
-        modules=(*node.loaded.dependents, "nvidia") if node.loaded else (),
-        run=change.run,
-    )
-
-
-def _remember(change: Change, ports: Ports, manager: Manager, walker: Walker) -> None:
-    """The way back, before the first package changes: the old packages' files, and the record that names them."""
-    before = walker.journal.before
-    going = [one for one in manager.installed(sorted(before.packages)) if before.packages[one.name] == one.version]
-    kept = {**before.kept, **apply_keep.keep(ports, manager.kind, going)}
-    before = dataclasses.replace(before, kept=kept)
-    walker.note(before=before)
-    if change.remembers:
-        record.write_record(ports.files, before)
-        apply_keep.prune(ports, list(kept.values()))
-    lacking = sorted(set(before.packages) - set(kept))
-    if lacking:
-        walker.told.append(
-            f"the files of the installed {', '.join(lacking)} could not be had; the way back to them exists only as "
-            "long as a repository has these versions"
-        )
 
 
 def _verify(change: Change, walker: Walker, gpus: Gpus) -> t.Tuple[Node, bool]:

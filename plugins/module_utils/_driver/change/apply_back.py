@@ -78,6 +78,7 @@ def _hurts(step: Step) -> bool:
 def _walk_back(steps: t.Sequence[Step], walker: Walker) -> t.List[str]:
     """A sentence for each step that failed."""
     missing: t.List[str] = []
+    walker.owe(steps)
     for step in steps:
         try:
             walker.walk([step])

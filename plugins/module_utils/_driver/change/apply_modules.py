@@ -140,6 +140,22 @@ def _remove(ports: Ports, name: str) -> str:
     return "" if code == 0 else _said(out, err)
 
 
+def insert_again(ports: Ports, names: t.Sequence[str]) -> t.List[str]:
+    """What was in memory before an interrupted run, in so far as it has a file for the driver that is there now: a
+    sentence for each that has none. Raises ApplyError where one has a file and does not come."""
+    told: t.List[str] = []
+    for name in names:
+        # It minds install commands and aliases, as Debian has them for the driver's own modules.
+        if ports.run(["modprobe", "--dry-run", "--quiet", name], timeout=SECONDS)[0] == 0:
+            insert(ports, (name,))
+        else:
+            told.append(
+                f"kernel module {name} was loaded before a run was interrupted and has no file for this driver and "
+                "kernel; install what brings it, then load it"
+            )
+    return told
+
+
 def insert(ports: Ports, names: t.Sequence[str]) -> None:
     """Raises ApplyError with the words of modprobe."""
     for name in names:

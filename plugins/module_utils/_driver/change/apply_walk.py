@@ -96,8 +96,7 @@ class Walker:
 
     def walk(self, steps: t.Sequence[Step]) -> None:
         """Raises StepError at the first step that fails."""
-        owed = tuple(step.kernel for step in steps if isinstance(step, RebuildInitramfs))
-        self.note(initramfs=tuple(dict.fromkeys((*self.journal.initramfs, *owed))))
+        self.owe(steps)
         for number, step in enumerate(steps):
             start = time.monotonic()
             try:
@@ -112,6 +111,11 @@ class Walker:
                 if phase:
                     self.seconds[phase] = round(self.seconds.get(phase, 0.0) + time.monotonic() - start, 1)
             self.done.append(step)
+
+    def owe(self, steps: t.Sequence[Step]) -> None:
+        """The images that the steps build are none of a known state before that."""
+        owed = tuple(step.kernel for step in steps if isinstance(step, RebuildInitramfs))
+        self.note(initramfs=tuple(dict.fromkeys((*self.journal.initramfs, *owed))))
 
     def _waits(self, step: Step, rest: t.Sequence[Step]) -> bool:
         """Whether the step has to wait for somebody who has the GPUs by now. Raises WorkCameError where it cannot."""
@@ -158,8 +162,10 @@ class Walker:
             set_unit(self.ports, step)
         elif isinstance(step, LoadModules):
             apply_modules.load(self.ports, step)
+            self.told += apply_modules.insert_again(self.ports, step.again)
         elif isinstance(step, InsertModules):
             apply_modules.insert(self.ports, step.modules)
+            self.told += apply_modules.insert_again(self.ports, step.again)
         else:
             self._reload(step)
 
@@ -217,6 +223,7 @@ class Walker:
             self.reload += [why.why] if step.load else []
         else:
             refused.forget(self.ports.files)
+            self.told += apply_modules.insert_again(self.ports, step.again)
         if late:
             raise ApplyError("; ".join([*([why.why] if why else ()), *late.values()]))
         self._away = not why and not step.load

@@ -12,6 +12,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ..._data.driver_packages import STREAM_MODULE
+from ..model import Parameters
 from ..record import CACHE, Recorded
 from ..steps import (
     ChangePackages,
@@ -30,14 +31,17 @@ from .plan_files import sort_of
 
 # Files whose change makes another index.
 _SOURCES = (".list", ".sources", ".repo")
+# Files that an initramfs carries along.
+_PARAMETERS = "/etc/modprobe.d/"
 
 
 @dataclass(frozen=True)
 class Now:
     """What the node has. `files` are those of the record, `initramfs` kernels whose image may be of the failed change,
-    `modules` what is loaded, outermost first with nvidia last, `loaded` nvidia's version. `from_cache` are packages
-    whose old file is kept, `stops` units that hold devices. `half`: the change was interrupted, so
-    what it was to bring may be there in a state that no manager calls installed."""
+    `images` those whose image was built with what is there now, `modules` what is loaded, outermost first with nvidia
+    last, `loaded` nvidia's version, `flavour` its kind, `parameters` what the modules show of theirs. `from_cache` are
+    packages whose old file is kept, `stops` units that hold devices. `half`: the change was interrupted, so what it was
+    to bring may be there in a state that no manager calls installed."""
 
     packages: t.Mapping[str, str]
     holds: t.FrozenSet[str] = frozenset()
@@ -45,8 +49,11 @@ class Now:
     files: t.Mapping[str, t.Optional[str]] = field(default_factory=dict)
     units: t.Mapping[str, t.Tuple[bool, bool]] = field(default_factory=dict)
     initramfs: t.Tuple[str, ...] = ()
+    images: t.Tuple[str, ...] = ()
     modules: t.Tuple[str, ...] = ()
     loaded: t.Optional[str] = None
+    flavour: t.Optional[str] = None
+    parameters: Parameters = field(default_factory=dict)
     from_cache: t.Tuple[str, ...] = ()
     stops: t.Tuple[str, ...] = ()
     half: bool = False
@@ -58,16 +65,17 @@ def steps_back(recorded: Recorded, now: Now, own: t.Optional[t.AbstractSet[str]]
     if own is not None:
         now = dataclasses.replace(now, holds=now.holds & own)
     change = packages_back(recorded, now)
+    files = list(_files(recorded, now))
     modules = list(_modules(recorded, now))
     # Where no driver was before, packages go only when the module that needs them is gone.
     unload = modules if not recorded.modules else []
     return [
         *unload,
-        *_files(recorded, now),
+        *files,
         *([UnholdPackages(tuple(sorted(now.holds)))] if change and now.holds else []),
         *([change] if change else []),
         *_holds(recorded, now, bool(change)),
-        *(RebuildInitramfs(kernel) for kernel in now.initramfs),
+        *(RebuildInitramfs(kernel) for kernel in _images(now, [*files, change])),
         *_units(recorded, now),
         *(modules if not unload else ()),
     ]
@@ -115,6 +123,16 @@ def _files(recorded: Recorded, now: Now) -> t.Iterator[Step]:
         yield RefreshIndex(0, ())
 
 
+def _images(now: Now, steps: t.Sequence[t.Optional[Step]]) -> t.List[str]:
+    """An image carries modules and their parameters: it goes back together with them."""
+    stale = any(
+        isinstance(step, ChangePackages)
+        or (isinstance(step, (WriteFile, RemoveFile)) and step.path.startswith(_PARAMETERS))
+        for step in steps
+    )
+    return list(dict.fromkeys((*now.initramfs, *(now.images if stale else ()))))
+
+
 def _holds(recorded: Recorded, now: Now, released: bool) -> t.Iterator[Step]:
     """`released`: all holds of now were taken off for the change of packages."""
     wanted = frozenset(recorded.holds)
@@ -135,7 +153,20 @@ def _units(recorded: Recorded, now: Now) -> t.Iterator[Step]:
 
 def _modules(recorded: Recorded, now: Now) -> t.Iterator[Step]:
     inward = tuple(reversed(recorded.modules))
-    if now.modules and (not recorded.modules or now.loaded != recorded.version):
+    if now.modules and (not recorded.modules or _other(recorded, now)):
         yield ReloadModules(now.modules, inward, now.stops)
     elif set(recorded.modules) - set(now.modules):
         yield LoadModules(inward)
+
+
+def _other(recorded: Recorded, now: Now) -> bool:
+    """Was what is in memory loaded by the change? Files that are back say nothing of it: one may have gone back before
+    the run died, and one that changed while the GPUs were in use was never in force."""
+    flavours = {recorded.flavour, now.flavour} - {None}
+    if now.loaded != recorded.version or len(flavours) > 1:
+        return True
+    return any(
+        now.parameters.get(module, {}).get(name, value) != value
+        for module, shown in recorded.parameters.items()
+        for name, value in shown.items()
+    )

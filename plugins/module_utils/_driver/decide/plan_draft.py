@@ -151,6 +151,13 @@ class Draft:
         if names:
             self.steps.append(InsertModules(tuple(names)))
             for name in names:
-                self.tracker.change(
-                    f"kernel module {name}", False, True, action="load_module", object=name, reason=reason
-                )
+                self._inserted(name, reason)
+
+    def insert_again(self, names: t.Sequence[str], reason: str) -> None:
+        if names:
+            self.steps.append(InsertModules((), tuple(names)))
+            for name in names:
+                self._inserted(name, reason)
+
+    def _inserted(self, name: str, reason: str) -> None:
+        self.tracker.change(f"kernel module {name}", False, True, action="load_module", object=name, reason=reason)

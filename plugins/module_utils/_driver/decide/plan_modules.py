@@ -12,11 +12,13 @@ from types import MappingProxyType
 from ..._data.driver_system import FABRIC_MANAGER, FABRIC_UNITS, IMEX, LOADED, PERSISTENCED, STOPPABLE
 from ..._errors import BusyError
 from ..model import Busy, Holder, Node, Parameters, Wish
+from ..record import Journal
 from ..steps import LoadModules, ReloadModules, SetUnit
 from . import parameters
 from .plan_choice import driven
 
 _FABRIC_MANAGERS = ("nvidia-fabricmanager", "nvidia-fabric-manager")
+_NO_GPU = "no GPU of this node is the driver's now, and its modules are not loaded without one; a reboot mends it"
 _ORDER = {unit: number for number, unit in enumerate(STOPPABLE)}
 
 
@@ -50,10 +52,10 @@ def memory(
     `packages` will be there after a change of packages, whose scripts start their units; None: there is no change.
     `dropped` are parameters with their live values that nothing wishes any more. Raises BusyError where a reload has to
     wait and a wait is not wished."""
-    if version is None or not driven(node):
+    if version is None:
         return Memory()
     if node.loaded is None:
-        return _load(wish, node, version)
+        return _load(wish, node, version) if driven(node) else Memory()
     reasons = _differs(wish, node, version, flavour)
     for module, entries in sorted(dropped.items()):
         reasons += [
@@ -61,9 +63,13 @@ def memory(
         ]
     if not reasons:
         return Memory()
-    why = "; ".join(reasons)
+    why = "; ".join([*reasons, *taken_out(node)])
     if wish.reload == "never":
         return Memory(reload=(f"{why}; {wish.prefix}reload is never",))
+    if not driven(node):
+        # Module nvidia does not come again without one ("NVRM: No NVIDIA devices probed" in the log of the kernel).
+        why = f"{why}; {_NO_GPU}"
+        return Memory(reload=(why,), reboot=(why,))
     if node.refused:
         return Memory(reload=(f"{why}; {node.refused}",), reboot=(f"{why}; {node.refused}",))
     if in_use(node):
@@ -71,9 +77,30 @@ def memory(
         return Memory(reload=(f"{why}; {in_use(node)}{'' if node.busy else '; end it and run again'}",))
     started = () if packages is None else _started(wish, node, packages)
     step = ReloadModules(
-        (*node.loaded.dependents, "nvidia"), ("nvidia", *reversed(node.loaded.dependents)), stops(node, started)
+        (*node.loaded.dependents, "nvidia"),
+        ("nvidia", *reversed(node.loaded.dependents)),
+        stops(node, started),
+        node.unloaded,
     )
     return Memory(step, why)
+
+
+def unloaded(node: Node, journal: t.Optional[Journal]) -> t.Tuple[str, ...]:
+    """What an interrupted run of this boot took out of memory and nobody has loaded again, in the order of loading: by
+    its journal, and by what a later run wrote down that could not load it either."""
+    names: t.List[str] = []
+    if journal is not None and journal.boot_id == node.boot_id:
+        names += reversed(journal.before.modules)
+    recorded = node.records.get("unloaded") or {}
+    if recorded.get("boot") == node.boot_id:
+        names += recorded.get("modules", ())
+    there = ("nvidia", *node.loaded.dependents) if node.loaded else ()
+    return tuple(name for name in dict.fromkeys(names) if name not in there)
+
+
+def taken_out(node: Node) -> t.List[str]:
+    """The sentence for what is to be loaded again, where there is something."""
+    return [f"an interrupted run has unloaded {', '.join(node.unloaded)}"] if node.unloaded else []
 
 
 def _load(wish: Wish, node: Node, version: str) -> Memory:
@@ -85,7 +112,8 @@ def _load(wish: Wish, node: Node, version: str) -> Memory:
         who = f"drives {', '.join(bound)}" if bound else f"is used by {', '.join(node.nouveau_holders)}"
         return Memory(reboot=(f"nouveau is loaded and {who}; it is gone after a reboot",))
     unload = (*node.nouveau_holders, "nouveau") if node.nouveau_loaded else ()
-    return Memory(LoadModules(LOADED, unload), why)
+    more = tuple(name for name in node.unloaded if name not in LOADED)
+    return Memory(LoadModules(LOADED, unload, more), why)
 
 
 def _differs(wish: Wish, node: Node, version: str, flavour: str) -> t.List[str]:

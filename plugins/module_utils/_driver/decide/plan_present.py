@@ -73,6 +73,7 @@ def plan(draft: Draft, wish: Wish, state: State) -> None:
     draft.record = {
         **plan_packages.with_tools(ours, node, change, state.changes or ()),
         **({"dropped": {"boot": node.boot_id, "values": dropped}} if dropped else {}),
+        **({"unloaded": {"boot": node.boot_id, "modules": list(node.unloaded)}} if node.unloaded else {}),
     }
 
 
@@ -208,6 +209,8 @@ def _memory(
     memory = plan_modules.memory(wish, node, on_disk, flavour, None if change is None else there, dropped)
     if memory.step is not None:
         draft.modules(memory.step, node.loaded.version if node.loaded else None, on_disk, memory.why)
+    elif node.loaded is not None and not memory.reload:
+        draft.insert_again(node.unloaded, "; ".join(plan_modules.taken_out(node)))
     draft.insert(node.lacking_modules, _FABRIC)
     if plan_modules.imex_waits(node, there):
         draft.wait_for_fabric(IMEX, f"needs {node.imex_lacks} with the addresses of the nodes of its domain")

@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ..._errors import AccelError, BindingWantedError
-from ..model import Change, Node, State, Wish
+from ..model import Change, Node, State, Wish, flavour
 from ..record import Journal, Recorded
 from ..steps import ChangePackages, RefreshIndex, ReloadModules, Step
 from . import back_plan, plan_guard, plan_modules, remainder
@@ -222,9 +222,7 @@ def bare(node: Node) -> State:
 
 
 def flavour_of(node: Node) -> t.Optional[str]:
-    if node.loaded is None or node.loaded.open is None:
-        return None
-    return "open" if node.loaded.open else "proprietary"
+    return None if node.loaded is None else flavour(node.loaded.open)
 
 
 def own_holds(node: Node) -> t.Set[str]:

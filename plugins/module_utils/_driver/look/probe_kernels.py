@@ -98,13 +98,17 @@ def _release(files: Files, image: str) -> t.Optional[str]:
 def kernel(ports: Ports, release: t.Optional[str], record: t.Any) -> Kernel:
     release = release or ""
     folder = f"{MODULES}/{release}"
-    image = next((path.format(release) for path in INITRAMFS if ports.files.exists(path.format(release))), None)
+    image = image_of(ports.files, release)
     return Kernel(
         release=release,
         headers=is_folder(ports.files, f"{folder}/build"),
         modules=tuple(_modules(ports, folder)),
         initramfs=None if image is None else probe_initramfs.probe(ports, image, record),
     )
+
+
+def image_of(files: Files, release: str) -> t.Optional[str]:
+    return next((path.format(release) for path in INITRAMFS if files.exists(path.format(release))), None)
 
 
 def _modules(ports: Ports, folder: str) -> t.Iterator[ModuleFile]:

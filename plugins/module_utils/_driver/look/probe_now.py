@@ -13,8 +13,9 @@ from ..._data.driver_packages import STREAM_MODULE
 from ..._data.driver_system import DISPLAY, MPS
 from ..decide.back import Now
 from ..decide.plan_guard import LOCKED
+from ..model import flavour
 from ..record import CACHE, Recorded
-from . import probe_modules, probe_system
+from . import probe_kernels, probe_modules, probe_system
 
 if t.TYPE_CHECKING:
     from ..._packages.probe import Manager
@@ -27,9 +28,15 @@ _WITH_PEOPLE = (DISPLAY, MPS)
 
 
 def look(
-    recorded: Recorded, ports: Ports, packages: Manager, initramfs: t.Tuple[str, ...] = (), half: bool = False
+    recorded: Recorded,
+    ports: Ports,
+    packages: Manager,
+    initramfs: t.Tuple[str, ...] = (),
+    half: bool = False,
+    carriers: t.Collection[str] = (),
 ) -> Now:
-    """`initramfs` are kernels whose image may be that of a failed change; `half` as in Now."""
+    """`initramfs` are kernels whose image may be that of a failed change, `carriers` those of whose image a look says
+    that it carries the driver; `half` as in Now. A kernel that was removed since has no image to be built."""
     names = sorted({*recorded.packages, *recorded.added})
     installed = {package.name: package.version for package in packages.installed(names)}
     gone = [name for name, version in recorded.packages.items() if installed.get(name) != version]
@@ -45,8 +52,15 @@ def look(
         units={name: unit_state(ports, name) for name in recorded.units},
         modules=(*loaded.dependents, "nvidia") if loaded else (),
         loaded=memory.version,
+        flavour=flavour(loaded.open) if loaded else None,
+        parameters=memory.parameters,
         half=half,
         initramfs=initramfs,
+        images=tuple(
+            kernel
+            for kernel in dict.fromkeys((*recorded.initramfs, *carriers))
+            if probe_kernels.image_of(ports.files, kernel)
+        ),
         from_cache=tuple(name for name in gone if recorded.kept.get(name) in kept),
         stops=tuple(
             name for name, unit in probe_system.units(ports).items() if unit.active and name not in _WITH_PEOPLE

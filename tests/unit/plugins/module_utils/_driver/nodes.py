@@ -243,17 +243,19 @@ def _set_unit(now: model.Node, step: t.Any, _seen: Seen) -> model.Node:
 
 
 def _load(now: model.Node, step: t.Any, _seen: Seen) -> model.Node:
+    now = dataclasses.replace(now, unloaded=())
     return dataclasses.replace(now, loaded=_in_memory(now, ()), nouveau_loaded=now.nouveau_loaded and not step.unload)
 
 
 def _insert(now: model.Node, step: t.Any, _seen: Seen) -> model.Node:
     left = tuple(name for name in now.lacking_modules if name not in step.modules)
-    return dataclasses.replace(now, lacking_modules=left)
+    return dataclasses.replace(now, lacking_modules=left, unloaded=() if step.again else now.unloaded)
 
 
 def _reload(now: model.Node, step: t.Any, _seen: Seen) -> model.Node:
     if not step.load:
         return dataclasses.replace(now, loaded=None)
+    now = dataclasses.replace(now, unloaded=())
     return dataclasses.replace(now, loaded=_in_memory(now, now.loaded.dependents if now.loaded else ()))
 
 

@@ -11,7 +11,8 @@ import dataclasses
 import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._driver import core, model, record
-from ansible_collections.accel.gpu.plugins.module_utils._driver.change.apply import merged, with_owed
+from ansible_collections.accel.gpu.plugins.module_utils._driver.change.apply import with_owed
+from ansible_collections.accel.gpu.plugins.module_utils._driver.change.apply_before import merged
 from ansible_collections.accel.gpu.plugins.module_utils._driver.decide import back_plan, planned
 from ansible_collections.accel.gpu.plugins.module_utils._driver.decide.back import Now, steps_back
 from ansible_collections.accel.gpu.plugins.module_utils._driver.record import Journal, Recorded
@@ -42,7 +43,10 @@ BEFORE = Recorded(
     units={"nvidia-persistenced.service": (True, True)},
     kept={"libnvidia-ml1": "libnvidia-ml1_580.95.05-1_amd64.deb"},
     modules=("nvidia_uvm", "nvidia"),
+    flavour="open",
+    parameters={"nvidia": {"NVreg_A": "0"}},
 )
+RELOAD = ReloadModules(("nvidia_uvm", "nvidia"), ("nvidia", "nvidia_uvm"))
 SAME = Now(
     packages=BEFORE.packages,
     holds=frozenset(BEFORE.holds),
@@ -50,6 +54,8 @@ SAME = Now(
     units=BEFORE.units,
     modules=BEFORE.modules,
     loaded="580.95.05",
+    flavour="open",
+    parameters={"nvidia": {"NVreg_A": "0"}},
 )
 AFTER = Now(
     packages={"libnvidia-ml1": "590.48.01-1", "nvidia-dkms-open": "590.48.01-1"},
@@ -63,6 +69,23 @@ AFTER = Now(
 OLD = (("libnvidia-ml1", "580.95.05-1"), ("nvidia-dkms-580-open", "580.95.05-1"))
 
 
+# What goes back -> whether the image of 6.1.0, which the change built, is built again.
+IMAGES = {
+    "nothing": ({}, False),
+    "a hold": ({"holds": frozenset()}, False),
+    "packages": ({"packages": AFTER.packages}, True),
+    "parameters": ({"files": {**BEFORE.files, "/etc/modprobe.d/a.conf": "options nvidia a=1"}}, True),
+    "a repository": ({"files": {**BEFORE.files, "/etc/apt/sources.list.d/a.sources": "new"}}, False),
+}
+
+
+@pytest.mark.parametrize("case", IMAGES, ids=str)
+def test_an_image_goes_back_with_what_it_carries(case):
+    changes, wanted = IMAGES[case]
+    found = steps_back(BEFORE, dataclasses.replace(SAME, images=("6.1.0",), **changes))
+    assert [step for step in found if isinstance(step, RebuildInitramfs)] == [RebuildInitramfs("6.1.0")] * wanted
+
+
 def test_all_of_a_finished_upgrade_is_taken_back_in_the_order_of_steps():
     assert steps_back(BEFORE, AFTER) == [
         WriteFile("/etc/apt/sources.list.d/a.sources", "old", "other"),
@@ -73,7 +96,7 @@ def test_all_of_a_finished_upgrade_is_taken_back_in_the_order_of_steps():
         HoldPackages(("libnvidia-ml1", "nvidia-dkms-580-open")),
         RebuildInitramfs("6.1.0"),
         SetUnit("nvidia-persistenced.service", True, True),
-        ReloadModules(("nvidia_uvm", "nvidia"), ("nvidia", "nvidia_uvm")),
+        RELOAD,
     ]
 
 
@@ -87,6 +110,15 @@ CASES = {
     ),
     "a unit whose package is gone": ({"units": {}}, []),
     "one module is missing": ({"modules": ("nvidia",)}, [LoadModules(("nvidia", "nvidia_uvm"))]),
+    "no module is loaded, whatever was": (
+        {"modules": (), "loaded": None, "flavour": None, "parameters": {}},
+        [LoadModules(("nvidia", "nvidia_uvm"))],
+    ),
+    "the other flavour": ({"flavour": "proprietary"}, [RELOAD]),
+    "a flavour that nobody tells": ({"flavour": None}, []),
+    "another parameter": ({"parameters": {"nvidia": {"NVreg_A": "1"}}}, [RELOAD]),
+    "a parameter of others": ({"parameters": {"nvidia": {"NVreg_A": "0", "NVreg_B": "1"}}}, []),
+    "a parameter that nobody shows": ({"parameters": {"nvidia": {}}}, []),
     "no module is loaded": ({"modules": (), "loaded": None}, [LoadModules(("nvidia", "nvidia_uvm"))]),
 }
 
@@ -173,8 +205,10 @@ def test_an_interrupted_run_keeps_what_it_found_and_the_later_one_adds_the_rest(
         added=("nvidia-dkms-open", "nvidia-imex"),
         holds=("nvidia-modprobe", "nvidia-dkms-open"),
         files={"/etc/modprobe.d/a.conf": "half", "/etc/b": "b"},
+        initramfs=("6.1.1", "6.1.0"),
     )
-    found = merged(BEFORE, later)
+    found = merged(dataclasses.replace(BEFORE, initramfs=("6.1.0",)), later)
+    assert found.initramfs == ("6.1.0", "6.1.1")
     assert found.packages == {**BEFORE.packages, "nvidia-modprobe": "580.95.05-1"}
     assert found.added == ("nvidia-dkms-open", "nvidia-imex")
     assert found.holds == ("libnvidia-ml1", "nvidia-dkms-580-open", "nvidia-modprobe")
@@ -194,13 +228,23 @@ def test_an_owed_initramfs_comes_before_units_and_modules():
 def test_record_and_journal_are_read_as_they_were_written(tmp_path):
     files = Files(str(tmp_path))
     journal = Journal("5f1c", record.PACKAGES, BEFORE, ("6.1.0",), ("nvidia-persistenced.service",))
-    record.write_record(files, BEFORE)
+    written = dataclasses.replace(BEFORE, initramfs=("6.1.0",))
+    record.write_record(files, written)
     record.write_journal(files, journal)
-    assert record.read_record(files) == BEFORE
+    assert record.read_record(files) == written
     assert record.read_journal(files) == journal
     assert files.mode(record.RECORD) == 0o600
     record.remove_journal(files)
     assert record.read_journal(files) is None
+
+
+def test_a_record_of_an_earlier_release_is_read(tmp_path):
+    files = Files(str(tmp_path))
+    record.write_record(files, dataclasses.replace(BEFORE, initramfs=("6.1.0",)))
+    document = files.read_json(record.RECORD)
+    del document["is"]["initramfs"], document["is"]["parameters"]
+    files.write_json(record.RECORD, document)
+    assert record.read_record(files) == dataclasses.replace(BEFORE, parameters={})
 
 
 def test_a_foreign_journal_is_not_understood(tmp_path):

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._driver import steps
-from ansible_collections.accel.gpu.plugins.module_utils._driver.change import apply, apply_walk
+from ansible_collections.accel.gpu.plugins.module_utils._driver.change import apply, apply_before, apply_walk
 from ansible_collections.accel.gpu.plugins.module_utils._driver.decide import plan_files, plan_packages
 from ansible_collections.accel.gpu.plugins.module_utils._driver.decide.plan_choice import choose
 from ansible_collections.accel.gpu.plugins.module_utils._driver.look import probe_offers
@@ -155,7 +155,7 @@ def test_the_way_back_leaves_what_was_there_under_the_same_name(tmp_path):
     )
     change = apply.Change((), nodes.node(), lambda: (nodes.node(), ()), objects.Transaction(changes))
     ports = SimpleNamespace(files=Files(str(tmp_path)))
-    assert apply.recorded_of(change, ports).added == ("kernel-core",)
+    assert apply_before.recorded_of(change, ports).added == ("kernel-core",)
 
 
 @pytest.mark.parametrize(("beside", "tools"), [(False, ["kernel-devel"]), (True, None)])

@@ -17,8 +17,10 @@ from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver impor
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver.decisions import (
     BUSY,
     KERNEL,
+    NEW,
     OLD,
     again,
+    dependency,
     fresh,
     image,
     only,
@@ -239,6 +241,28 @@ def test_a_reload_that_cannot_be_stays_owed(facts: t.Dict[str, t.Any], options: 
     made = again(stale(**facts), nodes.mirror(version=OLD, **options))
     assert made.steps == ()
     assert made.owed.reload == (f"module 580.65.06 is loaded, {OLD} is installed; {why}",)
+
+
+@pytest.mark.parametrize("gpus", [(), nodes.gpus("hopper", driver="vfio-pci")], ids=["lost", "passed through"])
+def test_a_stale_module_without_a_gpu_of_its_own_is_owed(gpus: t.Tuple[model.PciDevice, ...]) -> None:
+    """It could go, but would not come again: module nvidia does not load where it finds no GPU."""
+    made = again(stale(gpus=gpus))
+    assert made.steps == ()
+    why = (
+        f"module 580.65.06 is loaded, {OLD} is installed; no GPU of this node is the driver's now, and its modules are "
+        "not loaded without one; a reboot mends it"
+    )
+    assert (made.owed.reload, made.owed.reboot) == ((why,), (why,))
+    assert again(dataclasses.replace(stale(gpus=gpus), loaded=None)).owed.reload == ()
+    assert again(dataclasses.replace(stale(gpus=gpus), loaded=nodes.loaded(OLD))).owed.reload == ()
+
+
+def test_packages_that_change_under_a_module_without_a_gpu_owe_its_reload() -> None:
+    node = dataclasses.replace(settled(), gpus=())
+    wish = nodes.mirror(version=NEW, change_loaded=True)
+    _state, made = nodes.decided(node, wish, NEW, OLD, changes=dependency(NEW, OLD))
+    assert "ChangePackages" in words(made)
+    assert [one.partition(";")[0] for one in made.owed.reload] == [f"module {OLD} is loaded, {NEW} is installed"]
 
 
 PENDING = "/run/reboot-required is there"
