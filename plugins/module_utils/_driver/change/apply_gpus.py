@@ -29,7 +29,6 @@ class Gpus:
         self._session = ports.open_nvml()
         self._kept = KeptSettings(ports, self._session)
         self._geometry = Geometry(ports, self._session)
-        self._taken: t.List[str] = []
         self._unknown: t.List[str] = []
         self._in_fabric: t.List[str] = []
 
@@ -55,9 +54,8 @@ class Gpus:
             for gpu in snapshot.gpus:
                 self._kept.read(gpu.uuid, stopped)
                 self._kept.keep(gpu.uuid)
-                self._taken.append(gpu.uuid)
         except AccelError as error:
-            self._unknown.append(f"settings of the GPUs could not be read before the driver changed: {error.message}")
+            self._not_read(error)
         with contextlib.suppress(AccelError):  # then only those that fabric manager has here are asked for
             seen = self._session.snapshot(apply_fabric.SUBSETS)
             self._in_fabric = [gpu.uuid for gpu in seen.gpus if fabric_state(gpu) == "completed"]
@@ -73,9 +71,18 @@ class Gpus:
             self._unknown.append(f"the MIG layout could not be read before the reboot: {error.message}")
         self._session.release()
 
+    def _not_read(self, error: AccelError) -> None:
+        with contextlib.suppress(AccelError):
+            if self._kept.owed():
+                return  # a run that died has read them, and its packages are why nobody answers
+        self._unknown.append(f"settings of the GPUs could not be read before the driver changed: {error.message}")
+
     def back(self) -> None:
-        for uuid in self._taken:
-            self._kept.bring_back(uuid)
+        """Also what a run that died left unset: whoever loads the modules or finishes that run takes care of it."""
+        try:
+            self._kept.bring_all_back()
+        except AccelError as error:  # a file that is none of ours is no reason to take the driver back
+            self._unknown.append(f"settings of the GPUs could not be set again: {error.message}")
         # Where MIG has to be switched on again settings fall back once more; that walk takes care of them.
         self._geometry.back()
         self._session.release()
