@@ -83,9 +83,9 @@ class KeptSettings:
         wished = {name: remembered[name].wished for name in UNREAD if name in remembered}
         return {name: [value["min"], value["max"]] for name, value in wished.items() if value != DEFAULT}
 
-    def try_to_read(self, uuid: str, stopped: t.Container[str] = ()) -> bool:
-        """As `read`, for a GPU that is reset because something is wrong with it: what cannot be read, asked twice, is
-        told, and the answer is whether it could. A GPU that hangs raises all the same."""
+    def try_to_read(self, uuid: str, stopped: t.Container[str] = (), before: str = "the reset") -> bool:
+        """As `read`, for a GPU with which something may be wrong: what cannot be read, asked twice, is told, and the
+        answer is whether it could. A GPU that hangs raises all the same."""
         if uuid in self._unread:
             return False
         why = ""
@@ -98,7 +98,7 @@ class KeptSettings:
             except AccelError as error:
                 why = error.message
         self._unread.add(uuid)
-        self._tell(self.lost, uuid, f"settings could not be read before the reset: {why}")
+        self._tell(self.lost, uuid, f"settings could not be read before {before}: {why}")
         return False
 
     def keep(self, uuid: str) -> None:

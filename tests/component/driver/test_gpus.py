@@ -95,3 +95,18 @@ def test_a_file_of_settings_that_nobody_can_read_is_told_and_fails_no_change(tmp
     assert "failed" not in answer
     assert any(f"{kept.PATH} is not JSON" in text for text in told(answer))
     assert wished(machine)
+
+
+def test_a_gpu_that_cannot_be_read_costs_the_others_nothing(tmp_path):
+    machine = make(tmp_path, gpus={**THREE, "GPU-2": {**THREE["GPU-2"], "unread": 99}})
+    assert told(run(machine)) == [
+        "GPU-2: settings could not be read before the driver changed: nvmlDeviceGetPowerManagementLimit failed: UNKNOWN"
+    ]
+    assert wished(machine)
+    assert limits(machine) == [300.0, LOADED_LIMIT, 320.0]
+
+
+def test_one_that_can_be_read_at_the_second_time_is(tmp_path):
+    machine = make(tmp_path, gpus={**THREE, "GPU-2": {**THREE["GPU-2"], "unread": 1}})
+    assert told(run(machine)) == []
+    assert limits(machine) == [300.0, 310.0, 320.0]

@@ -16,8 +16,12 @@ from ..._settings.kept import KeptSettings
 from .apply_geometry import SUBSETS, Geometry
 
 if t.TYPE_CHECKING:
+    from ..._nvml.objects import Snapshot
     from ..._ports import Ports
     from ..model import PciDevice
+
+_EVENT = "the driver changed"
+_NOT_READ = f"settings could not be read before {_EVENT}"
 
 
 class Gpus:
@@ -51,11 +55,10 @@ class Gpus:
         try:
             snapshot = self._session.snapshot(SUBSETS)
             self._geometry.keep(snapshot)
-            for gpu in snapshot.gpus:
-                self._kept.read(gpu.uuid, stopped)
-                self._kept.keep(gpu.uuid)
         except AccelError as error:
             self._not_read(error)
+        else:
+            self._keep_settings(snapshot, stopped)
         with contextlib.suppress(AccelError):  # then only those that fabric manager has here are asked for
             seen = self._session.snapshot(apply_fabric.SUBSETS)
             self._in_fabric = [gpu.uuid for gpu in seen.gpus if fabric_state(gpu) == "completed"]
@@ -71,11 +74,26 @@ class Gpus:
             self._unknown.append(f"the MIG layout could not be read before the reboot: {error.message}")
         self._session.release()
 
+    def _keep_settings(self, snapshot: Snapshot, stopped: t.Collection[str]) -> None:
+        """Of each GPU by itself: one that cannot be read must not cost the others what is set on them."""
+        uuids = [gpu.uuid for gpu in snapshot.gpus]
+        for failure in snapshot.failures:
+            if failure.uuid:
+                uuids.append(failure.uuid)
+            else:
+                self._unknown.append(f"GPU {failure.pci or failure.index}: {_NOT_READ}: {failure.message}")
+        for uuid in uuids:
+            try:
+                if self._kept.try_to_read(uuid, stopped, _EVENT):
+                    self._kept.keep(uuid)
+            except AccelError as error:
+                self._unknown.append(f"{uuid}: {_NOT_READ}: {error.message}")
+
     def _not_read(self, error: AccelError) -> None:
         with contextlib.suppress(AccelError):
             if self._kept.owed():
                 return  # a run that died has read them, and its packages are why nobody answers
-        self._unknown.append(f"settings of the GPUs could not be read before the driver changed: {error.message}")
+        self._unknown.append(f"settings of the GPUs could not be read before {_EVENT}: {error.message}")
 
     def back(self) -> None:
         """Also what a run that died left unset: whoever loads the modules or finishes that run takes care of it."""
