@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._driver import record
 from ansible_collections.accel.gpu.plugins.module_utils._driver.change.apply_gpus import Gpus
+from ansible_collections.accel.gpu.plugins.module_utils._driver.model import PciDevice
 from ansible_collections.accel.gpu.plugins.module_utils._settings import kept
 from ansible_collections.accel.gpu.tests.component.driver.machine import (
     LOADED_LIMIT,
@@ -110,3 +111,43 @@ def test_one_that_can_be_read_at_the_second_time_is(tmp_path):
     machine = make(tmp_path, gpus={**THREE, "GPU-2": {**THREE["GPU-2"], "unread": 1}})
     assert told(run(machine)) == []
     assert limits(machine) == [300.0, 310.0, 320.0]
+
+
+def lost(*uuids: str) -> t.Dict[str, t.Any]:
+    return {uuid: {**gpu, "lost": True} if uuid in uuids else gpu for uuid, gpu in THREE.items()}
+
+
+def test_a_gpu_that_was_lost_before_is_told_and_takes_nothing_back(tmp_path):
+    machine = make(tmp_path, gpus=lost("GPU-2"))
+    answer = run(machine)
+    assert "failed" not in answer
+    assert told(answer) == [
+        f"GPU {SECOND}: GPU is lost; it gave no answer before the change either",
+        "GPU-2: settings could not be read before the driver changed: GPU is lost",
+    ]
+    assert wished(machine)
+
+
+def test_a_gpu_that_is_lost_by_the_change_takes_it_back(tmp_path, monkeypatch):
+    machine = make(tmp_path, gpus=lost("GPU-2"))
+    before = machine.seen()["packages"]
+    take = Gpus.take
+
+    def then_lost(gpus: Gpus, stopped: t.Collection[str]) -> None:
+        take(gpus, stopped)
+        machine.save({**machine.state, "gpus": lost("GPU-2", "GPU-3")})
+
+    monkeypatch.setattr(Gpus, "take", then_lost)
+    answer = run(machine)
+    assert answer["failed"].startswith(f"all steps succeeded, yet GPU {THIRD}: GPU is lost; see the package manager's")
+    assert machine.state["packages"] == before
+
+
+@pytest.mark.parametrize("modules", [{}, {"nvidia": "590.2-1"}], ids=["none", "another"])
+def test_all_have_to_answer_where_nobody_could_be_asked_before(tmp_path, modules):
+    machine = make(tmp_path, gpus=lost("GPU-2"), modules=modules)
+    gpus = Gpus(machine.ports())
+    gpus.take(())
+    machine.save({**machine.state, "modules": {"nvidia": "580.1-1"}})
+    devices = [PciDevice(gpu["pci"], "10de:20b5", "", "nvidia") for gpu in THREE.values()]
+    assert gpus.silent(devices) == [f"GPU {SECOND}: GPU is lost"]

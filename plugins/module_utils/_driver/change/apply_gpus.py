@@ -35,6 +35,7 @@ class Gpus:
         self._geometry = Geometry(ports, self._session)
         self._unknown: t.List[str] = []
         self._in_fabric: t.List[str] = []
+        self._answered: t.Set[str] = set()  # PCI addresses, before the modules were touched
 
     @property
     def told(self) -> t.List[str]:
@@ -59,9 +60,11 @@ class Gpus:
             self._not_read(error)
         else:
             self._keep_settings(snapshot, stopped)
+            self._answered.update(gpu.pci for gpu in snapshot.gpus)
         with contextlib.suppress(AccelError):  # then only those that fabric manager has here are asked for
             seen = self._session.snapshot(apply_fabric.SUBSETS)
             self._in_fabric = [gpu.uuid for gpu in seen.gpus if fabric_state(gpu) == "completed"]
+            self._answered.update(gpu.pci for gpu in seen.gpus)
         self._session.release()
 
     def keep_geometry(self) -> None:
@@ -123,7 +126,8 @@ class Gpus:
         self._unknown += self.late(False)
 
     def silent(self, devices: t.Sequence[PciDevice]) -> t.List[str]:
-        """A sentence for each GPU of the driver that does not answer."""
+        """A sentence for each GPU of the driver that does not answer any more. One that gave no answer before is no
+        fault of the change, so it is told as a warning; where nobody could be asked, all have to."""
         try:
             seen = self._session.snapshot(("identity",))
         except AccelError as error:
@@ -134,4 +138,7 @@ class Gpus:
         failed = {failure.pci: failure.message for failure in seen.failures}
         # A GPU that another driver has (vfio-pci) is not ours to ask.
         ours = [device.address for device in devices if device.driver in (None, "nvidia")]
-        return [f"GPU {pci}: {failed.get(pci, 'gives no answer')}" for pci in ours if pci not in answering]
+        quiet = {pci: f"GPU {pci}: {failed.get(pci, 'gives no answer')}" for pci in ours if pci not in answering}
+        earlier = [pci for pci in quiet if self._answered and pci not in self._answered]
+        self._unknown += [f"{quiet[pci]}; it gave no answer before the change either" for pci in earlier]
+        return [text for pci, text in quiet.items() if pci not in earlier]
