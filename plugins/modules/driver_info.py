@@ -295,6 +295,7 @@ plan:
     reload_required: []
     reboot_required: []
     reboot_hindered: []
+    reboot_hindered_by_work: []
     daemon_reload_required: []
     enrolment_required: null
     fabric_deferred: []

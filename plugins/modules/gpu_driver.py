@@ -405,6 +405,14 @@ reboot_hindered:
   type: list
   elements: str
   sample: []
+reboot_hindered_by_work:
+  description:
+    - Those entries of C(reboot_hindered) that are no login. They count on a node that was drained, too, while people
+      who are logged in there do not.
+  returned: always
+  type: list
+  elements: str
+  sample: []
 restored:
   description:
     - Whether the node has what was there before the last change. False where that is none of O(restore_runs), and then

@@ -76,7 +76,7 @@ def _run(resident: Resident, options: t.Mapping[str, t.Any], ports: Ports, apply
             core.before_refusal(plan, ports)  # an interrupted earlier run is finished although this wish is refused
         raise plan.refusal
     result = dict(plan.result())
-    if apply and plan.changed:
+    if apply and getattr(plan, "acts", plan.changed):
         result.update(core.apply(plan, ports).result())
     owed = tuple(_owed(result))
     differs = plan.changed and not apply

@@ -17,6 +17,9 @@ from .model import Situation, Wish
 from .plan import answer, earlier, foreign
 
 ANNOTATION = "accel.gpu/drain"
+# Of the API's copy of a static pod, which kubelet runs from a file of the node. Source: Kubernetes, "Well-Known Labels,
+# Annotations and Taints".
+MIRROR = "kubernetes.io/config.mirror"
 # The labels that we set to PAUSED, one after the other.
 PAUSED_BY_US = "accel.gpu/paused"
 _KEYS = ("drained", "drained_by_us", "foreign", "working", "reason", "adopted", "adopted_note")
@@ -29,6 +32,7 @@ def judge(node: Object, pods: t.Iterable[Object], wish: Wish) -> t.Dict[str, t.A
     """The same keys as the module's result, without those of waiting, and what Kubernetes alone has.
 
     `services` are pods that keep GPUs open and go when they are paused, `strangers` those that nothing takes away.
+    `staying` are pods that belong to the node: no drain moves them, and they come again after a boot.
     `patches` has the merge patches of the node for each step.
     """
     living = [pod for pod in pods if (pod.get("status") or {}).get("phase") not in _ENDED]
@@ -39,6 +43,7 @@ def judge(node: Object, pods: t.Iterable[Object], wish: Wish) -> t.Dict[str, t.A
         **{key: told[key] for key in _KEYS},
         "services": [_name(pod) for pod in idle if _is_paused_by_label(pod)],
         "strangers": [_name(pod) for pod in idle if not _is_paused_by_label(pod) and _sees_gpus(pod)],
+        "staying": [_name(pod) for pod in living if _is_daemon(pod) or MIRROR in _metadata(pod, "annotations")],
         "patches": _patches(node, wish, now),
     }
 

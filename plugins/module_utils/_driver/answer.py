@@ -29,6 +29,7 @@ PLANNED = (
     "reload_required",
     "reboot_required",
     "reboot_hindered",
+    "reboot_hindered_by_work",
     "daemon_reload_required",
     "enrolment_required",
     "fabric_deferred",

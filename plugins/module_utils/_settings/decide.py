@@ -44,12 +44,14 @@ class Wish:
 @dataclass(frozen=True)
 class State:
     """What was read. `snapshot` None: no driver answers yet and `missing_driver` says why (check mode only). `load`
-    names this load of the driver."""
+    names this load of the driver. `kept` are names of settings, by UUID, that the next reset, reload or change of MIG
+    would set again as they were found once."""
 
     snapshot: t.Optional[Snapshot]
     clocks: t.Mapping[str, Clocks] = field(default_factory=dict)
     memory: Memory = field(default_factory=dict)
     load: str = ""
+    kept: t.Mapping[str, t.Collection[str]] = field(default_factory=dict)
     others: Others = field(default_factory=Others)
     busy: Busy = field(default_factory=Busy)
     managers: t.Tuple[Manager, ...] = ()
@@ -83,6 +85,20 @@ class Plan:
     def stores(self) -> bool:
         """The wish file would be changed."""
         return self.write_wish or self.remove_wish
+
+    @property
+    def superseded(self) -> t.Dict[str, t.Tuple[str, ...]]:
+        """Settings by UUID of which an older value must not come back, because the wish decides on them."""
+        found = {
+            gpu.uuid: tuple(name for name in gpu.settled if name in self.state.kept.get(gpu.uuid, ()))
+            for gpu in self.node.gpus
+        }
+        return {uuid: names for uuid, names in found.items() if names}
+
+    @property
+    def acts(self) -> bool:
+        """Something is to be done, even if it is no change of the node: an older value is forgotten."""
+        return self.changed or bool(self.superseded)
 
     @property
     def changed(self) -> bool:

@@ -4,9 +4,10 @@
 
 """Power limit, clocks and modes of a GPU across a mode change or reset. PRIVATE to the collection.
 
-They fall back then (live_node rule 14). They are written to a file before and set again after, so that a run that died
-in between is finished by the next one. Nothing here makes a change of the geometry fail: what does not come back is
-told. What MIG mode does not have waits in the file until MIG is off; after a reboot nothing of it is true any more.
+They fall back then (live_node rule 14), and where the driver is loaded again. They are written to a file before and
+set again after, so that a run that died in between is finished by the next one, unless a wish has decided on them
+since. Nothing here makes a change of the geometry fail: what does not come back is told. What MIG mode does not have
+waits in the file until MIG is off; after a reboot nothing of it is true any more.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from .model import DEFAULT
 from .probe_load import driver_load
 
 if t.TYPE_CHECKING:
+    from .._files import Files
     from .._nvml.session import NvmlSession
     from .._ports import Ports
 
@@ -31,6 +33,7 @@ PERSISTENCED = "nvidia-persistenced.service"
 _ATTEMPTS = 2
 
 Settings = t.Mapping[str, t.Any]
+Entries = t.Dict[str, t.Any]
 
 
 class KeptSettings:
@@ -53,9 +56,18 @@ class KeptSettings:
         if self._finished:
             return
         self._finished = True
-        for uuid, entry in self._stored().items():
-            if entry["owed"]:
-                self.bring_back(uuid)
+        self.bring_all_back()
+
+    def owed(self) -> t.List[str]:
+        """GPUs of which settings are to be set again: what this run keeps, and what one that died left unset."""
+        return [uuid for uuid, entry in self._stored().items() if entry["owed"]]
+
+    def forget_all(self) -> None:
+        _write(self._ports.files, {})
+
+    def bring_all_back(self) -> None:
+        for uuid in self.owed():
+            self.bring_back(uuid)
 
     def read(self, uuid: str, stopped: t.Container[str] = ()) -> None:
         """Takes down what is set now. To be called before holders are stopped: without persistence mode settings go
@@ -63,9 +75,10 @@ class KeptSettings:
         if uuid in self._before:
             return
         skip = ("persistence_mode",) if PERSISTENCED in stopped else ()
-        found = {name: value for name, value in self._session.settings(uuid).items() if name not in skip}
-        found.update(self._locked(uuid))
-        self._before[uuid] = merged(found, self._stored().get(uuid, {}).get("settings", {}))
+        found = {**self._session.settings(uuid), **self._locked(uuid)}
+        entry = self._stored().get(uuid, {"owed": False, "settings": {}})
+        before = merged(found, entry["settings"], entry["owed"])
+        self._before[uuid] = {name: value for name, value in before.items() if name not in skip}
 
     def _locked(self, uuid: str) -> Settings:
         """Locked clocks, as they were set last: NVML does not tell them."""
@@ -73,9 +86,9 @@ class KeptSettings:
         wished = {name: remembered[name].wished for name in UNREAD if name in remembered}
         return {name: [value["min"], value["max"]] for name, value in wished.items() if value != DEFAULT}
 
-    def try_to_read(self, uuid: str, stopped: t.Container[str] = ()) -> bool:
-        """As `read`, for a GPU that is reset because something is wrong with it: what cannot be read, asked twice, is
-        told, and the answer is whether it could. A GPU that hangs raises all the same."""
+    def try_to_read(self, uuid: str, stopped: t.Container[str] = (), before: str = "the reset") -> bool:
+        """As `read`, for a GPU with which something may be wrong: what cannot be read, asked twice, is told, and the
+        answer is whether it could. A GPU that hangs raises all the same."""
         if uuid in self._unread:
             return False
         why = ""
@@ -88,7 +101,7 @@ class KeptSettings:
             except AccelError as error:
                 why = error.message
         self._unread.add(uuid)
-        self._tell(self.lost, uuid, f"settings could not be read before the reset: {why}")
+        self._tell(self.lost, uuid, f"settings could not be read before {before}: {why}")
         return False
 
     def keep(self, uuid: str) -> None:
@@ -133,26 +146,49 @@ class KeptSettings:
         where.append(f"{uuid}: {text}")
         self._ports.log(where[-1])
 
-    def _stored(self) -> t.Dict[str, t.Any]:
-        document = self._ports.files.read_json(PATH)
-        if not isinstance(document, dict) or document.get("boot_id") != boot_id(self._ports.files):
-            return {}
-        return dict(document["gpus"])
+    def _stored(self) -> Entries:
+        return stored(self._ports.files)
 
     def _store(self, uuid: str, entry: t.Optional[Settings]) -> None:
         gpus = self._stored()
         gpus.pop(uuid, None)
         if entry is not None:
             gpus[uuid] = entry
-        if gpus:
-            document = {"boot_id": boot_id(self._ports.files), "gpus": gpus}
-            self._ports.files.write_json(PATH, document, mode=0o600)
-        else:
-            self._ports.files.remove(PATH)
+        _write(self._ports.files, gpus)
 
 
-def merged(found: Settings, stored: Settings) -> t.Dict[str, t.Any]:
-    """What is set, and what waits because MIG mode has only the default of it. Pure."""
+def stored(files: Files) -> Entries:
+    """What is kept, by UUID: `settings`, and whether they are `owed` or wait until MIG is off."""
+    document = files.read_json(PATH)
+    if not isinstance(document, dict) or document.get("boot_id") != boot_id(files):
+        return {}
+    return dict(document["gpus"])
+
+
+def drop(files: Files, names: t.Mapping[str, t.Collection[str]]) -> None:
+    """A wish has decided on these settings since, by UUID: what is older must not overwrite it."""
+    if not names:
+        return
+    gpus = {}
+    for uuid, entry in stored(files).items():
+        settings = {name: value for name, value in entry["settings"].items() if name not in names.get(uuid, ())}
+        if settings:
+            gpus[uuid] = {**entry, "settings": settings}
+    _write(files, gpus)
+
+
+def _write(files: Files, gpus: Entries) -> None:
+    if gpus:
+        files.write_json(PATH, {"boot_id": boot_id(files), "gpus": gpus}, mode=0o600)
+    else:
+        files.remove(PATH)
+
+
+def merged(found: Settings, stored: Settings, owed: bool = False) -> t.Dict[str, t.Any]:
+    """What is set, and what waits because MIG mode has only the default of it. What is `owed` was set before a run that
+    died took it away, so that what is found is the driver's default. Pure."""
+    if owed:
+        return {**found, **stored}
     back = {name: value for name, value in stored.items() if found.get(name) in (None, MIG_VALUES.get(name))}
     return {**found, **back}
 

@@ -128,7 +128,8 @@ class Step:
 
 @dataclass(frozen=True)
 class GpuPlan:
-    """What happens to one GPU and why. `before` and `after` are the lines of the difference."""
+    """What happens to one GPU and why. `before` and `after` are the lines of the difference. `settled` are settings
+    that are as wished, or will be."""
 
     uuid: str
     name: str
@@ -140,6 +141,7 @@ class GpuPlan:
     refusal: t.Optional[AccelError] = None
     deferred: bool = False
     reset_required: bool = False
+    settled: t.Tuple[str, ...] = ()
 
     @property
     def key(self) -> str:

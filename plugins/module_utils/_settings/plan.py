@@ -208,6 +208,7 @@ def _plan_gpu(
         else:
             told.done()
     _note_gpu(tracker, gpu, wished, verdicts, done)
+    kept = [name for name in order if verdicts[name].right and verdicts[name].now is not None]
     owes = [name for name in order if verdicts[name].owes_reset and (verdicts[name].right or name in done)]
     return dataclasses.replace(
         idle,
@@ -218,6 +219,7 @@ def _plan_gpu(
         refusal=refusal,
         deferred=bool(waiting) and refusal is None,
         reset_required=bool(owes),
+        settled=(*kept, *done),
     )
 
 

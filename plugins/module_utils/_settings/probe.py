@@ -24,7 +24,7 @@ from .._owners.probe_processes import processes
 from .._owners.resolve import resolve as resolve_owners
 from .._owners.usage import busy_of
 from .._ports import Ports
-from . import memory
+from . import kept, memory
 from .decide import WISH_FILE, State, Wish, decide
 from .judge import PERSISTENCED
 from .model import CLOCKS, Clocks, Others
@@ -49,7 +49,7 @@ def read(wish: Wish, ports: Ports) -> State:
         with ports.open_nvml() as session:
             state = _seen(wish, state, ports, session)
             plan = decide(wish, state)
-            if not plan.touches and not plan.stores:
+            if not plan.touches and not plan.stores and not plan.superseded:
                 return state
             if state.root and not ports.check:
                 Lock(ports.files).acquire(wish.lock_timeout)
@@ -76,6 +76,7 @@ def _seen(wish: Wish, state: State, ports: Ports, session: NvmlSession) -> State
         clocks=_clocks(wish, snapshot, session),
         memory=memory.read(ports.files, load),
         load=load,
+        kept={uuid: tuple(entry["settings"]) for uuid, entry in kept.stored(ports.files).items()},
         others=_others(wish, snapshot, ports),
     )
 

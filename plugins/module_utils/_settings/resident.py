@@ -20,7 +20,7 @@ from .._lock import Lock
 from .._ports import Ports
 from .._shape import bounded, shown
 from . import apply as applying
-from . import live, memory, probe
+from . import kept, live, memory, probe
 from .decide import WISH_FILE, Plan, State, Wish, decide
 from .parse import LAYERS, defaults
 from .parse import parse as parse_items
@@ -90,6 +90,8 @@ def plan(wish: Wish, state: State) -> Plan:
 
 def apply(plan: Plan, ports: Ports) -> Outcome:
     """Makes it so. Raises an AccelError whose facts tell `step`, `changed` and `cause`."""
+    # First: a run that dies on the way must not leave the older value to overwrite what it has set.
+    kept.drop(ports.files, plan.superseded)
     done = applying.apply(plan, ports) if plan.steps else None
     if plan.write_wish:
         _wishes.write(ports.files, WISH_FILE, plan.wish.document)

@@ -18,9 +18,14 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.accel.gpu.plugins.module_utils._driver import record
-from ansible_collections.accel.gpu.plugins.module_utils._errors import DriverMissingError, TransactionError
+from ansible_collections.accel.gpu.plugins.module_utils._errors import (
+    DriverMissingError,
+    GpuLostError,
+    NvmlError,
+    TransactionError,
+)
 from ansible_collections.accel.gpu.plugins.module_utils._files import Files
-from ansible_collections.accel.gpu.plugins.module_utils._nvml.objects import Gpu, Snapshot
+from ansible_collections.accel.gpu.plugins.module_utils._nvml.objects import Gpu, GpuFailure, SettingSet, Snapshot
 from ansible_collections.accel.gpu.plugins.module_utils._nvml.session import NvmlSession
 from ansible_collections.accel.gpu.plugins.module_utils._packages.objects import Change, Package, Request, Transaction
 from ansible_collections.accel.gpu.plugins.module_utils._ports import Ports
@@ -28,6 +33,8 @@ from ansible_collections.accel.gpu.plugins.module_utils._ports import Ports
 Json = t.Any
 UNIT = "nvidia-persistenced.service"
 PCI = "0000:10:00.0"
+LOADED_LIMIT = 400.0  # watts, as the driver sets it when it is loaded
+LOST = "GPU is lost"
 
 
 class Fault(t.NamedTuple):
@@ -42,8 +49,9 @@ NONE = Fault()
 
 class Machine:
     """`state` has packages, offers, holds, units, modules (loaded, with nvidia's version), live (what nvidia was loaded
-    with), fileless (modules without a file). The images in /boot say what they were built from. `unseen` are references
-    to modules by somebody who has no device open, `loaders` units that load nvidia where it is on the disk."""
+    with), fileless (modules without a file), and gpus by UUID: pci, limit in watts, lost (gives no answer), unread (so
+    often its settings cannot be read). The images in /boot say what they were built from. `unseen` are references to
+    modules by somebody who has no device open, `loaders` units that load nvidia where it is on the disk."""
 
     def __init__(self, root: Path, fault: Fault = NONE) -> None:
         self.root = root
@@ -103,6 +111,7 @@ class Machine:
     def seen(self) -> Json:
         """All that a change could have touched, without what only this test keeps."""
         state = {key: value for key, value in self.state.items() if key not in ("offers", "unseen", "fabric")}
+        state["gpus"] = gpus_of(state)
         etc = self.root / "etc"
         state["files"] = {
             str(path.relative_to(self.root)): path.read_text() for path in etc.rglob("*") if path.is_file()
@@ -203,6 +212,8 @@ class Machine:
                 state["live"] = self.loaded()
             state["modules"].setdefault(words[1], _version(state["packages"]))
             state.update({"fabric": "in_progress"} if "fabric" in state else {})
+            if words[1] == "nvidia":
+                state["gpus"] = {uuid: {**gpu, "limit": LOADED_LIMIT} for uuid, gpu in gpus_of(state).items()}
         elif verb == "update-initramfs":
             self.build(words[-1])
         self.save(state)
@@ -230,6 +241,11 @@ class CountedFiles(Files):
 
 def _module_of(device: str) -> str:
     return "nvidia_uvm" if device == "/dev/nvidia-uvm" else "nvidia" if device.startswith("/dev/nvidia") else ""
+
+
+def gpus_of(state: Json) -> t.Dict[str, Json]:
+    found: t.Dict[str, Json] = state.get("gpus") or {"GPU-1": {"pci": PCI, "limit": 250.0}}
+    return found
 
 
 def _version(packages: t.Mapping[str, str]) -> str:
@@ -334,14 +350,38 @@ class Session:
         if state["modules"].get("nvidia", "") != _version(state["packages"]):
             raise DriverMissingError("the driver is not loaded", state="not_loaded")
         health = {"fabric": {"state": state["fabric"]}} if "fabric" in state else None
-        gpu = Gpu("GPU-1", 0, "NVIDIA A100", PCI, "10de:20b5", health=health)
-        return Snapshot(_version(state["packages"]), gpus=(gpu,))
+        gpus, failures = [], []
+        for index, (uuid, gpu) in enumerate(gpus_of(state).items()):
+            if gpu.get("lost"):
+                failures.append(GpuFailure(index, GpuLostError.kind, LOST, gpu["pci"], uuid))
+            else:
+                gpus.append(Gpu(uuid, index, "NVIDIA A100", gpu["pci"], "10de:20b5", health=health))
+        return Snapshot(_version(state["packages"]), gpus=tuple(gpus), failures=tuple(failures))
 
     def settings(self, uuid: str) -> t.Dict[str, t.Any]:
-        return {"power_limit": 250.0}
+        gpu = self._gpu(uuid)
+        if gpu.get("unread"):
+            self._save(uuid, {**gpu, "unread": gpu["unread"] - 1})
+            raise NvmlError("nvmlDeviceGetPowerManagementLimit failed: UNKNOWN")
+        return {"power_limit": gpu["limit"]}
 
-    def restore_settings(self, uuid: str, before: Json) -> t.Tuple[t.Any, ...]:
-        return ()
+    def restore_settings(self, uuid: str, before: Json) -> t.Tuple[SettingSet, ...]:
+        gpu = self._gpu(uuid)
+        if before["power_limit"] == gpu["limit"]:
+            return ()
+        self._save(uuid, {**gpu, "limit": before["power_limit"]})
+        return (SettingSet("power_limit", before["power_limit"], before["power_limit"]),)
+
+    def _gpu(self, uuid: str) -> Json:
+        gpu = gpus_of(self._machine.state)[uuid]
+        if gpu.get("lost"):
+            raise GpuLostError(LOST)
+        self.snapshot(())  # a driver that is not loaded answers nothing
+        return gpu
+
+    def _save(self, uuid: str, gpu: Json) -> None:
+        state = self._machine.state
+        self._machine.save({**state, "gpus": {**gpus_of(state), uuid: gpu}})
 
     def release(self) -> None:
         """Nothing is open."""

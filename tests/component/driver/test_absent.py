@@ -15,7 +15,6 @@ import typing as t
 import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._driver import record
-from ansible_collections.accel.gpu.plugins.module_utils._driver.change import apply_back
 from ansible_collections.accel.gpu.plugins.module_utils._driver.change.apply import Change, apply
 from ansible_collections.accel.gpu.plugins.module_utils._driver.steps import (
     ChangePackages,
@@ -26,8 +25,9 @@ from ansible_collections.accel.gpu.plugins.module_utils._driver.steps import (
 )
 from ansible_collections.accel.gpu.plugins.module_utils._errors import AccelError
 from ansible_collections.accel.gpu.plugins.module_utils._packages.objects import Transaction
+from ansible_collections.accel.gpu.plugins.module_utils._settings import kept
 from ansible_collections.accel.gpu.tests.component.driver.machine import UNIT, Fault, Machine, Manager
-from ansible_collections.accel.gpu.tests.component.driver.test_apply import NEW, look, make
+from ansible_collections.accel.gpu.tests.component.driver.test_apply import NEW, look, make, undo
 from ansible_collections.accel.gpu.tests.component.driver.test_apply import run as upgrade
 from ansible_collections.accel.gpu.tests.component.mig.node import in_child
 
@@ -80,10 +80,10 @@ def gone(machine: Machine) -> bool:
     return left == ({}, {}, [], None) and state["units"] == {UNIT: [True, False], DCGM: [True, True]}
 
 
-def undo(machine: Machine) -> t.Tuple[str, ...]:
+def undone(machine: Machine) -> t.Tuple[str, ...]:
     journal = record.read_journal(machine.files)
     assert journal is not None
-    return apply_back.undo(journal, machine.ports(), t.cast(t.Any, Manager(machine))).missing
+    return undo(machine, journal).missing
 
 
 def deeds(folder: t.Any) -> t.List[str]:
@@ -98,6 +98,7 @@ def test_services_are_started_when_the_driver_is_gone(tmp_path):
     assert "failed" not in remove(machine)
     assert gone(machine)
     assert machine.deeds[-1] == START
+    assert not machine.files.exists(kept.PATH)  # nobody has settings any more
 
 
 def test_a_removal_that_fails_at_any_deed_leaves_what_was_there(tmp_path):
@@ -134,7 +135,7 @@ def test_a_removal_that_dies_at_any_deed_leaves_no_service_stopped(tmp_path, wha
             assert "failed" not in remove(machine), name
             assert gone(machine), name
         else:
-            assert undo(machine) == (), name
+            assert undone(machine) == (), name
             assert machine.seen() == before, name
 
 
@@ -177,7 +178,7 @@ def first_installation(root: t.Any) -> Machine:
 
 def test_a_first_installation_is_undone_with_its_services_stopped(tmp_path):
     machine = first_installation(tmp_path)
-    assert undo(machine) == ()
+    assert undone(machine) == ()
     assert gone(machine)
     assert machine.deeds[-1] == START
 
@@ -185,7 +186,7 @@ def test_a_first_installation_is_undone_with_its_services_stopped(tmp_path):
 def test_packages_of_a_first_installation_stay_under_a_module_that_came_again(tmp_path, monkeypatch):
     machine = first_installation(tmp_path)
     loads_again(machine, monkeypatch)
-    assert undo(machine) == (f"changing packages failed ({AGAIN})",)
+    assert undone(machine) == (f"changing packages failed ({AGAIN})",)
     assert machine.state["packages"] == NEW
     assert machine.state["units"][DCGM] == [True, True]
 

@@ -105,7 +105,8 @@ def test_nothing_is_taken_back_under_work_that_came_while_modules_were_built(tmp
     answer = run(machine)
     assert answer["failed"] == (
         f"reloading the kernel modules failed: {WHY}, which was not so when the run began; drain the node and run "
-        f"again; NOT restored: {WHY}; packages and modules stay as they are until that ends; the next run tries again"
+        f"again; NOT restored: {WHY}; packages and modules stay as they are until that ends; the next run tries "
+        "again; GPU-1: settings could not be set again: the driver is not loaded"
     )
     # Not "busy", which says that nothing was changed.
     assert (answer["kind"], answer["cause"]) == ("apply", "busy")

@@ -41,6 +41,7 @@ from ansible_collections.accel.gpu.tests.component.driver.test_apply import (
     look,
     make,
     run,
+    undo,
 )
 from ansible_collections.accel.gpu.tests.component.mig.node import in_child
 
@@ -128,8 +129,7 @@ def test_a_death_at_each_deed_of_the_way_back_leaves_it_to_the_next_run(tmp_path
         machine = Machine(folder)
         journal = record.read_journal(machine.files)
         assert journal is not None, name
-        after = apply_back.undo(journal, machine.ports(), t.cast(t.Any, Manager(machine)))
-        assert after.missing == (), name
+        assert undo(machine, journal).missing == (), name
         assert machine.seen() == before, name
 
 

@@ -28,13 +28,13 @@ ROLE = {"name": "Driver", "ansible.builtin.include_role": {"name": "accel.gpu.gp
 LOGIN = "mkdir -p /run/systemd/sessions; printf 'USER=ada\\nCLASS=user\\nSTATE=active\\n' > /run/systemd/sessions/77"
 
 
-def reboot(hindered: t.Sequence[str] = ()) -> dict[str, t.Any]:
+def reboot(work: t.Sequence[str] = (), logins: t.Sequence[str] = (), **more: t.Any) -> dict[str, t.Any]:
     """A task that goes straight to the role's reboot."""
-    result = {"reboot_required": ["for a test"], "reboot_hindered": list(hindered)}
+    hindered = {"reboot_hindered": [*work, *logins], "reboot_hindered_by_work": list(work)}
     return {
         "name": "Reboot",
         "ansible.builtin.include_role": {"name": "accel.gpu.gpu_driver", "tasks_from": "reboot.yml"},
-        "vars": {"__gpu_driver_result": result},
+        "vars": {"__gpu_driver_result": {"reboot_required": ["for a test"], **hindered}, **more},
     }
 
 
@@ -61,6 +61,36 @@ def test_the_control_node_is_told_and_not_rebooted(tmp_path: Path) -> None:
         in told
     )
     assert "changed=0" in told
+
+
+POD, DAEMON = (
+    "kubernetes pod team-a/batch-x2x4z is on this node",
+    "kubernetes pod monitoring/exporter-abcde is on this node",
+)
+STAYING = ["pod monitoring/exporter-abcde"]
+LOGGED_IN = "ada is logged in (session 77)"
+
+
+@pytest.mark.parametrize(
+    ("drained", "work", "told"),
+    [
+        (True, [], None),
+        (True, [DAEMON], None),
+        (True, [DAEMON, POD], POD),
+        (True, ["train.py (PID 4711) holds GPUs open"], "train.py (PID 4711) holds GPUs open"),
+        (False, [], LOGGED_IN),
+        (False, [DAEMON], f"{DAEMON}; {LOGGED_IN}"),
+    ],
+)
+def test_on_a_drained_node_logins_alone_are_no_reason_to_wait(
+    tmp_path: Path, drained: bool, work: t.Sequence[str], told: str | None
+) -> None:
+    """In check mode, which needs no node."""
+    more = {"__gpu_driver_drained": drained, **({"__gpu_driver_staying": STAYING} if drained else {})}
+    status, said = play(tmp_path, {"ansible_host": "192.0.2.1"}, [reboot(work, [LOGGED_IN], **more)], "--check")
+    assert status == 0, said
+    assert (f"is not rebooted: {told}" in said) is (told is not None), said
+    assert f"changed={int(told is None)}" in said
 
 
 @pytest.fixture(scope="module")

@@ -45,6 +45,7 @@ if t.TYPE_CHECKING:
     from ..._ports import Ports
     from ..model import Node
 
+_MODULE = "/sys/module/nvidia"
 # Reads the node again and says what the wish still asks of it.
 Again = t.Callable[[], t.Tuple["Node", t.Sequence[Step]]]
 
@@ -92,17 +93,20 @@ class Done:
 def apply(change: Change, ports: Ports, manager: Manager) -> Done:
     """Does the change and verifies it. The facts of an AccelError are `step`, `restored`, `changed` and `cause`."""
     gpus = Gpus(ports)
-    reloads = [step for step in change.of(ReloadModules) if step.load]  # the others take the modules away
+    reloads = change.of(ReloadModules)
     walker = Walker(ports, manager, _begin(change, ports), change.own_holds, change.defers)
     try:
         remember(change, walker)
-        if reloads and reloads[0].load:
+        if reloads:
             gpus.take(reloads[0].stop)
         elif change.node.loaded is not None and change.of(ChangePackages):
             gpus.keep_geometry()  # once library and module differ nothing tells it any more, and a boot follows
         walker.walk(with_owed(change.steps, walker.journal.initramfs))
         walker.start_left()
-        gpus.back()
+        if _no_driver(change, ports):
+            gpus.forget()
+        else:
+            gpus.back()
         if change.keep_geometry:
             gpus.keep_geometry()
         node, fresh = _verify(change, walker, gpus)
@@ -137,6 +141,11 @@ def apply(change: Change, ports: Ports, manager: Manager) -> Done:
     if node.loaded is not None and change.of(LoadModules, ReloadModules, SetUnit):
         _check_fabric(node, gpus)
     return Done(node, (*walker.told, *gpus.lost), tuple(walker.reload), tuple(gpus.told), geometry, walker.seconds)
+
+
+def _no_driver(change: Change, ports: Ports) -> bool:
+    """Nothing of ours is left, and no module: nobody has settings that could be brought back."""
+    return change.state == {} and not ports.files.exists(_MODULE)
 
 
 def fetch(change: Change, ports: Ports, manager: Manager) -> Done:

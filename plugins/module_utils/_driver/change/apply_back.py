@@ -91,6 +91,7 @@ def _walk_back(steps: t.Sequence[Step], walker: Walker) -> t.List[str]:
 
 def give_up(error: BaseException, walker: Walker, gpus: Gpus) -> BaseException:
     """Restores, and words the failure. What is no failure of a step (a signal) is handed on as it is."""
+    gpus.take_again()
     after = undo(walker.journal, walker.ports, walker.manager)
     with contextlib.suppress(AccelError):
         gpus.back()

@@ -16,8 +16,12 @@ from ..._settings.kept import KeptSettings
 from .apply_geometry import SUBSETS, Geometry
 
 if t.TYPE_CHECKING:
+    from ..._nvml.objects import Snapshot
     from ..._ports import Ports
     from ..model import PciDevice
+
+_EVENT = "the driver changed"
+_NOT_READ = f"settings could not be read before {_EVENT}"
 
 
 class Gpus:
@@ -29,9 +33,9 @@ class Gpus:
         self._session = ports.open_nvml()
         self._kept = KeptSettings(ports, self._session)
         self._geometry = Geometry(ports, self._session)
-        self._taken: t.List[str] = []
         self._unknown: t.List[str] = []
         self._in_fabric: t.List[str] = []
+        self._answered: t.Set[str] = set()  # PCI addresses, before the modules were touched
 
     @property
     def told(self) -> t.List[str]:
@@ -52,16 +56,31 @@ class Gpus:
         try:
             snapshot = self._session.snapshot(SUBSETS)
             self._geometry.keep(snapshot)
-            for gpu in snapshot.gpus:
-                self._kept.read(gpu.uuid, stopped)
-                self._kept.keep(gpu.uuid)
-                self._taken.append(gpu.uuid)
         except AccelError as error:
-            self._unknown.append(f"settings of the GPUs could not be read before the driver changed: {error.message}")
+            self._not_read(error)
+        else:
+            self._keep_settings(snapshot, stopped)
+            self._answered.update(gpu.pci for gpu in snapshot.gpus)
         with contextlib.suppress(AccelError):  # then only those that fabric manager has here are asked for
             seen = self._session.snapshot(apply_fabric.SUBSETS)
             self._in_fabric = [gpu.uuid for gpu in seen.gpus if fabric_state(gpu) == "completed"]
+            self._answered.update(gpu.pci for gpu in seen.gpus)
         self._session.release()
+
+    def take_again(self) -> None:
+        """Before a way back that may load the modules once more: what was set again until now. What cannot be read now
+        is still owed from before, or was told already."""
+        with contextlib.suppress(AccelError):
+            snapshot = self._session.snapshot(SUBSETS)
+            self._geometry.keep(snapshot)
+            for gpu in snapshot.gpus:
+                if self._kept.try_to_read(gpu.uuid, (), _EVENT):
+                    self._kept.keep(gpu.uuid)
+        self._session.release()
+
+    def forget(self) -> None:
+        """The driver is gone for good, and with it what was set."""
+        self._kept.forget_all()
 
     def keep_geometry(self) -> None:
         """For a reboot that comes later. A driver that does not answer adds nothing to what was kept before."""
@@ -73,9 +92,33 @@ class Gpus:
             self._unknown.append(f"the MIG layout could not be read before the reboot: {error.message}")
         self._session.release()
 
+    def _keep_settings(self, snapshot: Snapshot, stopped: t.Collection[str]) -> None:
+        """Of each GPU by itself: one that cannot be read must not cost the others what is set on them."""
+        uuids = [gpu.uuid for gpu in snapshot.gpus]
+        for failure in snapshot.failures:
+            if failure.uuid:
+                uuids.append(failure.uuid)
+            else:
+                self._unknown.append(f"GPU {failure.pci or failure.index}: {_NOT_READ}: {failure.message}")
+        for uuid in uuids:
+            try:
+                if self._kept.try_to_read(uuid, stopped, _EVENT):
+                    self._kept.keep(uuid)
+            except AccelError as error:
+                self._unknown.append(f"{uuid}: {_NOT_READ}: {error.message}")
+
+    def _not_read(self, error: AccelError) -> None:
+        with contextlib.suppress(AccelError):
+            if self._kept.owed():
+                return  # a run that died has read them, and its packages are why nobody answers
+        self._unknown.append(f"settings of the GPUs could not be read before {_EVENT}: {error.message}")
+
     def back(self) -> None:
-        for uuid in self._taken:
-            self._kept.bring_back(uuid)
+        """Also what a run that died left unset: whoever loads the modules or finishes that run takes care of it."""
+        try:
+            self._kept.bring_all_back()
+        except AccelError as error:  # a file that is none of ours is no reason to take the driver back
+            self._unknown.append(f"settings of the GPUs could not be set again: {error.message}")
         # Where MIG has to be switched on again settings fall back once more; that walk takes care of them.
         self._geometry.back()
         self._session.release()
@@ -98,7 +141,8 @@ class Gpus:
         self._unknown += self.late(False)
 
     def silent(self, devices: t.Sequence[PciDevice]) -> t.List[str]:
-        """A sentence for each GPU of the driver that does not answer."""
+        """A sentence for each GPU of the driver that does not answer any more. One that gave no answer before is no
+        fault of the change, so it is told as a warning; where nobody could be asked, all have to."""
         try:
             seen = self._session.snapshot(("identity",))
         except AccelError as error:
@@ -109,4 +153,7 @@ class Gpus:
         failed = {failure.pci: failure.message for failure in seen.failures}
         # A GPU that another driver has (vfio-pci) is not ours to ask.
         ours = [device.address for device in devices if device.driver in (None, "nvidia")]
-        return [f"GPU {pci}: {failed.get(pci, 'gives no answer')}" for pci in ours if pci not in answering]
+        quiet = {pci: f"GPU {pci}: {failed.get(pci, 'gives no answer')}" for pci in ours if pci not in answering}
+        earlier = [pci for pci in quiet if self._answered and pci not in self._answered]
+        self._unknown += [f"{quiet[pci]}; it gave no answer before the change either" for pci in earlier]
+        return [text for pci, text in quiet.items() if pci not in earlier]

@@ -32,6 +32,7 @@ OWED = (
     "reboot_required",
     "reboot_pending",
     "reboot_hindered",
+    "reboot_hindered_by_work",
     "daemon_reload_required",
     "enrolment_required",
     "fabric_deferred",
@@ -163,7 +164,9 @@ class Planned:
             key: value for key, value in self.decided.result().items() if key not in ("changed", "diff", "actions")
         }
         seen = self.seen
-        found["reboot_hindered"] = hindrances(seen.state.node, seen.others) if found["reboot_required"] else []
+        owes = bool(found["reboot_required"])
+        found["reboot_hindered"] = hindrances(seen.state.node, seen.others) if owes else []
+        found["reboot_hindered_by_work"] = work(seen.state.node, seen.others) if owes else []
         if self.wish.state == "restored":
             found["restored"] = bool(self.decided.facts.get("restored"))
         if self.wish.download_only:
@@ -208,13 +211,19 @@ def leaves(wish: Wish, journal: Journal) -> bool:
 
 
 def hindrances(node: Node, others: Others) -> t.List[str]:
-    """Why a reboot now would hurt somebody (rule 8). Who works on a GPU is told with it, and once."""
+    """Why a reboot now would hurt somebody (rule 8)."""
+    return [*work(node, others), *others.sessions]
+
+
+def work(node: Node, others: Others) -> t.List[str]:
+    """What a reboot would end, also on a drained node, where nobody's login counts. Who works on a GPU is told with it,
+    and once. A module that stayed for a reason that nobody sees is none: a reboot alone helps there."""
     on_gpus = [
         *(f"{one.gpu} is used by {one.who}" for one in node.busy),
         *(f"{one} holds GPUs open" for one in plan_modules.strangers(node)),
     ]
     beside = [one for one in others.work if not any(one in told for told in on_gpus)]
-    return [*on_gpus, *(f"{one} is on this node" for one in beside), *others.sessions]
+    return [*on_gpus, *(f"{one} is on this node" for one in beside)]
 
 
 def bare(node: Node) -> State:

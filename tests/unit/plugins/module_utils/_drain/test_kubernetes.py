@@ -73,6 +73,20 @@ def test_pods_that_hold_gpus():
     assert (told["drained"], told["drained_by_us"]) == (False, True)
 
 
+def test_pods_that_stay_on_a_cordoned_node():
+    mirror = pod("etcd-gpu1", owner="Node")
+    mirror["metadata"]["annotations"] = {"kubernetes.io/config.mirror": "b1c2"}
+    pods = [
+        pod("web"),
+        pod("batch", owner="Job"),
+        pod("exporter-x2x4z", owner="DaemonSet"),
+        pod("ended-abcde", "Failed", owner="DaemonSet"),
+        pod("by-hand", owner=None),
+        mirror,
+    ]
+    assert judge(node(True, OURS), pods, wish())["staying"] == ["pod ai/exporter-x2x4z", "pod ai/etcd-gpu1"]
+
+
 def visible(value):
     return [{"name": "NVIDIA_VISIBLE_DEVICES", "value": value}]
 

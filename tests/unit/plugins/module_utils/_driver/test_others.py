@@ -36,5 +36,15 @@ def test_others_are_asked_where_a_reboot_is_owed(monkeypatch, tmp_path, owed):
     ports = SimpleNamespace(files=Files(str(tmp_path)), check=True)
     asked = planned.Asked(wish())
     seen = core._seen(asked, ports, None)
-    told = decide(asked, seen).result()["reboot_hindered"]
-    assert told == (["Slurm job 4 of ada(1001) is on this node", "root is logged in (session 3)"] if owed else [])
+    told = decide(asked, seen).result()
+    work, logins = ["Slurm job 4 of ada(1001) is on this node"], ["root is logged in (session 3)"]
+    assert told["reboot_hindered"] == ([*work, *logins] if owed else [])
+    assert told["reboot_hindered_by_work"] == (work if owed else [])
+
+
+def test_a_process_with_gpus_open_is_work_and_what_keeps_a_module_unseen_is_not():
+    refused = "kernel module nvidia_uvm cannot be unloaded (in use)"
+    seen = node(refused=refused, holders=(("nv-hostengine", "nvidia-dcgm.service", 811),))
+    assert planned.work(seen, planned.Others(sessions=OTHERS.sessions)) == []
+    seen = node(refused=refused, holders=(("train.py", None, 4711),))
+    assert planned.work(seen, planned.Others()) == ["train.py (PID 4711) holds GPUs open"]

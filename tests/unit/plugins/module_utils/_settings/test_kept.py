@@ -31,6 +31,12 @@ def test_what_waits_does_not_override_what_was_set_since(found, stored, kept):
     assert merged(found, stored) == kept
 
 
+def test_what_a_run_that_died_owes_counts_more_than_the_default_that_is_found():
+    stored = {"power_limit": 300.0, "locked_clocks": [1200, 1305]}
+    found = {"power_limit": 400.0, "compute_mode": "default"}
+    assert merged(found, stored, owed=True) == {**stored, "compute_mode": "default"}
+
+
 def test_only_what_mig_mode_refuses_waits():
     done = [
         SettingSet("compute_mode", "prohibited", None, "NOT_SUPPORTED"),

@@ -1,0 +1,153 @@
+# Copyright (c) 2026 accel.gpu maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""GPUs across a change of the driver: their settings, also of a run that died, and those that give no answer."""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+
+import pytest
+
+from ansible_collections.accel.gpu.plugins.module_utils._driver import record
+from ansible_collections.accel.gpu.plugins.module_utils._driver.change.apply_gpus import Gpus
+from ansible_collections.accel.gpu.plugins.module_utils._driver.model import PciDevice
+from ansible_collections.accel.gpu.plugins.module_utils._settings import kept
+from ansible_collections.accel.gpu.tests.component.driver.machine import (
+    LOADED_LIMIT,
+    PCI,
+    Fault,
+    Machine,
+    gpus_of,
+)
+from ansible_collections.accel.gpu.tests.component.driver.test_apply import deeds, make, run, undo, wished
+from ansible_collections.accel.gpu.tests.component.mig.node import in_child
+
+SECOND, THIRD = "0000:3b:00.0", "0000:86:00.0"
+THREE = {
+    "GPU-1": {"pci": PCI, "limit": 300.0},
+    "GPU-2": {"pci": SECOND, "limit": 310.0},
+    "GPU-3": {"pci": THIRD, "limit": 320.0},
+}
+WITHOUT_FILES = "the files of the installed "
+
+
+def limits(machine: Machine) -> t.List[float]:
+    return [gpu["limit"] for gpu in gpus_of(machine.state).values()]
+
+
+def told(answer: t.Mapping[str, t.Any]) -> t.List[str]:
+    return [text for text in answer["warnings"] if not text.startswith(WITHOUT_FILES)]
+
+
+def died(tmp_path: t.Any, deed: str) -> Machine:
+    """A run that died after this deed."""
+    at = 1 + deeds(tmp_path).index(deed)
+    (tmp_path / "node").mkdir()
+    machine = make(tmp_path / "node", gpus=THREE)
+    machine.fault = Fault(at, "dies_after")
+    assert in_child(functools.partial(run, machine)) is None
+    return Machine(machine.root)
+
+
+def test_settings_are_set_again_after_the_reload(tmp_path):
+    machine = make(tmp_path, gpus=THREE)
+    assert told(run(machine)) == []
+    assert wished(machine)
+    assert limits(machine) == [300.0, 310.0, 320.0]
+    assert not machine.files.exists(kept.PATH)
+
+
+@pytest.mark.parametrize("deed", ["package libnvidia-ml1", "rmmod nvidia", "modprobe nvidia", "modprobe nvidia_uvm"])
+def test_what_a_run_that_died_owes_is_set_by_the_next_one(tmp_path, deed):
+    machine = died(tmp_path, deed)
+    assert told(run(machine)) == []
+    assert wished(machine)
+    assert limits(machine) == [300.0, 310.0, 320.0]
+    assert not machine.files.exists(kept.PATH)
+
+
+@pytest.mark.parametrize("deed", ["package libnvidia-ml1", "modprobe nvidia_uvm"])
+def test_so_does_one_that_goes_the_way_back(tmp_path, deed):
+    machine = died(tmp_path, deed)
+    journal = record.read_journal(machine.files)
+    assert journal is not None
+    assert undo(machine, journal).missing == ()
+    assert limits(machine) == [300.0, 310.0, 320.0]
+    assert not machine.files.exists(kept.PATH)
+
+
+def test_what_the_earlier_run_found_counts_where_the_modules_are_loaded_once_more(tmp_path):
+    machine = died(tmp_path, "modprobe nvidia_uvm")
+    assert limits(machine) == [LOADED_LIMIT] * 3
+    gpus = Gpus(machine.ports())
+    gpus.take(())
+    gpus.back()
+    assert limits(machine) == [300.0, 310.0, 320.0]
+    assert gpus.lost == []
+
+
+def test_a_file_of_settings_that_nobody_can_read_is_told_and_fails_no_change(tmp_path):
+    machine = make(tmp_path, gpus=THREE)
+    machine.files.write(kept.PATH, b"{")
+    answer = run(machine)
+    assert "failed" not in answer
+    assert any(f"{kept.PATH} is not JSON" in text for text in told(answer))
+    assert wished(machine)
+
+
+def test_a_gpu_that_cannot_be_read_costs_the_others_nothing(tmp_path):
+    machine = make(tmp_path, gpus={**THREE, "GPU-2": {**THREE["GPU-2"], "unread": 99}})
+    assert told(run(machine)) == [
+        "GPU-2: settings could not be read before the driver changed: nvmlDeviceGetPowerManagementLimit failed: UNKNOWN"
+    ]
+    assert wished(machine)
+    assert limits(machine) == [300.0, LOADED_LIMIT, 320.0]
+
+
+def test_one_that_can_be_read_at_the_second_time_is(tmp_path):
+    machine = make(tmp_path, gpus={**THREE, "GPU-2": {**THREE["GPU-2"], "unread": 1}})
+    assert told(run(machine)) == []
+    assert limits(machine) == [300.0, 310.0, 320.0]
+
+
+def lost(*uuids: str) -> t.Dict[str, t.Any]:
+    return {uuid: {**gpu, "lost": True} if uuid in uuids else gpu for uuid, gpu in THREE.items()}
+
+
+def test_a_gpu_that_was_lost_before_is_told_and_takes_nothing_back(tmp_path):
+    machine = make(tmp_path, gpus=lost("GPU-2"))
+    answer = run(machine)
+    assert "failed" not in answer
+    assert told(answer) == [
+        f"GPU {SECOND}: GPU is lost; it gave no answer before the change either",
+        "GPU-2: settings could not be read before the driver changed: GPU is lost",
+    ]
+    assert wished(machine)
+
+
+def test_a_gpu_that_is_lost_by_the_change_takes_it_back(tmp_path, monkeypatch):
+    machine = make(tmp_path, gpus=lost("GPU-2"))
+    before = machine.seen()["packages"]
+    take = Gpus.take
+
+    def then_lost(gpus: Gpus, stopped: t.Collection[str]) -> None:
+        take(gpus, stopped)
+        machine.save({**machine.state, "gpus": lost("GPU-2", "GPU-3")})
+
+    monkeypatch.setattr(Gpus, "take", then_lost)
+    answer = run(machine)
+    assert answer["failed"].startswith(f"all steps succeeded, yet GPU {THIRD}: GPU is lost; see the package manager's")
+    assert machine.state["packages"] == before
+
+
+@pytest.mark.parametrize("modules", [{}, {"nvidia": "590.2-1"}], ids=["none", "another"])
+def test_all_have_to_answer_where_nobody_could_be_asked_before(tmp_path, modules):
+    machine = make(tmp_path, gpus=lost("GPU-2"), modules=modules)
+    gpus = Gpus(machine.ports())
+    gpus.take(())
+    machine.save({**machine.state, "modules": {"nvidia": "580.1-1"}})
+    devices = [PciDevice(gpu["pci"], "10de:20b5", "", "nvidia") for gpu in THREE.values()]
+    assert gpus.silent(devices) == [f"GPU {SECOND}: GPU is lost"]
