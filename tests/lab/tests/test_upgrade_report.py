@@ -84,6 +84,14 @@ def test_the_report_is_sent_while_the_run_lasts(tmp_path: Path) -> None:
 
 
 @pytest.mark.full
+def test_a_batch_is_at_most_as_large_as_the_number_of_forks(tmp_path: Path) -> None:
+    _status, text = upgrade(tmp_path, two(serial="100%", max_failures=2), str(tmp_path), "--forks", "1")
+    (report,) = (tmp_path / "driver_upgrade").iterdir()
+    assert [row["batch"] for row in json.loads(report.read_text())["hosts"]] == [1, 2], text
+    assert "none has more hosts than Ansible has forks, which are 1; set forks (-f) higher" in " ".join(text.split())
+
+
+@pytest.mark.full
 def test_a_receiver_that_fails_ends_no_node_and_hides_no_table(tmp_path: Path) -> None:
     with receiver(500) as (address, got):
         status, text = upgrade(tmp_path, two(serial=1), address)
