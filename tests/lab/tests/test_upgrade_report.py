@@ -157,7 +157,7 @@ def test_a_folder_that_takes_no_report_ends_the_run_before_any_host(tmp_path: Pa
 
 LAYOUT = {"gpus": [{"uuid": "GPU-1", "mig": True, "instances": [{"profile": "1g.6gb", "placement": 0}]}]}
 WHOLE = {
-    "__after": {"driver": {"version": "590.1"}, "mig_layout": LAYOUT},
+    "__after": {"gpus": [], "driver": {"version": "590.1"}, "mig_layout": LAYOUT},
     "__found": {"mig_layout": LAYOUT},
     "__verify_version": "590.1",
     "__verify_wish": True,
@@ -175,7 +175,7 @@ OWES = {"__gpu_settings_result": {"subject": "settings", "reset_required": ["GPU
 JUDGED: dict[str, tuple[dict[str, t.Any], str]] = {
     "right": ({}, ""),
     "other_version": (
-        {"__after": {"driver": {"version": "580.1"}, "mig_layout": LAYOUT}},
+        {"__after": {"gpus": [], "driver": {"version": "580.1"}, "mig_layout": LAYOUT}},
         "the GPUs answer with driver 580.1 and not with 590.1",
     ),
     "owes_reset": (OWES, "still owed: reset of GPU-1: its pending ECC mode waits for it"),
@@ -186,7 +186,7 @@ JUDGED: dict[str, tuple[dict[str, t.Any], str]] = {
         "still owed: geometry of GPU-1: deferred while it is busy",
     ),
     "lost_layout": (
-        {"__after": {"driver": {"version": "590.1"}, "mig_layout": {"gpus": []}}, "__verify_wish": False},
+        {"__after": {"gpus": [], "driver": {"version": "590.1"}, "mig_layout": {"gpus": []}}, "__verify_wish": False},
         "MIG of GPU-1: no answer is there and not 1g.6gb at 0, as before the change",
     ),
     "no_driver_before": ({"__found": {"mig_layout": None}}, ""),
