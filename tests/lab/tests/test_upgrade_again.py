@@ -154,6 +154,21 @@ def test_each_trouble_has_its_own_end(fleet: Fleet) -> None:
     assert fleet.report("mended")["switched"]["seconds"]["fabric"] > 1
 
 
+def test_a_node_that_was_changed_is_not_put_back_for_a_refusal_before_its_reboot(fleet: Fleet) -> None:
+    """The library of the new driver under the old module: no program can use the GPUs."""
+    left = fleet.node("left")
+    was, usual = left.driver(), fleet.own["left"]
+    fleet.own["left"] = {**usual, "gpu_driver_reboot": "if_needed"}
+    left.wrong("owing")
+    told = fleet.upgrade("left", "late", version=NEWEST if was[1] != NEWEST else NEWER)
+    fleet.own["left"] = usual
+    left.wrong("")
+    assert told.results() == {"left": "failed_restored"}, told.text
+    assert told.report["left"]["why"] == "gpu_driver: busy with somebody who came late"
+    assert (left.driver(), fleet.reason("left")) == (was, reason("late", "upgrade failed, the old driver is back"))
+    done(fleet, "left", "later", was[1])
+
+
 def test_what_is_declared_may_not_wait(fleet: Fleet) -> None:
     left = fleet.node("left")
     usual = fleet.own["left"]
