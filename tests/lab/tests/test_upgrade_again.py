@@ -74,7 +74,16 @@ def test_a_broken_node_stays_drained_until_it_is_proven(fleet: Fleet) -> None:
     (fleet.kept("left") / "work").unlink()
     assert told.results() == {"left": "drain_timeout"}, told.text
     assert (fleet.reason("left"), told.report["left"]["why"]) == (why, "somebody")
-    done(fleet, "left", "five", NEW)
+    # The modules do not load again. The call finds none, so it brings back none: the run has to go further back.
+    left.wrong("install")
+    told = fleet.upgrade("left", "five")
+    assert told.results() == {"left": "failed_restored"}, told.text
+    assert (left.driver(), fleet.reason("left")) == (
+        (OLD, OLD),
+        reason("five", "upgrade failed, the old driver is back"),
+    )
+    left.wrong("")
+    done(fleet, "left", "six", NEW)
 
 
 def test_work_that_does_not_end_gets_its_node_back(fleet: Fleet) -> None:
