@@ -178,6 +178,33 @@ def test_a_node_that_was_changed_is_not_put_back_for_a_refusal_before_its_reboot
     done(fleet, "left", "later", was[1])
 
 
+def test_the_way_back_tells_what_it_brought_back(fleet: Fleet) -> None:
+    """One node's change was of no package, so nothing comes back; the other one's began in an earlier run."""
+    left, other = fleet.node("left"), fleet.node("next")
+    was, before, usual = left.driver(), other.driver(), fleet.own["next"]
+    newer = NEWEST if before[1] != NEWEST else NEWER
+    other.wrong("stuck")
+    assert fleet.upgrade("next", "begun", version=newer).results() == {"next": "failed"}
+    assert other.driver() == (newer, newer)
+    other.wrong("")
+    left.wrong("parameters")
+    fleet.own["next"] = {**usual, "gpu_driver_version": newer, "gpu_settings": [{"gpus": "all", "ecc": False}]}
+    fleet.own["left"] = {**fleet.own["left"], "gpu_driver_version": was[1]}
+    told = fleet.upgrade("left next", "ended", version="", serial="100%", max_failures=1)
+    fleet.own["next"] = usual
+    del fleet.own["left"]["gpu_driver_version"]
+    left.wrong("")
+    assert told.results() == {"left": "failed", "next": "failed_restored"}, told.text
+    assert told.report["left"]["why"] == (
+        "gpu_driver: the NVLink fabric is not completed; and the way back failed: nothing was restored: stand-in"
+    )
+    assert fleet.reason("left") == reason("ended", "upgrade failed")
+    assert "still owed: reset of GPU-" in told.report["next"]["why"]
+    assert other.driver() == before
+    done(fleet, "left", "anew", was[1])
+    done(fleet, "next", "anew too", before[1])
+
+
 def test_what_is_declared_may_not_wait(fleet: Fleet) -> None:
     left = fleet.node("left")
     usual = fleet.own["left"]
