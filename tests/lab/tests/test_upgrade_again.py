@@ -205,6 +205,33 @@ def test_the_way_back_tells_what_it_brought_back(fleet: Fleet) -> None:
     done(fleet, "next", "anew too", before[1])
 
 
+def test_a_node_that_does_not_answer_once_is_not_proven(fleet: Fleet) -> None:
+    once = {
+        "left": "__verify_version is defined and __fabric is not defined",
+        "next": "role_name | default('') == 'gpu_settings' and __gpu_settings_result is not defined",
+        "bare": "role_name | default('') == 'mig' and __mig_result is not defined",
+    }
+    fleet.node("bare").out("modprobe nvidia_uvm && modprobe nvidia_modeset")
+    was = {host: fleet.node(host).driver() for host in once}
+    usual = {host: fleet.own.get(host, {}) for host in once}
+    for host, lost in once.items():
+        fleet.own[host] = {
+            **usual[host],
+            "ansible_connection": f"{{{{ 'ssh' if {lost} else 'community.docker.docker' }}}}",
+            "ansible_host": f"{{{{ '127.0.0.1' if {lost} else '{fleet.node(host).name}' }}}}",
+            "ansible_port": 1,
+        }
+    told = fleet.upgrade(" ".join(once), "flapped", version="615.12.01", serial="100%", max_failures=3)
+    fleet.own.update(usual)
+    assert told.results() == dict.fromkeys(once, "failed_restored"), told.text
+    assert {host: fleet.node(host).driver() for host in once} == was
+    for host in once:
+        assert "Connection refused" in told.report[host]["why"]
+    for version in {version for _loaded, version in was.values()}:
+        same = " ".join(host for host in once if was[host][1] == version)
+        done(fleet, same, f"settled-{version}", version)
+
+
 def test_what_is_declared_may_not_wait(fleet: Fleet) -> None:
     left = fleet.node("left")
     usual = fleet.own["left"]
