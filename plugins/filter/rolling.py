@@ -16,21 +16,26 @@ from ..module_utils._rolling.batches import batches
 from ..module_utils._rolling.parse import left_out, parse_hosts
 
 
-def upgrade_batches(names: t.Sequence[str], variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def upgrade_batches(
+    names: t.Sequence[str], variables: t.Mapping[str, t.Any], forks: int | None = None
+) -> dict[str, t.Any]:
     own = {name: variables[name] for name in names}
     why = {name: left_out(own[name]) for name in names}
     hosts, errors = parse_hosts([name for name in names if why[name] is None], own)
     without = [f"{name}: {reason}" for name, reason in why.items() if reason is not None]
     if errors or not hosts:
-        return {"errors": errors, "left_out": without, "hosts": [], "sizes": [], "batch": {}, "max_failures": 0}
+        nothing = {"hosts": [], "sizes": [], "batch": {}, "capped": False, "max_failures": 0}
+        return {"errors": errors, "left_out": without, **nothing}
     rolling = hosts[0].rolling
-    found = batches(hosts, rolling.serial, rolling.max_per_domain)
+    whole = batches(hosts, rolling.serial, rolling.max_per_domain)
+    found = batches(hosts, rolling.serial, rolling.max_per_domain, forks)
     return {
         "errors": [],
         "left_out": without,
         "hosts": [name for batch in found for name in batch],
         "sizes": [len(batch) for batch in found],
         "batch": {name: number for number, batch in enumerate(found, start=1) for name in batch},
+        "capped": found != whole,
         "max_failures": rolling.max_failures,
     }
 

@@ -8,7 +8,9 @@
 /etc/accel-lab/standin says what goes wrong: `install` fails in the module, which brings the old driver back by itself;
 `dead` lets a GPU fall off the bus with the new driver; `stuck` fails also when the old one is brought back; `broken`
 leaves the new library and no module, and no way back; `refuse` and `hindered` refuse before the first step; `slow`
-waits between library and module; `enrol` says that a person has to act first.
+waits between library and module; `enrol` says that a person has to act first; `parameters` fails in the fabric after a
+change of something else than packages, which stays; `owing` changes the library and owes a reboot, and somebody works
+when that is prepared.
 """
 
 from __future__ import annotations
@@ -34,6 +36,11 @@ MIDDLE = Path("/run/standin-middle")
 # From which the stand-in of modprobe learns the version on disk.
 BAKED = Path("/var/lib/gpusim/baked")
 MODULES = ("nvidia_modeset", "nvidia_uvm", "nvidia")
+# What the module says after its first step, and facts of its error.
+FAILURES: dict[str, tuple[str, dict[str, t.Any]]] = {
+    "install": ("the script of a package failed; what was there before is back", {"restored": True}),
+    "parameters": ("the NVLink fabric is not completed", {"restored": False, "changed": True}),
+}
 
 
 def read(path: Path) -> str:
@@ -96,6 +103,7 @@ def main() -> None:
             "version": {},
             "download_only": {"type": "bool"},
             "change_loaded": {"type": "bool"},
+            "keep_geometry": {"type": "bool"},
             "run": {},
             "restore_runs": {"type": "list", "elements": "str"},
         },
@@ -105,30 +113,38 @@ def main() -> None:
     back = options["state"] == "restored"
     record = json.loads(read(PREVIOUS) or "{}")
     if back and options["restore_runs"] is not None and record.get("run") not in options["restore_runs"]:
-        module.exit_json(changed=False, restored=False, driver=driver(None), actions=[])
+        keep = {"action": "keep", "object": "driver packages", "reason": "nothing was restored: stand-in"}
+        module.exit_json(changed=False, restored=False, driver=driver(None), actions=[keep])
     wanted = record.get("library") if back else options["version"]
     loads = not back or bool(record.get("loaded"))
     before = driver(wanted)
-    changes = [before["library"], before["loaded"]] != [wanted, wanted if loads else None]
+    others = ["parameters"] if wrong == "parameters" and not back else []
+    changes = bool(others) or [before["library"], before["loaded"]] != [wanted, wanted if loads else None]
     answer = {
         "changed": changes and not options["download_only"],
         "driver": before,
         "actions": [{"action": "install_package", "object": "driver", "reason": "wished"}] if changes else [],
         "reload_required": [],
         "reboot_required": [],
-        "drain_required": [],
+        "drain_required": others,
+        "boot_without_driver": [],
         "upgrade_pending": None,
         "enrolment_required": "enrol the key at the console" if wrong == "enrol" else None,
+        **({"restored": True} if back else {}),
     }
     if options["download_only"] or module.check_mode or not changes:
         module.exit_json(**answer)
     if not options["change_loaded"]:
         module.exit_json(**{**answer, "changed": False})
-    told, error = refusal(back, wrong)
+    told, error = refusal(back, wrong, options["keep_geometry"])
     if not told and not back:
-        PREVIOUS.write_text(json.dumps({"run": options["run"], **before}))
-        if wrong == "install":
-            told, error = "the script of a package failed; what was there before is back", {"restored": True}
+        if before["library"] != wanted:
+            PREVIOUS.write_text(json.dumps({"run": options["run"], **before}))
+        told, error = FAILURES.get(wrong, ("", {}))
+        if wrong == "owing":
+            install(wanted)
+            owed = ["kernel module nvidia cannot be unloaded"]
+            module.exit_json(**{**answer, "driver": driver(wanted), "reload_required": owed, "reboot_required": owed})
     if not told:
         change(wanted, loads, "" if back else wrong)
         if wrong == "broken":
@@ -138,10 +154,12 @@ def main() -> None:
     module.exit_json(**{**answer, "driver": driver(wanted), "seconds": {"reload": 1.5}})
 
 
-def refusal(back: bool, wrong: str) -> tuple[str, dict[str, t.Any]]:
+def refusal(back: bool, wrong: str, reboots: bool) -> tuple[str, dict[str, t.Any]]:
     """What the module says before its first step (empty: nothing), and facts of its error."""
     if busy():
         return f"busy with {', '.join(busy())}", {"kind": "busy"}
+    if wrong == "owing" and reboots:
+        return "busy with somebody who came late", {"kind": "busy"}
     if back and wrong in ("stuck", "broken"):
         return "the old packages cannot be had", {}
     if not back and wrong in ("refuse", "hindered"):

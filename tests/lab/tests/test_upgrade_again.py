@@ -74,7 +74,16 @@ def test_a_broken_node_stays_drained_until_it_is_proven(fleet: Fleet) -> None:
     (fleet.kept("left") / "work").unlink()
     assert told.results() == {"left": "drain_timeout"}, told.text
     assert (fleet.reason("left"), told.report["left"]["why"]) == (why, "somebody")
-    done(fleet, "left", "five", NEW)
+    # The modules do not load again. The call finds none, so it brings back none: the run has to go further back.
+    left.wrong("install")
+    told = fleet.upgrade("left", "five")
+    assert told.results() == {"left": "failed_restored"}, told.text
+    assert (left.driver(), fleet.reason("left")) == (
+        (OLD, OLD),
+        reason("five", "upgrade failed, the old driver is back"),
+    )
+    left.wrong("")
+    done(fleet, "left", "six", NEW)
 
 
 def test_work_that_does_not_end_gets_its_node_back(fleet: Fleet) -> None:
@@ -152,6 +161,75 @@ def test_each_trouble_has_its_own_end(fleet: Fleet) -> None:
     )
     done(fleet, "left next bare switched", "mended", NEWEST)
     assert fleet.report("mended")["switched"]["seconds"]["fabric"] > 1
+
+
+def test_a_node_that_was_changed_is_not_put_back_for_a_refusal_before_its_reboot(fleet: Fleet) -> None:
+    """The library of the new driver under the old module: no program can use the GPUs."""
+    left = fleet.node("left")
+    was, usual = left.driver(), fleet.own["left"]
+    fleet.own["left"] = {**usual, "gpu_driver_reboot": "if_needed"}
+    left.wrong("owing")
+    told = fleet.upgrade("left", "late", version=NEWEST if was[1] != NEWEST else NEWER)
+    fleet.own["left"] = usual
+    left.wrong("")
+    assert told.results() == {"left": "failed_restored"}, told.text
+    assert told.report["left"]["why"] == "gpu_driver: busy with somebody who came late"
+    assert (left.driver(), fleet.reason("left")) == (was, reason("late", "upgrade failed, the old driver is back"))
+    done(fleet, "left", "later", was[1])
+
+
+def test_the_way_back_tells_what_it_brought_back(fleet: Fleet) -> None:
+    """One node's change was of no package, so nothing comes back; the other one's began in an earlier run."""
+    left, other = fleet.node("left"), fleet.node("next")
+    was, before, usual = left.driver(), other.driver(), fleet.own["next"]
+    newer = NEWEST if before[1] != NEWEST else NEWER
+    other.wrong("stuck")
+    assert fleet.upgrade("next", "begun", version=newer).results() == {"next": "failed"}
+    assert other.driver() == (newer, newer)
+    other.wrong("")
+    left.wrong("parameters")
+    fleet.own["next"] = {**usual, "gpu_driver_version": newer, "gpu_settings": [{"gpus": "all", "ecc": False}]}
+    fleet.own["left"] = {**fleet.own["left"], "gpu_driver_version": was[1]}
+    told = fleet.upgrade("left next", "ended", version="", serial="100%", max_failures=1)
+    fleet.own["next"] = usual
+    del fleet.own["left"]["gpu_driver_version"]
+    left.wrong("")
+    assert told.results() == {"left": "failed", "next": "failed_restored"}, told.text
+    assert told.report["left"]["why"] == (
+        "gpu_driver: the NVLink fabric is not completed; and the way back failed: nothing was restored: stand-in"
+    )
+    assert fleet.reason("left") == reason("ended", "upgrade failed")
+    assert "still owed: reset of GPU-" in told.report["next"]["why"]
+    assert other.driver() == before
+    done(fleet, "left", "anew", was[1])
+    done(fleet, "next", "anew too", before[1])
+
+
+def test_a_node_that_does_not_answer_once_is_not_proven(fleet: Fleet) -> None:
+    once = {
+        "left": "__verify_version is defined and __fabric is not defined",
+        "next": "role_name | default('') == 'gpu_settings' and __gpu_settings_result is not defined",
+        "bare": "role_name | default('') == 'mig' and __mig_result is not defined",
+    }
+    fleet.node("bare").out("modprobe nvidia_uvm && modprobe nvidia_modeset")
+    was = {host: fleet.node(host).driver() for host in once}
+    usual = {host: fleet.own.get(host, {}) for host in once}
+    for host, lost in once.items():
+        fleet.own[host] = {
+            **usual[host],
+            "ansible_connection": f"{{{{ 'ssh' if {lost} else 'community.docker.docker' }}}}",
+            "ansible_host": f"{{{{ '127.0.0.1' if {lost} else '{fleet.node(host).name}' }}}}",
+            "ansible_port": 1,
+        }
+    told = fleet.upgrade(" ".join(once), "flapped", version="615.12.01", serial="100%", max_failures=3)
+    fleet.own.update(usual)
+    assert told.results() == dict.fromkeys(once, "failed_restored"), told.text
+    assert {host: fleet.node(host).driver() for host in once} == was
+    for host in once:
+        assert "Connection refused" in told.report[host]["why"]
+    for version in {version for _loaded, version in was.values()}:
+        same = " ".join(host for host in once if was[host][1] == version)
+        done(fleet, same, f"settled-{version}", version)
 
 
 def test_what_is_declared_may_not_wait(fleet: Fleet) -> None:

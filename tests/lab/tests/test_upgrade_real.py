@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import typing as t
 
 import pytest
@@ -25,6 +26,23 @@ rm -f /var/cache/apt/archives/*.deb /var/lib/apt/lists/127.0.0.1*nvidia*
 while grep -q {NEWER} /sys/module/nvidia/version; do sleep 0.02; done
 gpusim set 0 lost 0
 """
+# The old module stays until the next boot, which loads none; after it the new one does not load either.
+RELUCTANT = f"""
+cat > /usr/local/sbin/rmmod << 'end'
+#!/bin/sh
+[ ! -e /run/reluctant ] || {{ echo 'rmmod: ERROR: Module nvidia is in use' >&2; exit 1; }}
+exec /sbin/rmmod "$@"
+end
+cat > /usr/local/sbin/modprobe << 'end'
+#!/bin/sh
+! modinfo -F version nvidia | grep -q {NEWER} || {{ echo 'modprobe: ERROR: could not insert' >&2; exit 1; }}
+exec /sbin/modprobe "$@"
+end
+chmod +x /usr/local/sbin/rmmod /usr/local/sbin/modprobe
+echo 'install nvidia /bin/false' > /etc/modprobe.d/reluctant.conf
+touch /run/reluctant
+"""
+WILLING = "rm /usr/local/sbin/rmmod /usr/local/sbin/modprobe /etc/modprobe.d/reluctant.conf"
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +90,23 @@ def test_up_without_a_mirror_and_back_without_the_old_versions(fleet: Fleet) -> 
     assert told.results() == {"fallen": "done"}, told.text
     assert fallen.out("modinfo -F license nvidia") == "NVIDIA"
     assert fleet.upgrade("fallen", "fifth", version=NEWER).results() == {"fallen": "already"}
+
+
+@pytest.mark.full
+def test_a_driver_that_does_not_load_after_the_reboot_is_taken_back(fleet: Fleet) -> None:
+    fallen = fleet.node("fallen")
+    # A machine comes up again by itself; a container is started by Docker.
+    subprocess.run(
+        ["docker", "update", "--restart", "always", fallen.name], check=True, capture_output=True, timeout=60
+    )
+    fleet.own["fallen"] = {**fleet.site_scheduler("fallen"), "gpu_driver_reboot": "if_needed"}
+    told = fleet.upgrade("fallen", "before", version=OLD)
+    assert told.results() == {"fallen": "done"}, told.text
+    before = packages(fallen)
+    fallen.out(RELUCTANT)
+    told = fleet.upgrade("fallen", "rebooted", version=NEWER)
+    assert fallen.run("test -e /run/reluctant").returncode == 1, told.text
+    assert told.results() == {"fallen": "failed_restored"}, told.text
+    assert "modprobe nvidia ended with 1" in told.report["fallen"]["why"]
+    assert (fallen.driver(), packages(fallen)) == ((OLD, OLD), before)
+    fallen.out(WILLING)

@@ -84,6 +84,14 @@ def test_the_report_is_sent_while_the_run_lasts(tmp_path: Path) -> None:
 
 
 @pytest.mark.full
+def test_a_batch_is_at_most_as_large_as_the_number_of_forks(tmp_path: Path) -> None:
+    _status, text = upgrade(tmp_path, two(serial="100%", max_failures=2), str(tmp_path), "--forks", "1")
+    (report,) = (tmp_path / "driver_upgrade").iterdir()
+    assert [row["batch"] for row in json.loads(report.read_text())["hosts"]] == [1, 2], text
+    assert "none has more hosts than Ansible has forks, which are 1; set forks (-f) higher" in " ".join(text.split())
+
+
+@pytest.mark.full
 def test_a_receiver_that_fails_ends_no_node_and_hides_no_table(tmp_path: Path) -> None:
     with receiver(500) as (address, got):
         status, text = upgrade(tmp_path, two(serial=1), address)
@@ -149,7 +157,7 @@ def test_a_folder_that_takes_no_report_ends_the_run_before_any_host(tmp_path: Pa
 
 LAYOUT = {"gpus": [{"uuid": "GPU-1", "mig": True, "instances": [{"profile": "1g.6gb", "placement": 0}]}]}
 WHOLE = {
-    "__after": {"driver": {"version": "590.1"}, "mig_layout": LAYOUT},
+    "__after": {"gpus": [], "driver": {"version": "590.1"}, "mig_layout": LAYOUT},
     "__found": {"mig_layout": LAYOUT},
     "__verify_version": "590.1",
     "__verify_wish": True,
@@ -167,7 +175,7 @@ OWES = {"__gpu_settings_result": {"subject": "settings", "reset_required": ["GPU
 JUDGED: dict[str, tuple[dict[str, t.Any], str]] = {
     "right": ({}, ""),
     "other_version": (
-        {"__after": {"driver": {"version": "580.1"}, "mig_layout": LAYOUT}},
+        {"__after": {"gpus": [], "driver": {"version": "580.1"}, "mig_layout": LAYOUT}},
         "the GPUs answer with driver 580.1 and not with 590.1",
     ),
     "owes_reset": (OWES, "still owed: reset of GPU-1: its pending ECC mode waits for it"),
@@ -178,32 +186,77 @@ JUDGED: dict[str, tuple[dict[str, t.Any], str]] = {
         "still owed: geometry of GPU-1: deferred while it is busy",
     ),
     "lost_layout": (
-        {"__after": {"driver": {"version": "590.1"}, "mig_layout": {"gpus": []}}, "__verify_wish": False},
+        {"__after": {"gpus": [], "driver": {"version": "590.1"}, "mig_layout": {"gpus": []}}, "__verify_wish": False},
         "MIG of GPU-1: no answer is there and not 1g.6gb at 0, as before the change",
     ),
     "no_driver_before": ({"__found": {"mig_layout": None}}, ""),
 }
 
 
-def test_what_is_not_right_is_told_in_its_own_words(tmp_path: Path) -> None:
-    judge = {"ansible.builtin.include_tasks": str(ROOT / "playbooks" / "parts" / "upgrade" / "compare.yml")}
+# host -> what a look says after the way back, the version that is to be there, and what is wrong with it
+AFTER_THE_WAY_BACK: dict[str, tuple[dict[str, t.Any], str, str]] = {
+    "nothing": ({"module_version": None, "library_version": None}, "", ""),
+    "left_over": (
+        {"module_version": "590.1", "library_version": "590.1"},
+        "",
+        "the module 590.1 is loaded and the library is 590.1; before the change no driver was loaded",
+    ),
+    # An earlier run had left it so: it is as this run found it, and no driver works.
+    "library_alone": (
+        {"module_version": None, "library_version": "590.1"},
+        "",
+        "the module none is loaded and the library is 590.1; before the change no driver was loaded",
+    ),
+    "not_loaded": (
+        {"module_version": None, "library_version": "580.1"},
+        "580.1",
+        "the module none is loaded and the library is 580.1; before the change the driver was 580.1",
+    ),
+    "gone": (
+        {"module_version": None, "library_version": None},
+        "580.1",
+        "the module none is loaded and the library is none; before the change the driver was 580.1",
+    ),
+}
+
+
+def judged(folder: Path, part: str, variables: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, str]:
+    """Why each host fails in this part of the playbook, empty where it does not."""
+    judge = {"ansible.builtin.include_tasks": str(ROOT / "playbooks" / "parts" / "upgrade" / part)}
     why = {
         "ansible.builtin.copy": {
             "content": "{{ ansible_failed_result.msg }}",
-            "dest": f"{tmp_path}/{{{{ inventory_hostname }}}}",
+            "dest": f"{folder}/{{{{ inventory_hostname }}}}",
             "mode": "0600",
         }
     }
     play = {"hosts": "all", "gather_facts": False, "tasks": [{"block": [judge], "rescue": [why]}]}
-    (tmp_path / "play.json").write_text(json.dumps([play]))
+    (folder / "play.json").write_text(json.dumps([play]))
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
-    hosts = {host: {**local, **WHOLE, **differs} for host, (differs, _why) in JUDGED.items()}
-    (tmp_path / "inventory.json").write_text(json.dumps({"all": {"hosts": hosts}}))
+    hosts = {host: {**local, **own} for host, own in variables.items()}
+    (folder / "inventory.json").write_text(json.dumps({"all": {"hosts": hosts}}))
     program = str(Path(sys.executable).with_name("ansible-playbook"))
     env = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
     env.pop("ANSIBLE_CALLBACKS_ENABLED", None)
-    argv = [program, "-i", f"{tmp_path}/inventory.json", f"{tmp_path}/play.json"]
-    done = subprocess.run(argv, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300, check=False)
+    argv = [program, "-i", f"{folder}/inventory.json", f"{folder}/play.json"]
+    done = subprocess.run(argv, cwd=folder, env=env, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    told = {host: (tmp_path / host).read_text() if (tmp_path / host).exists() else "" for host in JUDGED}
+    return {host: (folder / host).read_text() if (folder / host).exists() else "" for host in variables}
+
+
+def test_what_is_not_right_is_told_in_its_own_words(tmp_path: Path) -> None:
+    told = judged(tmp_path, "compare.yml", {host: {**WHOLE, **differs} for host, (differs, _why) in JUDGED.items()})
     assert told == {host: why for host, (_differs, why) in JUDGED.items()}
+
+
+def test_a_library_without_its_module_is_no_driver_that_is_back(tmp_path: Path) -> None:
+    told = judged(
+        tmp_path,
+        "verify_none.yml",
+        {
+            # As the look of a run after a failed one found it.
+            host: {"__restored": {"driver": look}, "__verify_version": version, "__upgrade": {"library": "590.1"}}
+            for host, (look, version, _why) in AFTER_THE_WAY_BACK.items()
+        },
+    )
+    assert told == {host: why for host, (_look, _version, why) in AFTER_THE_WAY_BACK.items()}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,16 +31,17 @@ MIRROR = {
         "fingerprint": "5CBC8C480E25A83D6FCD3AEFCC9156D6527F1A80",
     },
 }
-# Else role gpu_driver is one call of a stand-in of its module, with these of its variables.
+# Else each call that role gpu_driver makes is one of a stand-in of its module, with these of its variables.
 STANDIN = {
     "name": "Stand in for the driver's packages",
     "standin_driver": {
-        "state": "{{ gpu_driver_state | default('present') }}",
+        "state": "{{ gpu_driver_state }}",
         "version": "{{ gpu_driver_version }}",
-        "download_only": "{{ gpu_driver_download_only | default(false) }}",
-        "change_loaded": "{{ gpu_driver_change_loaded | default(false) }}",
-        "run": "{{ gpu_driver_run | default(omit) }}",
-        "restore_runs": "{{ gpu_driver_restore_runs | default(omit) }}",
+        "download_only": "{{ gpu_driver_download_only }}",
+        "change_loaded": "{{ gpu_driver_change_loaded }}",
+        "keep_geometry": "{{ __gpu_driver_keep_geometry | default(false) }}",
+        "run": "{{ gpu_driver_run | default(omit, true) }}",
+        "restore_runs": "{{ gpu_driver_restore_runs | default(omit, true) }}",
     },
     "become": True,
     "register": "__gpu_driver_result",
@@ -114,9 +116,9 @@ class Fleet:
     def __init__(self, folder: Path, scenario: str, standin: bool = True) -> None:
         self.folder = folder
         self.scenario = scenario
-        tasks = folder / "roles" / "standin_driver" / "tasks"
-        tasks.mkdir(parents=True)
-        (tasks / "main.yml").write_text(json.dumps([STANDIN]))
+        role = folder / "roles" / "standin_driver"
+        shutil.copytree(ROOT / "roles" / "gpu_driver", role, ignore=shutil.ignore_patterns("meta"))
+        (role / "tasks" / "driver.yml").write_text(json.dumps([STANDIN]))
         self.program = folder / "program"
         self.program.write_text(PROGRAM)
         self.program.chmod(0o755)
@@ -160,7 +162,7 @@ class Fleet:
         """In a session of its own, see `kill`."""
         rolling = {"drain_poll": 1, "drain_timeout": 40, **rolling}
         known = {
-            host: {**self.variables(host), "gpu_driver_version": version, "gpu_driver_upgrade": rolling}
+            host: {"gpu_driver_version": version, **self.variables(host), "gpu_driver_upgrade": rolling}
             for host in hosts.split()
         }
         inventory = self.folder / "inventory.json"

@@ -32,8 +32,17 @@ def test_batches_are_what_a_play_needs():
         "hosts": ["n0", "n1", "n2", "n3"],
         "sizes": [1, 2, 1],
         "batch": {"n0": 1, "n1": 2, "n2": 2, "n3": 3},
+        "capped": False,
         "max_failures": 0,
     }
+
+
+def test_no_batch_is_larger_than_the_number_of_forks():
+    variables = {f"n{number}": {**GPUS, "gpu_driver_upgrade": {"serial": "100%"}} for number in range(5)}
+    told = [
+        FILTERS["upgrade_batches"](list(variables), variables, **forks) for forks in ({}, {"forks": 5}, {"forks": 2})
+    ]
+    assert [(one["sizes"], one["capped"]) for one in told] == [([5], False), ([5], False), ([2, 2, 1], True)]
 
 
 def test_one_wrong_host_leaves_no_batch():

@@ -53,15 +53,16 @@ SIZES = st.one_of(st.integers(1, 30).map(Size), st.integers(1, 100).map(lambda s
     domains=st.lists(st.sampled_from(["r1", "r2", "r3", "r4", None]), max_size=40),
     serial=st.lists(SIZES, min_size=1, max_size=4),
     per_domain=st.integers(1, 3),
+    forks=st.one_of(st.none(), st.integers(1, 10)),
 )
-def test_properties(domains, serial, per_domain):
+def test_properties(domains, serial, per_domain, forks):
     all_hosts = [Host(f"n{place}", Rolling(), domain) for place, domain in enumerate(domains)]
-    found = batches(all_hosts, serial, per_domain)
+    found = batches(all_hosts, serial, per_domain, forks)
     domain_of = {host.name: host.domain for host in all_hosts}
     assert sorted(name for batch in found for name in batch) == sorted(domain_of)
     left = [host.name for host in all_hosts]
     for number, batch in enumerate(found):
-        limit = serial[min(number, len(serial) - 1)].of(len(all_hosts))
+        limit = min(serial[min(number, len(serial) - 1)].of(len(all_hosts)), forks or len(all_hosts))
         count = collections.Counter(domain_of[name] for name in batch if domain_of[name])
         assert 1 <= len(batch) <= limit
         assert all(of_domain <= per_domain for of_domain in count.values())
