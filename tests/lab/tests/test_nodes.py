@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 
 import pytest
@@ -20,24 +19,9 @@ BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
 LIBRARY = "/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1"
 
 
-def test_every_node_boots_completely_and_quickly(started: dict[str, nodes.Started]) -> None:
+def test_every_node_boots_completely(started: dict[str, nodes.Started]) -> None:
     assert {host: one.failed_units for host, one in started.items()} == {spec.host: () for spec in SPECS}
     assert all(one.how == "created" for one in started.values())
-    # they start side by side on whatever machine this is; alone each takes well under 2 s
-    assert max(one.seconds for one in started.values()) < 10
-
-
-def test_boot_of_one_node_takes_less_than_two_seconds(h100: Node) -> None:
-    # the best of a few: other tests may keep the machine busy meanwhile
-    figures: list[float] = []
-    while not figures or (min(figures) >= 2 and len(figures) < 5):
-        if figures:
-            h100.restart()
-        line = h100.out("systemd-analyze time | head -1")
-        match = re.search(r"in (?:([\d.]+)s|([\d.]+)ms)", line)
-        assert match is not None, line
-        figures.append(float(match[1] or 0))
-    assert min(figures) < 2
 
 
 def test_no_node_is_privileged(a100: Node) -> None:
