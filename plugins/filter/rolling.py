@@ -75,8 +75,10 @@ def kubernetes_drain(
     purpose: str = "",
     note: str = "",
     adopt: bool = False,
+    adopt_run: str = "",
 ) -> dict[str, t.Any]:
-    return judge(node, pods, Wish("drained", "kubernetes", "", run, note, purpose, adopt))
+    wish = Wish("drained", "kubernetes", "", run, note, purpose, adopt, adopt_run=adopt_run)
+    return judge(node, pods, wish)
 
 
 class FilterModule:

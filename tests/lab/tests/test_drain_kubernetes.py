@@ -65,6 +65,26 @@ def test_the_drain_waits_for_pods_and_services_and_is_lifted_again(cluster: Clus
 
 
 @pytest.mark.full
+def test_a_cordon_that_another_run_took_over_is_left_alone(cluster: Cluster) -> None:
+    later = "accel.gpu driver_upgrade run8: newer driver"
+    why = f"drained: {later}"
+    cluster.put_node()
+    cluster.put_pod("train", GPU, owner="")
+    taken = {"metadata": {"annotations": {"accel.gpu/drain": later}}}
+    with cluster.meanwhile(lambda: cluster.node() == (True, OURS), lambda: cluster.patch_node(taken)):
+        told = cluster.drain("drained", timeout=60)
+    assert (told["foreign"], told["drained_by_us"], told["timed_out"]) == (why, False, False)
+    assert cluster.drain("undrained")["foreign"] == why
+    assert cluster.drain("kept", __drain_run="run6", __drain_note="upgrade failed")["foreign"] == why
+    assert (cluster.node(), cluster.drain("seen")["adopted"]) == ((True, later), "run8")
+
+
+def drained_by_run6(cluster: Cluster) -> None:
+    cluster.drain("kept", __drain_run="run6", __drain_note="upgrade failed")
+    assert (cluster.node(), cluster.drain("seen")["adopted"]) == ((True, EARLIER), "run6")
+
+
+@pytest.mark.full
 def test_a_genuine_api_server_is_told_the_same(genuine: Cluster) -> None:
     drain_and_lift(genuine)
 
@@ -108,7 +128,8 @@ def test_a_cordon_of_somebody_else_stays(genuine: Cluster, reason: str | None, w
 
 @pytest.mark.full
 def test_a_cordon_that_was_taken_over_is_given_back(genuine: Cluster) -> None:
-    genuine.put_node(EARLIER)
+    genuine.put_node()
+    drained_by_run6(genuine)
     genuine.put_pod("train", GPU)
     told = genuine.drain("drained")
     assert (told["timed_out"], told["adopted"], told["adopted_note"]) == (True, "run6", "upgrade failed")

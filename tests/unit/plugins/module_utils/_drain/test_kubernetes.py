@@ -16,8 +16,8 @@ PLUGIN = "nvidia.com/gpu.deploy.device-plugin"
 DCGM = "nvidia.com/gpu.deploy.dcgm-exporter"
 
 
-def wish(adopt=False):
-    return Wish("drained", "kubernetes", "", "run7", "new driver", "upgrade", adopt)
+def wish(adopt=False, adopt_run=""):
+    return Wish("drained", "kubernetes", "", "run7", "new driver", "upgrade", adopt, adopt_run=adopt_run)
 
 
 def node(unschedulable=None, annotations=None, labels=None):
@@ -56,6 +56,11 @@ def test_the_run_whose_cordon_is_adopted():
     told = judge(node(True, EARLIER), [], wish(adopt=True))
     assert (told["adopted"], told["adopted_note"]) == ("run6", "failed")
     assert judge(node(True, OURS), [], wish(adopt=True))["adopted"] is None
+
+
+def test_the_cordon_of_one_other_run_is_ours_where_it_is_named():
+    assert judge(node(True, EARLIER), [], wish(adopt_run="run6"))["drained_by_us"] is True
+    assert judge(node(True, EARLIER), [], wish(adopt_run="run5"))["drained_by_us"] is False
 
 
 def test_pods_that_hold_gpus():
