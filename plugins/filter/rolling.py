@@ -76,9 +76,10 @@ def kubernetes_drain(
     note: str = "",
     adopt: bool = False,
     adopt_run: str = "",
+    cordoned: bool = False,
 ) -> dict[str, t.Any]:
     wish = Wish("drained", "kubernetes", "", run, note, purpose, adopt, adopt_run=adopt_run)
-    return judge(node, pods, wish)
+    return judge(node, pods, wish, cordoned)
 
 
 class FilterModule:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import typing as t
 
 from .._data import kubernetes as names
-from .model import Situation, Wish
+from .model import Situation, Wish, is_ours
 from .plan import answer, earlier, foreign
 
 ANNOTATION = "accel.gpu/drain"
@@ -21,22 +21,28 @@ ANNOTATION = "accel.gpu/drain"
 PAUSED_BY_US = "accel.gpu/paused"
 _KEYS = ("drained", "drained_by_us", "foreign", "working", "reason", "adopted", "adopted_note")
 _ENDED = ("Succeeded", "Failed")
+# Why a node that we cordoned is not cordoned any more.
+_SERVES = "put back into service meanwhile"
 
 Object = t.Mapping[str, t.Any]
 
 
-def judge(node: Object, pods: t.Iterable[Object], wish: Wish) -> t.Dict[str, t.Any]:
+def judge(node: Object, pods: t.Iterable[Object], wish: Wish, cordoned: bool = False) -> t.Dict[str, t.Any]:
     """The same keys as the module's result, without those of waiting, and what Kubernetes alone has.
 
+    `cordoned`: we did that before, so where it serves it was somebody else who put it back.
+    `left_behind`: the node serves, and has words or paused services of ours.
     `services` are pods that keep GPUs open and go when they are paused, `strangers` those that nothing takes away.
     `patches` has the merge patches of the node for each step.
     """
     living = [pod for pod in pods if (pod.get("status") or {}).get("phase") not in _ENDED]
     now = situation(node, living)
-    told = {**answer(wish, now, foreign(wish, now), 0.0, False), **earlier(wish, now)}
+    other = foreign(wish, now) or (_SERVES if cordoned and not now.closed else None)
+    told = {**answer(wish, now, other, 0.0, False), **earlier(wish, now)}
     idle = [pod for pod in living if not _asks_gpus(pod) and _is_daemon(pod)]
     return {
         **{key: told[key] for key in _KEYS},
+        "left_behind": _left_behind(node, wish, now),
         "services": [_name(pod) for pod in idle if _is_paused_by_label(pod)],
         "strangers": [_name(pod) for pod in idle if not _is_paused_by_label(pod) and _sees_gpus(pod)],
         "patches": _patches(node, wish, now),
@@ -51,19 +57,27 @@ def situation(node: Object, pods: t.Iterable[Object]) -> Situation:
     )
 
 
+def _left_behind(node: Object, wish: Wish, now: Situation) -> bool:
+    paused = _metadata(node, "annotations").get(PAUSED_BY_US)
+    return not now.closed and (is_ours(now.reason, wish) or not now.reason and bool(paused))
+
+
 def _patches(node: Object, wish: Wish, now: Situation) -> t.Dict[str, t.Any]:
     labels = _metadata(node, "labels")
     pause = [name for name, value in sorted(labels.items()) if value == names.DEPLOYED and _is_deploy(name)]
     before = [name for name in str(_metadata(node, "annotations").get(PAUSED_BY_US, "")).split(",") if name]
     # A label that somebody has changed since stays as it is.
     back = {name: names.DEPLOYED for name in before if labels.get(name) == names.PAUSED}
+    nothing = {ANNOTATION: None, PAUSED_BY_US: None}
     return {
         "cordon": _patch({ANNOTATION: wish.reason}, {}, True),
         "pause": _patch({PAUSED_BY_US: ",".join([*before, *pause])}, dict.fromkeys(pause, names.PAUSED))
         if pause
         else {},
         "keep": _patch({ANNOTATION: wish.reason, PAUSED_BY_US: None}, back, True),
-        "lift": _patch({ANNOTATION: None, PAUSED_BY_US: None}, back, None),
+        "lift": _patch(nothing, back, None),
+        # What is not about the cordon itself, which is gone or somebody else's.
+        "clear": _patch(nothing, back),
     }
 
 

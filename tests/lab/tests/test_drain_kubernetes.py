@@ -23,6 +23,7 @@ OURS = "accel.gpu driver_upgrade run7: new driver"
 EARLIER = "accel.gpu driver_upgrade run6: upgrade failed"
 PLUGIN = "nvidia.com/gpu.deploy.device-plugin"
 PAUSED = "paused-for-driver-upgrade"
+SERVES = "put back into service meanwhile"
 GPU = {"limits": {"nvidia.com/gpu": "1"}}
 
 
@@ -62,6 +63,64 @@ def drain_and_lift(cluster: Cluster) -> None:
 
 def test_the_drain_waits_for_pods_and_services_and_is_lifted_again(cluster: Cluster) -> None:
     drain_and_lift(cluster)
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_node_that_is_uncordoned_while_work_is_waited_for_stays_in_service(cluster: Cluster, ends: bool) -> None:
+    cluster.put_node(labels={PLUGIN: "true"})
+    cluster.put_pod("train", GPU, owner="")
+    cluster.put_pod("plugin", owner="DaemonSet", nodeSelector={PLUGIN: "true"})
+
+    def serve() -> None:
+        cluster.patch_node({"spec": {"unschedulable": None}})
+        if ends:
+            cluster.end_pod("train")
+
+    began = time.monotonic()
+    with cluster.meanwhile(lambda: cluster.node() == (True, OURS), serve):
+        told = cluster.drain("drained", timeout=200)
+    assert (told["foreign"], told["drained_by_us"], told["timed_out"]) == (SERVES, False, False)
+    assert (cluster.node(), cluster.labels()) == ((False, None), {PLUGIN: "true"})
+    assert time.monotonic() < began + 200
+
+
+@pytest.mark.full
+def test_a_node_that_is_uncordoned_while_services_pause_gets_them_back(cluster: Cluster) -> None:
+    cluster.put_node(labels={PLUGIN: "true"})
+    cluster.put_pod("plugin", owner="DaemonSet", nodeSelector={PLUGIN: "true"})
+
+    def serve() -> None:
+        cluster.patch_node({"spec": {"unschedulable": None}})
+        cluster.end_pod("plugin")
+
+    with cluster.meanwhile(lambda: cluster.labels() == {PLUGIN: PAUSED}, serve):
+        told = cluster.drain("drained", timeout=60)
+    assert (told["foreign"], told["drained_by_us"]) == (SERVES, False)
+    assert (cluster.node(), cluster.labels()) == ((False, None), {PLUGIN: "true"})
+
+
+def test_a_node_that_is_uncordoned_while_its_driver_changes_gets_its_services_back(cluster: Cluster) -> None:
+    cluster.put_node(labels={PLUGIN: "true"})
+    assert cluster.drain("drained")["drained_by_us"] is True
+    assert cluster.labels() == {PLUGIN: PAUSED}
+    cluster.patch_node({"spec": {"unschedulable": None}})
+    told = cluster.drain("undrained")
+    assert (told["foreign"], told["drained_by_us"]) == (None, False)
+    assert (cluster.node(), cluster.labels()) == ((False, None), {PLUGIN: "true"})
+
+
+@pytest.mark.full
+def test_what_a_run_left_on_a_node_in_service_goes_with_the_next_look(cluster: Cluster) -> None:
+    cluster.put_node(labels={PLUGIN: PAUSED})
+    left = {"accel.gpu/drain": EARLIER, "accel.gpu/paused": PLUGIN}
+    cluster.patch_node({"metadata": {"annotations": left}})
+    # Another run's, about which only a look or a drain may decide.
+    cluster.drain("undrained")
+    assert (cluster.node(), cluster.labels()) == ((False, EARLIER), {PLUGIN: PAUSED})
+    cluster.drain("seen", "--check")
+    assert (cluster.node(), cluster.labels()) == ((False, EARLIER), {PLUGIN: PAUSED})
+    assert cluster.drain("seen")["drained_by_us"] is False
+    assert (cluster.node(), cluster.labels()) == ((False, None), {PLUGIN: "true"})
 
 
 @pytest.mark.full

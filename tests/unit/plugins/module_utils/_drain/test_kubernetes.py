@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.accel.gpu.plugins.module_utils._drain.kubernetes import judge
 from ansible_collections.accel.gpu.plugins.module_utils._drain.model import Wish
 
+SERVES = "put back into service meanwhile"
 OURS = {"accel.gpu/drain": "accel.gpu upgrade run7: new driver"}
 EARLIER = {"accel.gpu/drain": "accel.gpu upgrade run6: failed"}
 PERSON = {"accel.gpu/drain": "accel.gpu RMA-4711: bad DIMM"}
@@ -56,6 +57,32 @@ def test_the_run_whose_cordon_is_adopted():
     told = judge(node(True, EARLIER), [], wish(adopt=True))
     assert (told["adopted"], told["adopted_note"]) == ("run6", "failed")
     assert judge(node(True, OURS), [], wish(adopt=True))["adopted"] is None
+
+
+def test_a_node_that_was_uncordoned_meanwhile_is_not_ours():
+    told = judge(node(None, OURS), [], wish(), cordoned=True)
+    assert (told["drained"], told["drained_by_us"], told["foreign"]) == (False, False, SERVES)
+    assert judge(node(True, OURS), [], wish(), cordoned=True)["foreign"] is None
+    assert judge(node(True), [], wish(), cordoned=True)["foreign"] == "drained, without a reason"
+
+
+@pytest.mark.parametrize(
+    ("given", "wished", "left"),
+    [
+        (node(None, OURS), wish(), True),
+        (node(None, {"accel.gpu/paused": PLUGIN}), wish(), True),
+        (node(None, EARLIER), wish(adopt=True), True),
+        # Another run may be about to cordon it.
+        (node(None, EARLIER), wish(), False),
+        (node(None, {**EARLIER, "accel.gpu/paused": PLUGIN}), wish(), False),
+        (node(None, PERSON), wish(adopt=True), False),
+        (node(), wish(adopt=True), False),
+        (node(True, OURS), wish(), False),
+        (node(True, {"accel.gpu/paused": PLUGIN}), wish(), False),
+    ],
+)
+def test_what_is_left_behind_where_our_cordon_is_gone(given, wished, left):
+    assert judge(given, [], wished)["left_behind"] is left
 
 
 def test_the_cordon_of_one_other_run_is_ours_where_it_is_named():
@@ -129,12 +156,15 @@ def test_services_are_paused_and_come_back():
     }
     paused = ({**OURS, **pause["metadata"]["annotations"]}, {**labels, **pause["metadata"]["labels"]})
     assert patches(*paused)["pause"] == {}
+    gone = {"accel.gpu/drain": None, "accel.gpu/paused": None}
     assert patches(*paused)["lift"] == {
-        "metadata": {"annotations": {"accel.gpu/drain": None, "accel.gpu/paused": None}, "labels": {PLUGIN: "true"}},
+        "metadata": {"annotations": gone, "labels": {PLUGIN: "true"}},
         "spec": {"unschedulable": None},
     }
+    # The cordon of somebody else stays.
+    assert patches(*paused)["clear"] == {"metadata": {"annotations": gone, "labels": {PLUGIN: "true"}}}
     assert patches(*paused)["keep"] == {
-        "metadata": {"annotations": {**OURS, "accel.gpu/paused": None}, "labels": {PLUGIN: "true"}},
+        "metadata": {"annotations": {**gone, **OURS}, "labels": {PLUGIN: "true"}},
         "spec": {"unschedulable": True},
     }
 
