@@ -144,6 +144,42 @@ def drained_by_run6(cluster: Cluster) -> None:
 
 
 @pytest.mark.full
+def test_a_cordon_that_is_younger_than_our_annotation_is_somebody_elses(cluster: Cluster) -> None:
+    """With the managers that an API server would note; the one that is built here from Debian's sources notes none."""
+    cluster.put_node()
+    drained_by_run6(cluster)
+    # As kubectl does it: neither takes the annotation away.
+    for unschedulable in (None, True):
+        cluster.patch_node({"spec": {"unschedulable": unschedulable}})
+    entry = {"operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1"}
+    reason = {"f:metadata": {"f:annotations": {"f:accel.gpu/drain": {}}}}
+    managers = [
+        {**entry, "manager": "OpenAPI-Generator", "fieldsV1": reason},
+        {**entry, "manager": "kubectl-cordon", "fieldsV1": {"f:spec": {"f:unschedulable": {}}}},
+    ]
+    cluster.patch_node({"metadata": {"managedFields": managers}})
+    for state in ("seen", "drained", "undrained"):
+        told = cluster.drain(state)
+        assert (told["drained_by_us"], told["adopted"], told["timed_out"]) == (False, None, False)
+        assert told["foreign"].startswith("drained: cordoned anew by kubectl-cordon; ")
+    assert cluster.node() == (True, EARLIER)
+
+
+@pytest.mark.full
+def test_a_cordon_with_another_taint_than_ours_is_somebody_elses(genuine: Cluster) -> None:
+    """The controller that adds the taint does not run here."""
+    taint = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
+    genuine.put_node()
+    genuine.drain("kept")
+    genuine.patch_node({"spec": {"taints": [{**taint, "timeAdded": "2026-11-25T22:31:04Z"}]}})
+    drained_by_run6(genuine)
+    genuine.patch_node({"spec": {"taints": [{**taint, "timeAdded": "2026-12-20T08:00:00Z"}]}})
+    told = genuine.drain("drained")
+    assert (told["drained_by_us"], told["foreign"].partition(";")[0]) == (False, "drained: cordoned anew")
+    assert genuine.node() == (True, EARLIER)
+
+
+@pytest.mark.full
 def test_a_genuine_api_server_is_told_the_same(genuine: Cluster) -> None:
     drain_and_lift(genuine)
 
