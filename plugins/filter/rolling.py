@@ -80,8 +80,11 @@ def kubernetes_drain(
     purpose: str = "",
     note: str = "",
     adopt: bool = False,
+    adopt_run: str = "",
+    cordoned: bool = False,
 ) -> dict[str, t.Any]:
-    return judge(node, pods, Wish("drained", "kubernetes", "", run, note, purpose, adopt))
+    wish = Wish("drained", "kubernetes", "", run, note, purpose, adopt, adopt_run=adopt_run)
+    return judge(node, pods, wish, cordoned)
 
 
 class FilterModule:

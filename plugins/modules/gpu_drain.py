@@ -63,12 +63,19 @@ options:
     type: str
   adopt:
     description:
-      - Whether the drain of another run with the same O(purpose) counts as ours, such as one that was interrupted. It
+      - Whether the drain of any other run with the same O(purpose) counts as ours, such as one that was interrupted. It
         needs O(purpose).
+      - The drain is taken over with our reason. From then on only that reason is ours. A run that takes the drain over
+        from us, while we wait, keeps it.
       - RV(adopted) and RV(adopted_note) tell whose drain it was. With that run and that note, O(state=drained) puts the
         reason back as it was.
     type: bool
     default: false
+  adopt_run:
+    description:
+      - The one other run whose drain counts as ours without O(adopt). It needs O(purpose). With the run that was taken
+        over as O(run), and our own one here, the reason of that run is put back, but never over that of a third one.
+    type: str
   timeout:
     description: Seconds to wait for running work to end. V(0) does not wait.
     type: float
@@ -200,6 +207,7 @@ def main() -> None:
             "note": {"type": "str", "default": "maintenance"},
             "purpose": {"type": "str"},
             "adopt": {"type": "bool", "default": False},
+            "adopt_run": {"type": "str"},
             "timeout": {"type": "float", "default": 0},
             "on_timeout": {"type": "str", "choices": ["lift", "keep"], "default": "lift"},
             "poll": {"type": "float", "default": 10},

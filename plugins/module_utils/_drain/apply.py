@@ -4,8 +4,10 @@
 
 """Drain, wait, take back. PRIVATE to the collection.
 
-Before anything is taken back the scheduler is asked again: a reason that somebody wrote in the meantime stays. A drain
-that was taken over from an earlier run is not lifted where work does not end: it gets back the reason that it had.
+Before anything is taken back the scheduler is asked again: a reason that somebody wrote in the meantime stays, and so
+does one that another run wrote, because that run has taken the drain over. Drains of other runs are ours only until our
+reason stands there. A drain that was taken over from an earlier run is not lifted where work does not end: it gets back
+the reason that it had.
 
 A scheduler that restarts does not end a drain of days: whatever it does not answer is asked again.
 """
@@ -31,15 +33,18 @@ T = t.TypeVar("T")
 
 @dataclass(frozen=True)
 class Outcome:
+    """`judged` says whose drain is ours by now."""
+
     wish: Wish
+    judged: Wish
     before: Situation
     now: Situation
     waited: float = 0.0
     timed_out: bool = False
 
     def result(self) -> t.Dict[str, t.Any]:
-        other = foreign(self.wish, self.now)
-        told = answer(self.wish, self.now, other, self.waited, self.timed_out)
+        other = foreign(self.judged, self.now)
+        told = answer(self.judged, self.now, other, self.waited, self.timed_out)
         told.update(earlier(self.wish, self.before))
         # A drain that was taken back leaves nothing changed.
         changed = (self.before.closed, self.before.reason) != (self.now.closed, self.now.reason)
@@ -55,12 +60,13 @@ def apply(plan: Plan, ports: Ports) -> Outcome:
     """Raises BlockedError where the scheduler refuses."""
     wish = plan.wish
     if plan.step == LIFT:
-        return Outcome(wish, plan.before, _patiently(wish, ports, 0, lambda: _lift(wish, ports)))
+        return Outcome(wish, wish, plan.before, _patiently(wish, ports, 0, lambda: _lift(wish, ports)))
+    mine = wish.alone()
     began = time.monotonic()
     try:
         if plan.step == DRAIN:
             _patiently(wish, ports, 0, lambda: _drain(wish, wish.reason, ports))
-        now = _wait(wish, ports, began + wish.timeout)
+        now = _wait(mine, ports, began + wish.timeout)
     except BaseException:
         # No node stays out of service for a change that does not come.
         if not wish.keep:
@@ -68,10 +74,11 @@ def apply(plan: Plan, ports: Ports) -> Outcome:
                 _patiently(wish, ports, 0, lambda: _take_back(plan, ports))
         raise
     waited = time.monotonic() - began
-    timed_out = not now.drained and foreign(wish, now) is None
+    timed_out = not now.drained and foreign(mine, now) is None
     if timed_out and not wish.keep:
         now = _patiently(wish, ports, 0, lambda: _take_back(plan, ports))
-    return Outcome(wish, plan.before, now, waited, timed_out)
+        mine = wish.alone(adopted(wish, plan.before))
+    return Outcome(wish, mine, plan.before, now, waited, timed_out)
 
 
 def _patiently(wish: Wish, ports: Ports, seconds: float, call: t.Callable[[], T]) -> T:
@@ -110,13 +117,14 @@ def _drain(wish: Wish, reason: str, ports: Ports) -> None:
 
 def _take_back(plan: Plan, ports: Ports) -> Situation:
     """As the node was before: in service, or drained by an earlier run for its reason."""
+    mine = plan.wish.alone()
     if adopted(plan.wish, plan.before) is None:
-        return _lift(plan.wish, ports)
-    now = probe.read(plan.wish, ports)
-    if foreign(plan.wish, now) is not None or not now.closed:
+        return _lift(mine, ports)
+    now = probe.read(mine, ports)
+    if foreign(mine, now) is not None or not now.closed:
         return now
-    _drain(plan.wish, plan.before.reason, ports)
-    return probe.read(plan.wish, ports)
+    _drain(mine, plan.before.reason, ports)
+    return probe.read(mine, ports)
 
 
 def _lift(wish: Wish, ports: Ports) -> Situation:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # What a reason of ours begins with. The purpose, where there is one, and the run's id follow, so that nobody else's is
 # taken for it (rule 11): neither that of a person who drains with gpu_drain, nor that of another playbook.
@@ -19,7 +19,10 @@ _REASON = re.compile(rf"^{re.escape(MARK)} (?:({RUN.pattern}) )?({RUN.pattern})(
 
 @dataclass(frozen=True)
 class Wish:
-    """The options of gpu_drain. `adopt`: a drain of an earlier run with the same `purpose` counts as ours."""
+    """The options of gpu_drain. `adopt`: a drain of any earlier run with the same `purpose` counts as ours.
+
+    `adopt_run`: and so does that of this one.
+    """
 
     state: str  # drained | undrained
     provider: str  # slurm | command
@@ -32,11 +35,16 @@ class Wish:
     poll: float = 10
     keep: bool = False  # leave the drain where the time is over
     command: t.Tuple[str, ...] = ()
+    adopt_run: str = ""
 
     @property
     def reason(self) -> str:
         """What is written into the scheduler."""
         return f"{MARK} {self.purpose} {self.run}: {self.note}" if self.purpose else f"{MARK} {self.run}: {self.note}"
+
+    def alone(self, run: t.Optional[str] = None) -> Wish:
+        """The same, where nothing but the drain of this run is ours, or of the one that is given."""
+        return replace(self, run=run or self.run, adopt=False, adopt_run="")
 
 
 class Situation(t.NamedTuple):
@@ -63,12 +71,12 @@ def run_of(text: str, purpose: str) -> t.Optional[str]:
 
 def is_ours(text: str, wish: Wish) -> bool:
     found = run_of(text, wish.purpose)
-    return found is not None and (wish.adopt or found == wish.run)
+    return found is not None and (wish.adopt or found in (wish.run, wish.adopt_run))
 
 
 def adopted(wish: Wish, now: Situation) -> t.Optional[str]:
     """The earlier run whose drain counts as ours."""
-    found = run_of(now.reason, wish.purpose) if now.closed and wish.adopt else None
+    found = run_of(now.reason, wish.purpose) if now.closed and is_ours(now.reason, wish) else None
     return None if found == wish.run else found
 
 

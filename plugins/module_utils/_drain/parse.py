@@ -19,14 +19,8 @@ def parse(params: t.Mapping[str, t.Any]) -> Wish:
     """Raises WishError that names every wrong option."""
     problems = Problems()
     run, note, command = params["run"], params["note"], tuple(params.get("command") or ())
-    purpose = params.get("purpose") or ""
-    for name, value, what in (("run", run, "the id of a run"), ("purpose", purpose or "x", "a purpose")):
-        if not RUN.fullmatch(value):
-            problems.add(
-                f"{name}: {shown(value)} cannot be {what}; give 1 to 64 letters, digits, dots, underscores and hyphens"
-            )
-    if params["adopt"] and not purpose:
-        problems.add("adopt: true needs purpose, because only a drain with the same purpose is adopted; give it too")
+    purpose, other = params.get("purpose") or "", params.get("adopt_run") or ""
+    _whose(problems, run, purpose, other, params["adopt"])
     if not params["node"].strip() or len(params["node"].split()) != 1:
         problems.add(f"node: {shown(params['node'])} is not the name of a node; give the one that the scheduler knows")
     if not note.strip() or "\n" in note:
@@ -51,4 +45,21 @@ def parse(params: t.Mapping[str, t.Any]) -> Wish:
         poll=params["poll"],
         keep=params["on_timeout"] == "keep",
         command=command,
+        adopt_run=other,
     )
+
+
+def _whose(problems: Problems, run: str, purpose: str, other: str, adopt: bool) -> None:
+    """Whose drains are ours."""
+    for name, value, what in (
+        ("run", run, "the id of a run"),
+        ("purpose", purpose or "x", "a purpose"),
+        ("adopt_run", other or "x", "the id of a run"),
+    ):
+        if not RUN.fullmatch(value):
+            problems.add(
+                f"{name}: {shown(value)} cannot be {what}; give 1 to 64 letters, digits, dots, underscores and hyphens"
+            )
+    for name, given in (("adopt: true", adopt), ("adopt_run", other)):
+        if given and not purpose:
+            problems.add(f"{name} needs purpose, because only a drain with the same purpose is adopted; give it too")

@@ -8,9 +8,9 @@
 /etc/accel-lab/standin says what goes wrong: `install` fails in the module, which brings the old driver back by itself;
 `dead` lets a GPU fall off the bus with the new driver; `stuck` fails also when the old one is brought back; `broken`
 leaves the new library and no module, and no way back; `refuse` and `hindered` refuse before the first step; `slow`
-waits between library and module; `enrol` says that a person has to act first; `parameters` fails in the fabric after a
-change of something else than packages, which stays; `owing` changes the library and owes a reboot, and somebody works
-when that is prepared.
+waits between library and module until /run/standin-middle is gone; `enrol` says that a person has to act first;
+`parameters` fails in the fabric after a change of something else than packages, which stays; `owing` changes the
+library and owes a reboot, and somebody works when that is prepared.
 """
 
 from __future__ import annotations
@@ -89,7 +89,9 @@ def change(wanted: t.Optional[str], loads: bool, wrong: str) -> None:
     install(wanted)
     if wrong == "slow":
         MIDDLE.write_text(str(os.getpid()))
-        time.sleep(600)
+        deadline = time.monotonic() + 600
+        while MIDDLE.exists() and time.monotonic() < deadline:
+            time.sleep(0.2)
     unload()
     if loads and wrong != "broken":
         load()

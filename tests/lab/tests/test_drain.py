@@ -159,6 +159,28 @@ def test_an_earlier_run_is_ours_only_where_that_is_wished(node: SlurmNode) -> No
     assert node.state() == "IDLE+DRAIN|accel.gpu upgrade run7: new driver"
 
 
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_drain_that_another_run_takes_over_is_not_lifted(node: SlurmNode, earlier: bool) -> None:
+    upgrade: dict[str, t.Any] = {"purpose": "upgrade", "adopt": True}
+    later = "accel.gpu upgrade run8: newer driver"
+    pid = node.start_job()
+    if earlier:
+        node.drain(run="run6", on_timeout="keep", **upgrade)
+    told = f"scontrol update NodeName=slurm1 State=DRAIN Reason='{later}'"
+    mine = "scontrol --oneliner show node slurm1 | grep -q 'upgrade run7'"
+    script = f"until {mine}; do sleep 0.2; done; {told}"
+    node.out(f'setsid sh -c "{script}" >/dev/null 2>&1 </dev/null &')
+    began = time.monotonic()
+    result = node.drain(timeout=60, **upgrade)
+    assert (result["foreign"], result["drained_by_us"], result["timed_out"]) == (f"drained: {later}", False, False)
+    assert time.monotonic() < began + 60
+    assert node.drain(state="undrained", purpose="upgrade")["foreign"] == f"drained: {later}"
+    # Nor is it that of the run whose reason would be put back.
+    back = node.drain(run="run6", purpose="upgrade", adopt_run="run7", on_timeout="keep")
+    assert (back["foreign"], node.state()) == (f"drained: {later}", f"MIXED+DRAIN|{later}")
+    assert node.run(f"test -d /proc/{pid}").returncode == 0
+
+
 @pytest.mark.full
 def test_a_controller_that_restarts_ends_no_drain(node: SlurmNode) -> None:
     node.start_job()

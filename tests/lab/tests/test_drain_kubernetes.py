@@ -23,6 +23,7 @@ OURS = "accel.gpu driver_upgrade run7: new driver"
 EARLIER = "accel.gpu driver_upgrade run6: upgrade failed"
 PLUGIN = "nvidia.com/gpu.deploy.device-plugin"
 PAUSED = "paused-for-driver-upgrade"
+SERVES = "put back into service meanwhile"
 GPU = {"limits": {"nvidia.com/gpu": "1"}}
 
 
@@ -62,6 +63,120 @@ def drain_and_lift(cluster: Cluster) -> None:
 
 def test_the_drain_waits_for_pods_and_services_and_is_lifted_again(cluster: Cluster) -> None:
     drain_and_lift(cluster)
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_node_that_is_uncordoned_while_work_is_waited_for_stays_in_service(cluster: Cluster, ends: bool) -> None:
+    cluster.put_node(labels={PLUGIN: "true"})
+    cluster.put_pod("train", GPU, owner="")
+    cluster.put_pod("plugin", owner="DaemonSet", nodeSelector={PLUGIN: "true"})
+
+    def serve() -> None:
+        cluster.patch_node({"spec": {"unschedulable": None}})
+        if ends:
+            cluster.end_pod("train")
+
+    began = time.monotonic()
+    with cluster.meanwhile(lambda: cluster.node() == (True, OURS), serve):
+        told = cluster.drain("drained", timeout=200)
+    assert (told["foreign"], told["drained_by_us"], told["timed_out"]) == (SERVES, False, False)
+    assert (cluster.node(), cluster.labels()) == ((False, None), {PLUGIN: "true"})
+    assert time.monotonic() < began + 200
+
+
+@pytest.mark.full
+def test_a_node_that_is_uncordoned_while_services_pause_gets_them_back(cluster: Cluster) -> None:
+    cluster.put_node(labels={PLUGIN: "true"})
+    cluster.put_pod("plugin", owner="DaemonSet", nodeSelector={PLUGIN: "true"})
+
+    def serve() -> None:
+        cluster.patch_node({"spec": {"unschedulable": None}})
+        cluster.end_pod("plugin")
+
+    with cluster.meanwhile(lambda: cluster.labels() == {PLUGIN: PAUSED}, serve):
+        told = cluster.drain("drained", timeout=60)
+    assert (told["foreign"], told["drained_by_us"]) == (SERVES, False)
+    assert (cluster.node(), cluster.labels()) == ((False, None), {PLUGIN: "true"})
+
+
+def test_a_node_that_is_uncordoned_while_its_driver_changes_gets_its_services_back(cluster: Cluster) -> None:
+    cluster.put_node(labels={PLUGIN: "true"})
+    assert cluster.drain("drained")["drained_by_us"] is True
+    assert cluster.labels() == {PLUGIN: PAUSED}
+    cluster.patch_node({"spec": {"unschedulable": None}})
+    told = cluster.drain("undrained")
+    assert (told["foreign"], told["drained_by_us"]) == (None, False)
+    assert (cluster.node(), cluster.labels()) == ((False, None), {PLUGIN: "true"})
+
+
+@pytest.mark.full
+def test_what_a_run_left_on_a_node_in_service_goes_with_the_next_look(cluster: Cluster) -> None:
+    cluster.put_node(labels={PLUGIN: PAUSED})
+    left = {"accel.gpu/drain": EARLIER, "accel.gpu/paused": PLUGIN}
+    cluster.patch_node({"metadata": {"annotations": left}})
+    # Another run's, about which only a look or a drain may decide.
+    cluster.drain("undrained")
+    assert (cluster.node(), cluster.labels()) == ((False, EARLIER), {PLUGIN: PAUSED})
+    cluster.drain("seen", "--check")
+    assert (cluster.node(), cluster.labels()) == ((False, EARLIER), {PLUGIN: PAUSED})
+    assert cluster.drain("seen")["drained_by_us"] is False
+    assert (cluster.node(), cluster.labels()) == ((False, None), {PLUGIN: "true"})
+
+
+@pytest.mark.full
+def test_a_cordon_that_another_run_took_over_is_left_alone(cluster: Cluster) -> None:
+    later = "accel.gpu driver_upgrade run8: newer driver"
+    why = f"drained: {later}"
+    cluster.put_node()
+    cluster.put_pod("train", GPU, owner="")
+    taken = {"metadata": {"annotations": {"accel.gpu/drain": later}}}
+    with cluster.meanwhile(lambda: cluster.node() == (True, OURS), lambda: cluster.patch_node(taken)):
+        told = cluster.drain("drained", timeout=60)
+    assert (told["foreign"], told["drained_by_us"], told["timed_out"]) == (why, False, False)
+    assert cluster.drain("undrained")["foreign"] == why
+    assert cluster.drain("kept", __drain_run="run6", __drain_note="upgrade failed")["foreign"] == why
+    assert (cluster.node(), cluster.drain("seen")["adopted"]) == ((True, later), "run8")
+
+
+def drained_by_run6(cluster: Cluster) -> None:
+    cluster.drain("kept", __drain_run="run6", __drain_note="upgrade failed")
+    assert (cluster.node(), cluster.drain("seen")["adopted"]) == ((True, EARLIER), "run6")
+
+
+@pytest.mark.full
+def test_a_cordon_that_is_younger_than_our_annotation_is_somebody_elses(cluster: Cluster) -> None:
+    """With the managers that an API server would note; the one that is built here from Debian's sources notes none."""
+    cluster.put_node()
+    drained_by_run6(cluster)
+    # As kubectl does it: neither takes the annotation away.
+    for unschedulable in (None, True):
+        cluster.patch_node({"spec": {"unschedulable": unschedulable}})
+    entry = {"operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1"}
+    reason = {"f:metadata": {"f:annotations": {"f:accel.gpu/drain": {}}}}
+    managers = [
+        {**entry, "manager": "OpenAPI-Generator", "fieldsV1": reason},
+        {**entry, "manager": "kubectl-cordon", "fieldsV1": {"f:spec": {"f:unschedulable": {}}}},
+    ]
+    cluster.patch_node({"metadata": {"managedFields": managers}})
+    for state in ("seen", "drained", "undrained"):
+        told = cluster.drain(state)
+        assert (told["drained_by_us"], told["adopted"], told["timed_out"]) == (False, None, False)
+        assert told["foreign"].startswith("drained: cordoned anew by kubectl-cordon; ")
+    assert cluster.node() == (True, EARLIER)
+
+
+@pytest.mark.full
+def test_a_cordon_with_another_taint_than_ours_is_somebody_elses(genuine: Cluster) -> None:
+    """The controller that adds the taint does not run here."""
+    taint = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
+    genuine.put_node()
+    genuine.drain("kept")
+    genuine.patch_node({"spec": {"taints": [{**taint, "timeAdded": "2026-11-25T22:31:04Z"}]}})
+    drained_by_run6(genuine)
+    genuine.patch_node({"spec": {"taints": [{**taint, "timeAdded": "2026-12-20T08:00:00Z"}]}})
+    told = genuine.drain("drained")
+    assert (told["drained_by_us"], told["foreign"].partition(";")[0]) == (False, "drained: cordoned anew")
+    assert genuine.node() == (True, EARLIER)
 
 
 @pytest.mark.full
@@ -108,7 +223,8 @@ def test_a_cordon_of_somebody_else_stays(genuine: Cluster, reason: str | None, w
 
 @pytest.mark.full
 def test_a_cordon_that_was_taken_over_is_given_back(genuine: Cluster) -> None:
-    genuine.put_node(EARLIER)
+    genuine.put_node()
+    drained_by_run6(genuine)
     genuine.put_pod("train", GPU)
     told = genuine.drain("drained")
     assert (told["timed_out"], told["adopted"], told["adopted_note"]) == (True, "run6", "upgrade failed")

@@ -118,6 +118,33 @@ def test_a_control_node_that_dies_inside_a_node(fleet: Fleet) -> None:
     done(fleet, "left", "reborn", NEW)
 
 
+@pytest.mark.parametrize(("dies", "result"), [(False, "done"), (True, "failed_restored")])
+def test_a_run_that_took_the_drain_over_keeps_it(fleet: Fleet, dies: bool, result: str) -> None:
+    left = fleet.node("left")
+    wanted = NEWER if left.driver()[0] == NEW else NEW
+    other = reason("other", "driver 1 to 2")
+    left.out("rm -f /run/standin-middle")
+    left.wrong("slow")
+    with fleet.start("left", f"beaten-{result}", version=wanted) as playbook:
+        try:
+            wait_for(
+                lambda: playbook.poll() is not None or left.run("test -e /run/standin-middle").returncode == 0,
+                "the change is under way",
+            )
+            assert playbook.poll() is None, playbook.communicate()[0]
+            (fleet.kept("left") / "reason").write_text(f"{other}\n")
+            left.wrong("")
+            left.out(f"{'kill $(cat /run/standin-middle);' if dies else ''} rm /run/standin-middle")
+            text = playbook.communicate(timeout=900)[0]
+        finally:
+            if playbook.poll() is None:
+                kill(playbook)
+    row = fleet.report(f"beaten-{result}")["left"]
+    assert (row["result"], row["drained"], fleet.reason("left")) == (result, False, other), text
+    assert row["why"].endswith(f"out of service: drained: {other}")
+    (fleet.kept("left") / "reason").unlink()
+
+
 # --- what is not the driver's fault ----------------------------------------------------------------------------------
 
 

@@ -17,6 +17,7 @@ from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._drain.scontr
 OURS = "accel.gpu run7: new driver"
 UPGRADE = "accel.gpu upgrade run7: new driver"
 EARLIER = "accel.gpu upgrade run6: failed, the old driver is back"
+LATER = "accel.gpu upgrade run8: new driver"
 ADOPT = {"purpose": "upgrade", "adopt": True}
 OPTIONS = {
     "state": "drained",
@@ -26,6 +27,7 @@ OPTIONS = {
     "note": "new driver",
     "purpose": None,
     "adopt": False,
+    "adopt_run": None,
     "timeout": 60.0,
     "poll": 10.0,
     "on_timeout": "lift",
@@ -230,6 +232,59 @@ def test_an_adopted_drain_that_somebody_lifts_meanwhile_stays_lifted():
     assert (result["drained_by_us"], slurm.told) == (False, [f"State=DRAIN Reason={UPGRADE}"])
 
 
+def takes_over(slurm, looks):
+    """Another run with the same purpose writes its own reason once so many looks are left."""
+
+    def taken():
+        if slurm.looks == looks:
+            slurm.flags, slurm.reason = "DRAIN", LATER
+
+    slurm.then = taken
+    return slurm
+
+
+@pytest.mark.parametrize("reason", ["", EARLIER])
+def test_a_drain_that_another_run_took_over_meanwhile_is_left_alone(clock, reason):
+    slurm = takes_over(Slurm("IDLE+DRAIN" if reason else "IDLE", reason, looks=99), 97)
+    result = run(slurm, **ADOPT)
+    assert (result["foreign"], result["drained_by_us"], result["timed_out"]) == (f"drained: {LATER}", False, False)
+    assert (slurm.reason, slurm.told) == (LATER, [f"State=DRAIN Reason={UPGRADE}"])
+    assert clock.slept == [10.0]
+
+
+@pytest.mark.parametrize("reason", ["", EARLIER])
+def test_a_drain_that_another_run_takes_over_as_the_time_is_over_stays(reason):
+    # Sixty seconds are seven looks, after one for the plan. In each the jobs are asked for after the node.
+    slurm = takes_over(Slurm("IDLE+DRAIN" if reason else "IDLE", reason, looks=99), 91)
+    result = run(slurm, **ADOPT)
+    assert (result["foreign"], result["drained_by_us"], result["timed_out"]) == (f"drained: {LATER}", False, True)
+    assert (slurm.reason, slurm.told) == (LATER, [f"State=DRAIN Reason={UPGRADE}"])
+
+
+def test_an_error_does_not_lift_the_drain_of_another_run():
+    slurm = takes_over(Slurm(looks=99), 97)
+    taken = slurm.then
+
+    def killed():
+        taken()
+        if slurm.looks == 97:
+            raise KeyboardInterrupt
+
+    slurm.then = killed
+    with pytest.raises(KeyboardInterrupt):
+        run(slurm, **ADOPT)
+    assert (slurm.reason, slurm.told) == (LATER, [f"State=DRAIN Reason={UPGRADE}"])
+
+
+@pytest.mark.parametrize(("reason", "ours"), [(UPGRADE, True), (EARLIER, True), (LATER, False)])
+def test_the_drain_of_one_other_run_is_ours_where_it_is_named(reason, ours):
+    slurm = Slurm("IDLE+DRAIN", reason)
+    options = {"purpose": "upgrade", "run": "run6", "note": "failed, the old driver is back", "adopt_run": "run7"}
+    result = run(slurm, timeout=0.0, on_timeout="keep", **options)
+    assert (result["drained_by_us"], slurm.reason) == (ours, EARLIER if ours else LATER)
+    assert result["adopted"] == ("run7" if reason == UPGRADE else None)
+
+
 def test_a_second_run_changes_nothing():
     slurm = Slurm()
     run(slurm)
@@ -418,6 +473,14 @@ def test_a_program_that_says_something_else():
         (
             {"adopt": True},
             "adopt: true needs purpose, because only a drain with the same purpose is adopted; give it too",
+        ),
+        (
+            {"adopt_run": "a b", "purpose": "upgrade"},
+            'adopt_run: "a b" cannot be the id of a run; give 1 to 64 letters, digits, dots, underscores and hyphens',
+        ),
+        (
+            {"adopt_run": "run6"},
+            "adopt_run needs purpose, because only a drain with the same purpose is adopted; give it too",
         ),
         ({"timeout": -1.0}, "timeout: -1 is out of range; give 0 to 2592000 seconds"),
         ({"poll": 0.0}, "poll: 0 is out of range; give 0.1 to 2592000 seconds"),
