@@ -26,23 +26,20 @@ rm -f /var/cache/apt/archives/*.deb /var/lib/apt/lists/127.0.0.1*nvidia*
 while grep -q {NEWER} /sys/module/nvidia/version; do sleep 0.02; done
 gpusim set 0 lost 0
 """
-# The old module stays until the next boot, which loads none; after it the new one does not load either.
+# A module stays until the next boot, which loads none; after it the new one does not load either.
 RELUCTANT = f"""
-cat > /usr/local/sbin/rmmod << 'end'
-#!/bin/sh
-[ ! -e /run/reluctant ] || {{ echo 'rmmod: ERROR: Module nvidia is in use' >&2; exit 1; }}
-exec /sbin/rmmod "$@"
-end
 cat > /usr/local/sbin/modprobe << 'end'
 #!/bin/sh
-! modinfo -F version nvidia | grep -q {NEWER} || {{ echo 'modprobe: ERROR: could not insert' >&2; exit 1; }}
-exec /sbin/modprobe "$@"
+if [ -e /run/reluctant ] || ! modinfo -F version nvidia | grep -q {NEWER}; then exec /sbin/modprobe "$@"; fi
+echo 'modprobe: ERROR: could not insert' >&2
+exit 1
 end
-chmod +x /usr/local/sbin/rmmod /usr/local/sbin/modprobe
+chmod +x /usr/local/sbin/modprobe
 echo 'install nvidia /bin/false' > /etc/modprobe.d/reluctant.conf
 touch /run/reluctant
+gpusim occupy 0 --kind holder --spawn
 """
-WILLING = "rm /usr/local/sbin/rmmod /usr/local/sbin/modprobe /etc/modprobe.d/reluctant.conf"
+WILLING = "rm /usr/local/sbin/modprobe /etc/modprobe.d/reluctant.conf"
 
 
 @pytest.fixture(scope="module")

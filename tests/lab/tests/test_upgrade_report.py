@@ -123,7 +123,7 @@ def test_a_receiver_that_fails_ends_no_node_and_hides_no_table(tmp_path: Path) -
                 "n1": {
                     **DRIVER,
                     "gpu_driver_source": "mirror",
-                    "gpu_driver_mirror": {"url": "x", "key": "no.asc"},
+                    "gpu_driver_mirror": {"url": "http://127.0.0.1:8099/nvidia", "key": "no.asc"},
                 }
             },
             (),
