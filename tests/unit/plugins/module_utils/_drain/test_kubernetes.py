@@ -39,9 +39,7 @@ def manager(name, *fields, operation="Update"):
         "reason": {"f:metadata": {"f:annotations": {".": {}, "f:accel.gpu/drain": {}}}},
         "label": {"f:metadata": {"f:labels": {"f:zone": {}}}},
     }
-    written = {}
-    for field in fields:
-        written.update(known[field])
+    written = {key: value for field in fields for key, value in known[field].items()}
     entry = {"manager": name, "operation": operation, "apiVersion": "v1", "time": "2026-11-25T22:31:04Z"}
     return {**entry, "fieldsType": "FieldsV1", "fieldsV1": written}
 
