@@ -93,6 +93,19 @@ def deeds(folder: t.Any) -> t.List[str]:
     return machine.deeds
 
 
+def at_each_deed(root: t.Any, what: str) -> t.Iterator[t.Tuple[str, Machine]]:
+    """Each deed of a removal by its name, and a machine of its own on which it goes wrong."""
+    names = deeds(root / "counted")
+    assert "rmmod nvidia" in names
+    assert names[-1] == START
+    for nth, name in enumerate(names, start=1):
+        folder = root / str(nth)
+        folder.mkdir()
+        machine = served(folder)
+        machine.fault = Fault(nth, what)
+        yield name, machine
+
+
 def test_services_are_started_when_the_driver_is_gone(tmp_path):
     machine = served(tmp_path)
     assert "failed" not in remove(machine)
@@ -102,13 +115,8 @@ def test_services_are_started_when_the_driver_is_gone(tmp_path):
 
 
 def test_a_removal_that_fails_at_any_deed_leaves_what_was_there(tmp_path):
-    names = deeds(tmp_path / "counted")
-    for nth, name in enumerate(names, start=1):
-        folder = tmp_path / str(nth)
-        folder.mkdir()
-        machine = served(folder)
+    for name, machine in at_each_deed(tmp_path, "fails"):
         before = machine.seen()
-        machine.fault = Fault(nth, "fails")
         answer = remove(machine)
         if name == START:
             # What has lost its driver need not come up without it.
@@ -122,15 +130,10 @@ def test_a_removal_that_fails_at_any_deed_leaves_what_was_there(tmp_path):
 @pytest.mark.parametrize("what", ["dies", "dies_after"])
 @pytest.mark.parametrize("way", ["finished", "undone"])
 def test_a_removal_that_dies_at_any_deed_leaves_no_service_stopped(tmp_path, what, way):
-    names = deeds(tmp_path / "counted")
-    for nth, name in enumerate(names, start=1):
-        folder = tmp_path / str(nth)
-        folder.mkdir()
-        machine = served(folder)
+    for name, machine in at_each_deed(tmp_path, what):
         before = machine.seen()
-        machine.fault = Fault(nth, what)
         assert in_child(functools.partial(remove, machine)) is None, name
-        machine = Machine(folder)
+        machine = Machine(machine.root)
         if way == "finished":
             assert "failed" not in remove(machine), name
             assert gone(machine), name
