@@ -67,7 +67,7 @@ def insert(name: str) -> None:
     if driver.path is not None and not trust.accepts(driver.facts):
         raise KmodError(f"ERROR: could not insert '{name}': Key was rejected by service")
     if name == "nvidia":
-        insert_driver(driver.version)
+        insert_driver(driver.version, driver.facts.get("license", ""))
         return
     insert(modules.DEPENDS[name])
     if name in modules.SAME_VERSION and modules.version(modules.DEPENDS[name]) != driver.version:
@@ -79,7 +79,7 @@ def not_found(name: str) -> KmodError:
     return KmodError(f"FATAL: Module {name} not found in directory /lib/modules/{os.uname().release}")
 
 
-def insert_driver(version: str) -> None:
+def insert_driver(version: str, licence: str) -> None:
     gpus = sim.gpus()
     if not sim.STATE.exists() or modules.loaded(modules.NOUVEAU):
         raise KmodError("ERROR: could not insert 'nvidia': No such device")
@@ -91,7 +91,7 @@ def insert_driver(version: str) -> None:
             if gpu["readings"].get("fabric.state") is not None:
                 sim.control(f"set {gpu['index']} fabric.state {FABRIC_NOT_STARTED}")
     modules.load("nvidia", version)
-    modules.write_proc(gpus, version)
+    modules.write_proc(gpus, version, licence)
     modules.write_devices(gpus)
     pci.bind_all(BUS, gpus)
 

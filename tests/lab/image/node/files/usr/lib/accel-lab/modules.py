@@ -13,6 +13,7 @@ import stat
 import typing as t
 from pathlib import Path
 
+import ko
 import sim
 from sim import RUN, pci_address, put
 
@@ -38,6 +39,9 @@ GPU_MAJOR, CONTROL_MINOR, MODESET_MINOR = 195, 255, 254
 UVM_MAJOR, CAPS_MAJOR = 510, 511
 # a GPU has at most 15 GPU instances (numbers 0 to 14) with 8 compute instances each in the driver's table of minors
 GPU_INSTANCES, COMPUTE_INSTANCES = 15, 8
+# how a driver names itself, the closed one with the date of its build, the open one with what kind of build it is
+OPEN = "Open Kernel Module for x86_64  {}  Release Build"
+PROPRIETARY = "x86_64 Kernel Module  {}  Wed Oct  1 14:43:46 UTC 2025"
 PARAMETERS = {
     "ResmanDebugLevel": 4294967295,
     "ModifyDeviceFiles": 1,
@@ -106,12 +110,14 @@ def count() -> None:
                 (RUN / "refcnt").replace(SYS_MODULE / module / "refcnt")
 
 
-def write_proc(gpus: Gpus, version: str) -> None:
-    """/proc/driver/nvidia and the table of capability minors."""
+def write_proc(gpus: Gpus, version: str, licence: str = "") -> None:
+    """/proc/driver/nvidia and the table of capability minors. The module names itself by its `licence`; that of a node
+    which came with its driver is open."""
     root = PROC_DRIVER / "nvidia"
+    name = PROPRIETARY if licence == ko.LICENSES["proprietary"] else OPEN
     put(
         root / "version",
-        f"NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  {version}  Release Build  (simulated)\n"
+        f"NVRM version: NVIDIA UNIX {name.format(version)}  (simulated)\n"
         "GCC version:  gcc version 12.2.0 (Debian 12.2.0-14)\n",
         0o444,
     )
