@@ -98,7 +98,7 @@ gpusim: gpusim-build ## the simulated NVML: C tests, also under sanitizers, and 
 
 .PHONY: component
 component: gpusim-build ## apply on the simulated NVML, with process death at its calls
-	@$(PYTEST) $(SELECT) tests/component
+	@$(PYTEST) $(SELECT) $(if $(FULL),--numprocesses 2) tests/component
 
 .PHONY: images
 images: gpusim-build ## the images of simulated nodes that several stages need

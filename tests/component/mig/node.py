@@ -10,8 +10,10 @@ Everything of a node lies in one folder, so a prepared node is copied for each c
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
+import re
 import select
 import shutil
 import time
@@ -31,6 +33,8 @@ from ansible_collections.accel.gpu.plugins.module_utils._run import Completed, S
 Json = t.Any
 # (mode, pending, ((profile, start, ((compute profile, start), ...)), ...))
 Layout = t.Tuple[t.Any, ...]
+# when a journal was begun, which is only told, and when devices were changed, which only units are compared with
+_WHEN = re.compile(rb'"(changed": \d+|since": "[^"]*")')
 
 
 class Services:
@@ -183,6 +187,14 @@ class Node:
                     start = instance["placement"]["start"]
                     found += [(gpu["index"], start, one["pid"], inner["uuid"]) for one in inner["processes"]]
         return sorted(found, key=str)
+
+    def fingerprint(self) -> str:
+        """The same for nodes on which a run would do the same: all files, but for who ran last and when."""
+        found = hashlib.sha256()
+        for path in sorted(one for one in self.folder.rglob("*") if one.name != "lock"):
+            text = path.read_bytes().replace(bytes(self.folder), b"") if path.is_file() else b""
+            found.update(bytes(path.relative_to(self.folder)) + b"\0" + _WHEN.sub(b"", text) + b"\0")
+        return found.hexdigest()
 
     @property
     def has_journal(self) -> bool:

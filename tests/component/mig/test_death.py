@@ -61,6 +61,7 @@ class Bench:
         self.folder = folder
         self.prepared = Prepared(change, folder / "prepared")
         self._number = itertools.count()
+        self._continued: t.Set[t.Tuple[str, bool]] = set()
         clean = self.prepared.node.copy(folder / "clean")
         clean.sim.control("resetcounts")
         self.calls: t.Dict[str, int] = {}
@@ -126,13 +127,18 @@ class Bench:
     def _judge(self, node: Node, fault: Fault) -> t.Iterator[str]:
         answer = in_child(lambda: self._run(node, fault))
         node.sim.control("clearfaults")
+        node.sim.control("resetcounts")
+        found = (node.fingerprint(), fault.nth % 3 == 0)
         yield from self._judge_workers(node, "the faulty run")
         if answer is None:
             if fault.action != "killgroup":
                 yield "the run itself was killed"
         else:
             yield from self._judge_alive(node, answer)
-        yield from self._judge_next(node, fault)
+        # Between two writes all deaths leave the same node, of which the next run makes the same.
+        if found not in self._continued:
+            self._continued.add(found)
+            yield from self._judge_next(node, refused_first=found[1])
 
     def _judge_alive(self, node: Node, answer: Json) -> t.Iterator[str]:
         """The run ended by itself: it has restored or finished, and says so."""
@@ -149,9 +155,9 @@ class Bench:
             yield "the journal is left"
         yield from _stopped(node)
 
-    def _judge_next(self, node: Node, fault: Fault) -> t.Iterator[str]:
+    def _judge_next(self, node: Node, refused_first: bool) -> t.Iterator[str]:
         """The next run makes the wish true; if its wish is refused, it restores."""
-        if node.has_journal and fault.nth % 3 == 0:
+        if node.has_journal and refused_first:
             yield from self._judge_refused(node)
         again = in_child(lambda: self._run(node, None))
         if again is None or again.get("failed"):
