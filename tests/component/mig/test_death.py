@@ -22,7 +22,7 @@ import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._holders import apply as holders
 from ansible_collections.accel.gpu.plugins.module_utils._mig import resident
-from ansible_collections.accel.gpu.tests.component.mig.changes import CHANGES, Change, Prepared
+from ansible_collections.accel.gpu.tests.component.mig.changes import CHANGES, Change, Prepared, by_name
 from ansible_collections.accel.gpu.tests.component.mig.node import Json, Layout, Node, in_child
 
 # The same points each time, so that a failure can be repeated; another seed looks elsewhere.
@@ -215,6 +215,28 @@ def _sample(faults: t.List[Fault], bench: Bench, salt: str) -> t.List[Fault]:
 def _try(bench: Bench, faults: t.Iterable[Fault], deadline: float = 20.0) -> None:
     wrong = [line for fault in faults for line in bench.case(fault, deadline)]
     assert not wrong, "\n".join(wrong[:20])
+
+
+def test_only_nodes_that_differ_in_nothing_but_time_count_as_the_same(tmp_path):
+    """Else the next run would be judged for too few deaths, and nobody would notice."""
+    prepared = Prepared(by_name("grow"), tmp_path / "prepared")
+    try:
+        node = prepared.node.copy(tmp_path / "node")
+        before = node.fingerprint()
+        assert prepared.node.copy(tmp_path / "other").fingerprint() == before
+        node.files.write("/var/lib/accel-gpu/mig/journal.json", b'{"since": "a", "version": 1}')
+        begun = node.fingerprint()
+        node.files.write("/var/lib/accel-gpu/mig/journal.json", b'{"since": "b", "version": 1}')
+        assert node.fingerprint() == begun != before
+        node.files.write("/var/lib/accel-gpu/mig/journal.json", b'{"since": "b", "version": 2}')
+        assert node.fingerprint() not in (begun, before)
+        other = prepared.node.copy(tmp_path / "third")
+        assert not other.apply(prepared.change.params).get("failed")
+        grown = other.fingerprint()
+        other.sim.control("set 0 lost 1")
+        assert len({before, grown, other.fingerprint()}) == 3
+    finally:
+        prepared.close()
 
 
 @pytest.mark.parametrize("action", ["kill", "killgroup"])
