@@ -22,7 +22,7 @@ from ansible_collections.accel.gpu.plugins.module_utils._reset import core
 from ansible_collections.accel.gpu.plugins.module_utils._settings import kept
 from ansible_collections.accel.gpu.tests.component.mig.changes import A100, DCGM, H100, PERSISTENCED, on
 from ansible_collections.accel.gpu.tests.component.mig.node import Node, in_child
-from ansible_collections.accel.gpu.tests.component.reset.test_reset import SPLIT, power_limit, reset
+from ansible_collections.accel.gpu.tests.component.reset.calls import SPLIT, power_limit, reset
 
 SEED = os.environ.get("ACCEL_TEST_SEED", "1")
 SAMPLE = 4

@@ -6,10 +6,13 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 import pytest
 from labctl import image, nodes
+from package_families import FAMILIES, Case, start
+from package_families import SCENARIO as PACKAGES
 from simulated import SCENARIO, SPECS, Node
 
 
@@ -35,3 +38,17 @@ def a100(started: dict[str, nodes.Started]) -> Node:
 @pytest.fixture(scope="session")
 def h100(started: dict[str, nodes.Started]) -> Node:
     return Node("h100")
+
+
+@pytest.fixture(scope="session")
+def package_case() -> t.Iterator[t.Callable[[str], Case]]:
+    """package_case("apt"): the node with that package manager, one for all tests of a run."""
+    try:
+        yield functools.cache(start)
+    finally:
+        nodes.down(PACKAGES)
+
+
+@pytest.fixture(params=list(FAMILIES))
+def case(request: pytest.FixtureRequest, package_case: t.Callable[[str], Case]) -> Case:
+    return package_case(request.param)
