@@ -5,13 +5,17 @@
 """Brings pynvml to nodes that have none. PRIVATE to the collection.
 
 The module is called lean first. Only where libnvidia-ml is on the node and no pynvml, it asks for one, and the second
-call carries the control node's own pynvml source. The source is located there, never imported.
+call carries the control node's own pynvml source. The source is located there, never imported. Until the run ends that
+node gets it with the first call; it prefers a pynvml of its own anyway.
 """
 
 from __future__ import annotations
 
+import pathlib
 import typing as t
+import urllib.parse
 
+from ansible import constants
 from ansible.module_utils.basic import missing_required_lib
 from ansible.plugins.action import ActionBase
 
@@ -27,13 +31,23 @@ class BringsBinding(ActionBase):
 
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
-        if self._task.async_val:
-            # The answer of a lean call would come to the user, not to us; so the source travels at once.
+        asked_before = self._memory(task_vars or {})
+        # The answer of an asynchronous lean call would come to the user, not to us; so the source travels at once.
+        if self._task.async_val or asked_before.exists():
             return self._call(task_vars, brought=True)
         result = self._call(task_vars, brought=False)
         if not result.get("binding_wanted"):
             return result
+        if binding_source() is not None:
+            asked_before.parent.mkdir(exist_ok=True)
+            asked_before.touch()
         return self._call(task_vars, brought=True)
+
+    def _memory(self, task_vars: dict[str, t.Any]) -> pathlib.Path:
+        """A file that says that this node has asked. It lies in the folder that ansible-core makes for a run and
+        removes at its end, because each task is a process of its own and can leave nothing in memory."""
+        node = self._task.delegate_to or task_vars.get("inventory_hostname", "")
+        return pathlib.Path(constants.DEFAULT_LOCAL_TMP) / "accel_gpu_binding" / urllib.parse.quote(str(node), safe="")
 
     def _call(self, task_vars: dict[str, t.Any] | None, brought: bool) -> dict[str, t.Any]:
         arguments = dict(self._task.args)

@@ -76,6 +76,27 @@ def test_a_node_with_pynvml_needs_one_call(node, ansible):
     assert calls == 1
 
 
+def test_for_the_rest_of_a_run_it_comes_with_the_first_call(node, bare_python, tmp_path):
+    """With the first call to each node, the one that a task is delegated to included."""
+    names = ["one", "two", "one", "two"]
+    tasks = [
+        {"name": "Ask", "accel.gpu.gpu_info": {}, **({"delegate_to": name} if name != "one" else {})} for name in names
+    ]
+    play = tmp_path / "play.json"
+    play.write_text(json.dumps([{"name": "Ask", "hosts": "one", "gather_facts": False, "tasks": tasks}]))
+    sim = node("a100-80gb")
+    environment = {**sim.env, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "PATH": f"{BIN}:{sim.env['PATH']}"}
+    command = [str(BIN / "ansible-playbook"), "-i", "one,two,", "-c", "local", str(play), "-vvv"]
+    command += ["-e", f"ansible_python_interpreter={bare_python}"]
+    for _run in range(2):
+        done = subprocess.run(
+            command, env=environment, cwd=ROOT, check=False, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        calls = [part.count("Using module file") for part in done.stdout.split("TASK [Ask]")[1:]]
+        assert calls == [2, 2, 1, 1]
+
+
 def test_in_check_mode_too(node, ansible):
     sim = node("a100-80gb")
     result, calls, _text = ansible(sim, "--check")
