@@ -115,7 +115,7 @@ class KeptSettings:
         if entry is None:
             return
         try:
-            done = self._restore(uuid, entry["settings"])
+            done = self._restore_twice(uuid, entry["settings"])
         except AccelError as error:
             self._tell(self.lost, uuid, f"settings could not be set again: {error.message}")
             return
@@ -131,6 +131,19 @@ class KeptSettings:
         waiting = waits(done)
         self._store(uuid, {"owed": False, "settings": waiting} if waiting else None)
         self._before.pop(uuid, None)
+
+    def _restore_twice(self, uuid: str, before: Settings) -> t.Tuple[SettingSet, ...]:
+        """What the GPU refuses is asked once more: one refusal of a GPU that was just reset is no reason to lose it."""
+        done = self._restore(uuid, before)
+        refused = {one.name: one.wanted for one in done if one.refused not in ("", "NOT_SUPPORTED")}
+        if not refused:
+            return done
+        again = {one.name: one for one in self._restore(uuid, refused)}
+        # What the second call has nothing to say of differs no more.
+        return tuple(
+            again.get(one.name, SettingSet(one.name, one.wanted, one.wanted)) if one.name in refused else one
+            for one in done
+        )
 
     def _restore(self, uuid: str, before: Settings) -> t.Tuple[SettingSet, ...]:
         for _attempt in range(_ATTEMPTS - 1):

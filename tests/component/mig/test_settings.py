@@ -125,9 +125,16 @@ def test_what_waits_for_mig_off_is_void_after_a_reboot(ampere):
     assert found(ampere)[3] == "Default"
 
 
+def test_a_limit_that_is_refused_once_is_set_all_the_same(ampere):
+    settle(ampere, "-pl 250")
+    _result, lines = run(ampere, ON, "nvmlDeviceSetPowerManagementLimit nth=1 code=NVML_ERROR_UNKNOWN")
+    assert (found(ampere)[0], lines) == ("250.00", [f"{ampere.sim.gpu(0)['uuid']}: power limit is 250.0 again"])
+    assert not ampere.files.exists(kept.PATH)
+
+
 def test_a_refused_limit_does_not_fail_the_change(ampere):
     settle(ampere, "-pl 250")
-    fault = "nvmlDeviceSetPowerManagementLimit nth=1 code=NVML_ERROR_UNKNOWN"
+    fault = "nvmlDeviceSetPowerManagementLimit nth=1 times=2 code=NVML_ERROR_UNKNOWN"
     result, lines = run(ampere, ON, fault)
     assert result["gpus"][0]["mig"] is True
     assert lines == [f"{ampere.sim.gpu(0)['uuid']}: power limit was 250.0 before and the GPU refuses it now (UNKNOWN)"]

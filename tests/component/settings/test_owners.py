@@ -130,7 +130,7 @@ def test_locked_clocks_are_back_after_the_reset_of_role_mig(machine):
 def test_a_lock_that_does_not_come_back_is_not_remembered(machine):
     made = machine(A100)
     made.settle(every(locked_clocks=LOCK, power_limit=300))
-    made.sim.control("fault nvmlDeviceSetGpuLockedClocks nth=1 code=NVML_ERROR_UNKNOWN")
+    made.sim.control("fault nvmlDeviceSetGpuLockedClocks nth=1 times=2 code=NVML_ERROR_UNKNOWN")
     result = switch_mig(made)
     uuid = made.sim.gpu(0)["uuid"]
     assert result["warnings"] == [f"{uuid}: locked clocks was [1200, 1305] before and the GPU refuses it now (UNKNOWN)"]
