@@ -27,7 +27,7 @@ import typing as t
 from ansible import context
 from ansible.plugins.callback import CallbackBase
 
-from ..module_utils._fleet import owed_states
+from ..module_utils._owed import owed_states
 
 Result = t.Mapping[str, t.Any]
 

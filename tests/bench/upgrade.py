@@ -6,7 +6,8 @@
 
     upgrade.py [--hosts N]
 
-Ubuntu's own archive in the lab has precompiled modules. Printed, never asserted: run it on an otherwise idle machine.
+Ubuntu's own archive in the lab has precompiled modules. The nodes are as site.yml leaves them.
+Printed, never asserted: run it on an otherwise idle machine.
 """
 
 from __future__ import annotations
@@ -27,14 +28,6 @@ OLD, NEW = "580", "595"
 PROMISED = 15  # seconds a node
 # Everything between the end of the drain and the end of the verification.
 PHASES = ("install", "build", "reload", "reapply", "fabric", "verify")
-INSTALL = """\
----
-- name: Install the driver that is upgraded
-  hosts: gpu_nodes
-  gather_facts: false
-  roles:
-    - role: accel.gpu.gpu_driver
-"""
 
 
 def inventory(hosts: int, folder: pathlib.Path) -> t.Dict[str, t.Any]:
@@ -72,12 +65,11 @@ def play(*arguments: str) -> None:
 
 def measure(folder: pathlib.Path, hosts: int) -> t.List[t.Dict[str, t.Any]]:
     """The rows of the upgrade's report."""
-    nodes, install = folder / "inventory.json", folder / "install.yml"
+    nodes = folder / "inventory.json"
     nodes.write_text(json.dumps(inventory(hosts, folder)))
-    install.write_text(INSTALL)
     subprocess.run([*LAB, "up", "--scenario", SCENARIO, "--inventory", str(nodes)], check=True)
     try:
-        play("-i", str(nodes), "-e", f"gpu_driver_branch={OLD}", str(install))
+        play("-i", str(nodes), "-e", f"gpu_driver_branch={OLD}", str(ROOT / "playbooks" / "site.yml"))
         play("-i", str(nodes), "-e", "gpu_driver_upgrade_run=bench", str(ROOT / "playbooks" / "driver_upgrade.yml"))
     finally:
         subprocess.run([*LAB, "down", "--scenario", SCENARIO], check=True)

@@ -66,6 +66,8 @@ MAY_KNOW: t.Dict[str, t.FrozenSet[str]] = {
     "_agent": GROUND | {"_nvml", "_owners", "_mig", "_settings"},
     # Many hosts' wishes against each other, on the control node.
     "_fleet": GROUND | {"_nvml", "_mig", "_settings", "_driver"},
+    # What is owed to a host after its tasks, on the control node.
+    "_owed": frozenset(),
     # Many hosts, batch by batch, on the control node.
     "_rolling": GROUND | {"_nvml"},
     # The flows get a core handed in; they know none.

@@ -56,6 +56,10 @@ class PackagedNode(Node):
     def loaded(self) -> str:
         return self.out("cat /sys/module/nvidia/version")
 
+    def named(self) -> str:
+        """How the loaded driver names itself, by which the two flavours are told apart."""
+        return self.out("head -n 1 /proc/driver/nvidia/version")
+
 
 @pytest.fixture(scope="module")
 def packaged() -> t.Iterator[None]:
@@ -116,6 +120,7 @@ def test_pinned_version_is_installed_and_loaded(plain: PackagedNode) -> None:
     plain.out("modprobe nvidia && modprobe nvidia_uvm")
     assert f"Driver Version: {OLD}" in plain.out("nvidia-smi")
     assert plain.loaded() == OLD
+    assert " Open Kernel Module " in plain.named()
 
 
 def test_driver_is_there_again_after_a_reboot(plain: PackagedNode) -> None:
@@ -243,6 +248,8 @@ def test_debians_names(packaged: None) -> None:
     assert "blacklist nouveau" in node.out("cat /etc/modprobe.d/nvidia-blacklists-nouveau.conf")
     node.restart()
     assert node.loaded() == "535.309.01"
+    # Debian's own name stands for the proprietary modules
+    assert " Kernel Module " in node.named() and "Open" not in node.named()
     assert node.run("apt-get install -s nvidia-open-kernel-dkms").returncode == 100
 
 

@@ -234,7 +234,7 @@ def test_the_way_back_tells_what_it_brought_back(fleet: Fleet) -> None:
 
 def test_a_node_that_does_not_answer_once_is_not_proven(fleet: Fleet) -> None:
     once = {
-        "left": "__verify_version is defined and __fabric is not defined",
+        "left": "__verify_version is defined and __after is not defined",
         "next": "role_name | default('') == 'gpu_settings' and __gpu_settings_result is not defined",
         "bare": "role_name | default('') == 'mig' and __mig_result is not defined",
     }

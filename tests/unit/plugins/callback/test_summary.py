@@ -21,7 +21,7 @@ from ansible_collections.accel.gpu.plugins.callback.summary import (
     why,
     wish_rows,
 )
-from ansible_collections.accel.gpu.plugins.module_utils._fleet import owed_states
+from ansible_collections.accel.gpu.plugins.module_utils._owed import owed_states
 
 GPU = {"uuid": "GPU-1", "pci": "0000:10:00.0", "name": "NVIDIA A30", "mig": True}
 

@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.accel.gpu.plugins.module_utils._fleet import owed_states, problems
+from ansible_collections.accel.gpu.plugins.module_utils._fleet import problems
 
 TODAY = datetime.date(2026, 11, 22)
 SEVEN = {"gpus": "all", "mig": True, "instances": {"1g.10gb": 7}}
@@ -177,25 +177,3 @@ def test_a_key_in_a_file_is_judged_where_it_is_read():
 def test_who_does_not_want_the_role_may_leave_its_variables():
     variables = {"gpu_driver_enabled": False, "gpu_driver_branch": "999"}
     assert problems({"node-1": variables}, datetime.date(2026, 11, 25))["errors"] == []
-
-
-def test_what_a_driver_owes_is_told_with_its_reasons():
-    result = {
-        "upgrade_pending": {"from": "580.95.05", "to": "580.126.16"},
-        "reload_required": ["module 580.95.05 is loaded, 580.126.16 is installed"],
-        "reboot_required": ["nouveau is loaded"],
-        "reboot_pending": ["/run/reboot-required is there"],  # for other packages: told, and no debt of the driver
-        "daemon_reload_required": ["docker 1f0c"],
-        "enrolment_required": "reboot and type it",
-        "fabric_deferred": ["nvidia-imex.service: needs a file"],
-        "boot_without_driver": ["kernel 6.2, which boots next, has no NVIDIA module"],
-    }
-    assert owed_states([result]) == [
-        "reboot: nouveau is loaded",
-        "driver: upgrade pending 580.95.05 → 580.126.16, its module is loaded",
-        "reload of the kernel modules: module 580.95.05 is loaded, 580.126.16 is installed",
-        "a key to be enrolled: reboot and type it",
-        "NVLink fabric: nvidia-imex.service: needs a file",
-        "the next boot would be without the driver: kernel 6.2, which boots next, has no NVIDIA module",
-        "systemctl daemon-reload: a running container would lose its GPU",
-    ]
