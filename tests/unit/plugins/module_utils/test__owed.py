@@ -29,3 +29,10 @@ def test_what_a_driver_owes_is_told_with_its_reasons():
         "the next boot would be without the driver: kernel 6.2, which boots next, has no NVIDIA module",
         "systemctl daemon-reload: a running container would lose its GPU",
     ]
+
+
+def test_owed_states_say_what_they_are_about():
+    told = owed_states([{"subject": "settings", "reset_required": ["GPU-1"], "deferred": ["GPU-2"]}])
+    assert told == ["reset of GPU-1: its pending ECC mode waits for it", "settings of GPU-2: deferred while it is busy"]
+    told = owed_states([{"reset_required": ["GPU-1"], "deferred": ["GPU-2"]}])
+    assert told == ["reset of GPU-1: its pending MIG mode waits for it", "geometry of GPU-2: deferred while it is busy"]

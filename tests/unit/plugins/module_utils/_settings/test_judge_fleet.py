@@ -113,10 +113,3 @@ def test_a_host_that_is_skipped_does_not_lose_its_settings_in_silence(variables,
         "accel_gpu_expected: {count: 8}, or that it has none, as accel_gpu_use: none"
     )
     assert _fleet.problems({"node-1": variables}, TODAY)["warnings"] == ([warning] if warned else [])
-
-
-def test_owed_states_say_what_they_are_about():
-    told = _fleet.owed_states([{"subject": "settings", "reset_required": ["GPU-1"], "deferred": ["GPU-2"]}])
-    assert told == ["reset of GPU-1: its pending ECC mode waits for it", "settings of GPU-2: deferred while it is busy"]
-    told = _fleet.owed_states([{"reset_required": ["GPU-1"], "deferred": ["GPU-2"]}])
-    assert told == ["reset of GPU-1: its pending MIG mode waits for it", "geometry of GPU-2: deferred while it is busy"]
