@@ -22,6 +22,8 @@ from ._errors import AccelError
 BACKUPS = "/var/lib/accel-gpu/backup"
 KEPT = 3  # copies of each file; the oldest goes
 
+Access = t.Tuple[int, int, int]  # uid, gid, permission bits
+
 
 class Files:
     """Files below `root`, so that trees of other machines can be read in tests.
@@ -43,6 +45,19 @@ class Files:
     def mode(self, path: str) -> int:
         """Permission bits of a file that is there."""
         return stat.S_IMODE(os.stat(self.path(path)).st_mode)
+
+    def access(self, path: str) -> t.Optional[Access]:
+        """Who may do what with a file; None if there is none. A link is not followed, and has nothing to say."""
+        try:
+            found = os.lstat(self.path(path))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return None if stat.S_ISLNK(found.st_mode) else (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode))
+
+    def set_access(self, path: str, access: Access) -> None:
+        """For a file that is not ours to replace. The owner first: a change of it may take bits of the mode away."""
+        os.chown(self.path(path), access[0], access[1])
+        os.chmod(self.path(path), access[2])
 
     def names(self, path: str) -> t.List[str]:
         """The sorted names in a directory; none if there is no such directory."""

@@ -376,7 +376,9 @@ boot_without_driver:
   elements: str
   sample: []
 settings_reapplied:
-  description: A sentence for each setting of a GPU that a reload took away and that was set again.
+  description:
+    - A sentence for each setting of a GPU that a reload took away and that was set again, and for each of the driver's
+      files in C(/dev) that has the owner and mode again which something else than the driver had given it.
   returned: when something was changed
   type: list
   elements: str

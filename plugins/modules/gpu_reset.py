@@ -21,7 +21,8 @@ description:
     started again. Fabric manager, nvlsm and imex are never stopped. Who else holds the GPU open makes the module fail.
   - Power limit, application clocks, compute mode and the other settings that NVML reads back are set again as they
     were; for a GPU that gave no answer before, as the stored wish of the node C(/etc/accel-gpu/wish.d/settings.json)
-    says.
+    says. Owners and modes of the driver's files in C(/dev) that something else than the driver has set come back too,
+    but for the files of MIG instances.
   - The MIG geometry comes back in the same run, as the stored wish of the node C(/etc/accel-gpu/wish.d/mig.json) says,
     or, where there is none, as it was found. A MIG mode that was pending and that nobody wishes is taken back before
     the reset.
@@ -147,7 +148,8 @@ deferred:
   sample: []
 settings_reapplied:
   description:
-    - A sentence for each setting of a GPU, such as its power limit, that the reset took away and that was set again.
+    - A sentence for each setting of a GPU, such as its power limit, that the reset took away and that was set again,
+      and for each of the driver's files in C(/dev) that has its owner and mode again.
       What could not be set again, or not exactly, is a warning.
   returned: always
   type: list

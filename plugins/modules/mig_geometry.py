@@ -203,7 +203,8 @@ gpus:
           compute: [{profile: 3g.40gb, uuid: MIG-815231b2-db1f-5daa-a538-09a79f8d9313}]
 settings_reapplied:
   description:
-    - A sentence for each setting of a GPU, such as its power limit, that a reset took away and that was set again.
+    - A sentence for each setting of a GPU, such as its power limit, that a reset took away and that was set again,
+      and for each of the driver's files in C(/dev) that has its owner and mode again.
       What could not be set again, or not exactly, is a warning.
   returned: when something was changed
   type: list

@@ -27,6 +27,15 @@ def test_the_job_ended_by_itself_and_the_geometry_is_back(node):
     assert "State=IDLE " in slurm(good, "good")
 
 
+def test_who_may_open_the_gpus_is_as_before_also_on_the_way_back(node):
+    for name in ("good", "sick"):
+        assert node(name).host.file("/var/tmp/devices").content_string.splitlines() == [
+            "/dev/nvidia0 root video 660",
+            "/dev/nvidia-uvm root root 660",
+            "/dev/nvidiactl root root 666",
+        ]
+
+
 def test_what_other_packages_want_brought_no_reboot(node):
     # /run is empty after a boot.
     assert node("good").host.file("/run/reboot-required").exists

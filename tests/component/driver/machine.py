@@ -213,6 +213,8 @@ class Machine:
             state["modules"].setdefault(words[1], _version(state["packages"]))
             state.update({"fabric": "in_progress"} if "fabric" in state else {})
             if words[1] == "nvidia":
+                for name in self.files.names("/dev"):  # nvidia-modprobe
+                    os.chmod(self.files.path(f"/dev/{name}"), 0o666)
                 state["gpus"] = {uuid: {**gpu, "limit": LOADED_LIMIT} for uuid, gpu in gpus_of(state).items()}
         elif verb == "update-initramfs":
             self.build(words[-1])

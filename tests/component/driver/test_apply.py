@@ -139,7 +139,7 @@ def run(machine: Machine, name: t.Optional[str] = None, defers: bool = False) ->
     except AccelError as error:
         return {"failed": error.message, "kind": error.kind, **error.facts, "deeds": machine.deeds}
     told = {"warnings": list(done.warnings), "reload": list(done.reload), "waits": done.waits}
-    return {**told, "deeds": machine.deeds}
+    return {**told, "settings_reapplied": list(done.reapplied), "deeds": machine.deeds}
 
 
 def download(machine: Machine) -> t.Dict[str, t.Any]:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import typing as t
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from ansible_collections.accel.gpu.plugins.module_utils._driver import record
 from ansible_collections.accel.gpu.plugins.module_utils._driver.change.apply_gpus import Gpus
 from ansible_collections.accel.gpu.plugins.module_utils._driver.model import PciDevice
-from ansible_collections.accel.gpu.plugins.module_utils._settings import kept
+from ansible_collections.accel.gpu.plugins.module_utils._settings import device_files, kept
 from ansible_collections.accel.gpu.tests.component.driver.machine import (
     LOADED_LIMIT,
     PCI,
@@ -77,6 +78,57 @@ def test_so_does_one_that_goes_the_way_back(tmp_path, deed):
     assert undo(machine, journal).missing == ()
     assert limits(machine) == [300.0, 310.0, 320.0]
     assert not machine.files.exists(kept.PATH)
+
+
+def opened_to_few(machine: Machine) -> None:
+    machine.files.write("/dev/nvidia0", b"", mode=0o600)
+
+
+def test_who_may_open_a_gpu_is_set_again_after_the_reload(tmp_path):
+    machine = make(tmp_path)
+    opened_to_few(machine)
+    done = run(machine)
+    assert machine.files.mode("/dev/nvidia0") == 0o600
+    has = f"owner {os.getuid()}, group {os.getgid()} and mode 0600"
+    assert f"/dev/nvidia0 has {has} again" in done["settings_reapplied"]
+
+
+@pytest.mark.parametrize("goes_on", [True, False], ids=["goes on", "goes back"])
+@pytest.mark.parametrize("deed", ["package libnvidia-ml1", "modprobe nvidia"])
+def test_so_it_is_where_a_run_died(tmp_path, deed, goes_on):
+    at = 1 + deeds(tmp_path).index(deed)
+    (tmp_path / "node").mkdir()
+    machine = make(tmp_path / "node", gpus={"GPU-1": {"pci": PCI, "limit": 300.0, "unread": 99}})
+    opened_to_few(machine)
+    machine.fault = Fault(at, "dies_after")
+    assert in_child(functools.partial(run, machine)) is None
+    assert machine.files.mode("/dev/nvidia0") == (0o666 if deed == "modprobe nvidia" else 0o600)
+    machine = Machine(machine.root)
+    journal = record.read_journal(machine.files)
+    assert journal is not None
+    assert run(machine) if goes_on else undo(machine, journal).missing == ()
+    assert machine.files.mode("/dev/nvidia0") == 0o600
+    assert not machine.files.exists(device_files.PATH)
+
+
+def test_so_it_is_where_a_change_fails_and_goes_back(tmp_path):
+    at = 1 + deeds(tmp_path).index("modprobe nvidia_uvm")
+    (tmp_path / "node").mkdir()
+    machine = make(tmp_path / "node")
+    opened_to_few(machine)
+    machine.fault = Fault(at, "fails")
+    assert "what was there before is back" in run(machine)["failed"]
+    assert machine.deeds.count("modprobe nvidia") == 2
+    assert machine.files.mode("/dev/nvidia0") == 0o600
+
+
+def test_a_file_of_device_files_that_nobody_can_read_is_told_and_fails_no_change(tmp_path):
+    machine = make(tmp_path)
+    machine.files.write(device_files.PATH, b"{")
+    answer = run(machine)
+    assert "failed" not in answer
+    assert [one.startswith(f"{device_files.PATH} is not JSON: ") for one in told(answer)] == [True]
+    assert wished(machine)
 
 
 def test_what_the_earlier_run_found_counts_where_the_modules_are_loaded_once_more(tmp_path):

@@ -6,11 +6,14 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
+from ansible_collections.accel.gpu.plugins.module_utils._holders import apply as holders
 from ansible_collections.accel.gpu.plugins.module_utils._mig import resident
 from ansible_collections.accel.gpu.plugins.module_utils._nvml.session import open_session
-from ansible_collections.accel.gpu.plugins.module_utils._settings import kept
+from ansible_collections.accel.gpu.plugins.module_utils._settings import device_files, kept
 from ansible_collections.accel.gpu.tests.component.mig.changes import A100, DCGM, H100, PERSISTENCED, off, on
 from ansible_collections.accel.gpu.tests.component.mig.node import in_child
 
@@ -74,6 +77,25 @@ def test_settings_are_back_after_the_reset(ampere):
     ]
     assert (result["settings_reapplied"], result["warnings"]) == (lines, [])
     assert not ampere.files.exists(kept.PATH)
+
+
+def test_who_may_open_a_gpu_comes_back_and_the_files_of_instances_are_left_alone(ampere, monkeypatch):
+    gpu, instance = "/dev/nvidia0", "/dev/nvidia-caps/nvidia-cap21"
+    ampere.files.write(device_files.PARAMETERS, b"DeviceFileMode: 438\nModifyDeviceFiles: 1\n")
+    for path in (gpu, instance):
+        ampere.files.write(path, b"", mode=0o600)
+    reset = holders.reset
+
+    def reset_before_nvidia_modprobe_runs(*asked):
+        reset(*asked)
+        for path in (gpu, instance):
+            os.chmod(ampere.files.path(path), 0o666)
+
+    monkeypatch.setattr(holders, "reset", reset_before_nvidia_modprobe_runs)
+    result, lines = run(ampere, ON)
+    assert (ampere.files.mode(gpu), ampere.files.mode(instance)) == (0o600, 0o666)
+    assert lines == [f"{gpu} has owner {os.getuid()}, group {os.getgid()} and mode 0600 again"]
+    assert result["settings_reapplied"] == lines
 
 
 def test_check_mode_tells_what_the_reset_does_to_settings(ampere):

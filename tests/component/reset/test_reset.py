@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._mig.decide import WISH_FILE
+from ansible_collections.accel.gpu.plugins.module_utils._settings import device_files
 from ansible_collections.accel.gpu.tests.component.mig.changes import A100, DCGM, H100, PERSISTENCED, off, on, one
 from ansible_collections.accel.gpu.tests.component.reset.calls import (
     FABRIC_MANAGER,
@@ -46,6 +48,28 @@ def test_geometry_and_settings_are_back_and_the_neighbour_is_left_alone(node, bo
     }
     assert [(row["profile"], row["placement"]) for row in done["uuid_map"]] == [("1g.10gb", "1:1"), ("3g.40gb", "4:4")]
     assert [entry[2] for entry in made.workers()] == [worker]
+
+
+@pytest.mark.parametrize("answers", [True, False], ids=["answers", "silent"])
+def test_who_may_open_a_gpu_comes_back(node, answers):
+    made = made_of(node, H100)
+    made.files.write(device_files.PARAMETERS, b"DeviceFileMode: 438\nModifyDeviceFiles: 1\n")
+    made.files.write("/dev/nvidia0", b"", mode=0o600)
+    program = made._program
+
+    def reset_as_nvidia_modprobe_sees_it(argv, *rest):
+        done = program(argv, *rest)
+        if "--gpu-reset" in argv:
+            os.chmod(made.files.path("/dev/nvidia0"), 0o666)
+        return done
+
+    made._program = reset_as_nvidia_modprobe_sees_it
+    if not answers:
+        made.sim.control("set 0 requires_reset 1")
+    done = good(made, {"pci": "0000:10:00.0"})
+    assert made.files.mode("/dev/nvidia0") == 0o600
+    has = f"owner {os.getuid()}, group {os.getgid()} and mode 0600"
+    assert f"/dev/nvidia0 has {has} again" in done["settings_reapplied"]
 
 
 def test_each_run_resets_again(node):

@@ -138,7 +138,16 @@ def test_library_of_another_version_does_not_match_until_the_module_is_loaded_an
     mismatch = plain.run("nvidia-smi")
     assert (mismatch.returncode, "version mismatch" in mismatch.stdout + mismatch.stderr) == (18, True)
     plain.out("systemctl stop nvidia-persistenced; modprobe -r nvidia_uvm nvidia_modeset; modprobe -r nvidia; true")
+    plain.out("chgrp video /dev/nvidia0; chmod 0600 /dev/nvidia0 /dev/nvidia-uvm")
     plain.out("modprobe nvidia")
+    # nvidia-modprobe has them as the driver's parameters say
+    files = plain.out("stat --format '%n %U %G %a' /dev/nvidia0 /dev/nvidia-uvm /dev/nvidia-caps/*").splitlines()
+    assert files == [
+        "/dev/nvidia0 root root 666",
+        "/dev/nvidia-uvm root root 666",
+        "/dev/nvidia-caps/nvidia-cap1 root root 400",
+        "/dev/nvidia-caps/nvidia-cap2 root root 444",
+    ]
     assert plain.loaded() == NEW
     assert f"Driver Version: {NEW}" in plain.out("nvidia-smi")
 

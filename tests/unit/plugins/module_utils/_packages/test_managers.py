@@ -2,13 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# What no package manager is needed for: which one a node has, what check mode and scratch forbid, waiting for a lock.
+# What no package manager is needed for: which one a node has, what check mode forbids, waiting for a lock.
 
 from __future__ import annotations
 
-import itertools
 import os
-import typing as t
 from types import SimpleNamespace
 
 import pytest
@@ -21,45 +19,16 @@ from ansible_collections.accel.gpu.plugins.module_utils._errors import (
     RepositoryError,
     TransactionError,
 )
-from ansible_collections.accel.gpu.plugins.module_utils._files import Files
 from ansible_collections.accel.gpu.plugins.module_utils._packages import apply_base, probe
-from ansible_collections.accel.gpu.plugins.module_utils._packages.apply_scratch import Scratch
-from ansible_collections.accel.gpu.plugins.module_utils._packages.objects import Change, Origin, Request, Source
-from ansible_collections.accel.gpu.plugins.module_utils._ports import Ports
-from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver.nodes import KEY
+from ansible_collections.accel.gpu.plugins.module_utils._packages.objects import Change, Origin, Request
+from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._packages.answers import (
+    LISTS,
+    MANAGERS,
+    UNREACHABLE,
+    node,
+)
 
 LOCKED = "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 785 (apt-get)\n"
-UNREACHABLE = "W: Failed to fetch http://a.example/InRelease  Could not connect to a.example:80\n"
-
-
-class Answers:
-    """A Run that answers each command by the program's name, the last answer again and again."""
-
-    def __init__(self, **answers):
-        self.answers = {name.replace("_", "-"): list(given) for name, given in answers.items()}
-        self.calls = []
-
-    def __call__(self, argv, timeout=None, stdin=None):
-        words = list(itertools.dropwhile(lambda word: "=" in word, argv[1:])) if argv[0] == "env" else list(argv)
-        self.calls.append(words)
-        given = self.answers.get(words[0], [(0, "", "")])
-        return given.pop(0) if len(given) > 1 else given[0]
-
-
-def _no_nvml() -> t.NoReturn:
-    raise AssertionError("no package manager asks NVML")
-
-
-LISTS = "var/lib/apt/lists/a.example_dists_trixie_main_binary-amd64_Packages.lz4"
-
-
-def node(tmp_path, release="ID=debian\n", program="usr/bin/apt-get", check=False, **answers):
-    for path, text in (("etc/os-release", release), (program, ""), (LISTS, "")):
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_text(text)
-    os.utime((tmp_path / LISTS).parent, (1, 1))
-    run = Answers(**answers)
-    return Ports(run, Files(str(tmp_path)), _no_nvml, root=str(tmp_path), check=check), run
 
 
 @pytest.mark.parametrize(
@@ -160,11 +129,6 @@ def test_only_needed_repositories_must_answer(tmp_path):
             one.refresh(0)
 
 
-MANAGERS = {
-    "apt": ("ID=debian\n", "usr/bin/apt-get"),
-    "dnf": ("ID=rhel\n", "usr/bin/dnf"),
-    "zypper": ("ID=sles\n", "usr/bin/zypper"),
-}
 NEEDED = [Origin("accel-gpu-driver", "https://a.example/rhel9/x86_64/")]
 ALONE = ("--disablerepo=*", "--enablerepo=accel-gpu-driver")
 
@@ -210,42 +174,6 @@ def test_zypper_passes_over_a_broken_repository_that_is_not_needed(tmp_path, nee
         else:
             with pytest.raises(RepositoryError):
                 one.refresh(0)
-
-
-@pytest.mark.parametrize(
-    ("kind", "program", "calls"),
-    [
-        ("apt", "apt-get", [("update",)]),
-        ("dnf", "dnf", [("makecache", "--refresh")]),
-        ("zypper", "zypper", [("refresh",)]),
-    ],
-)
-def test_an_index_that_is_too_old_is_fetched_anew_beside_it(tmp_path, kind, program, calls):
-    """In check mode: the node's own stays as it is."""
-    ports, run = node(tmp_path, *MANAGERS[kind], check=True)
-    with probe.manager(ports, anew=True):
-        assert [(words[0], *words[-len(wanted) :]) for words, wanted in zip(run.calls, calls)] == [
-            (program, *wanted) for wanted in calls
-        ]
-        # all repositories, from the temporary folder
-        assert not any("--disablerepo=*" in words or "Dir::Etc::SourceList=/dev/null" in words for words in run.calls)
-        assert any("accel-gpu-packages-" in word for word in run.calls[0])
-    assert not (tmp_path / "var/lib/accel-gpu/package-index").exists()
-
-
-@pytest.mark.parametrize(
-    ("url", "refused"), [("http://a.example/debian12/x86_64", True), ("http://b.example/debian12/x86_64", False)]
-)
-def test_beside_others_only_the_new_repository_must_answer(tmp_path, url, refused):
-    text = f"Types: deb\nURIs: {url}/\nSuites: /\n".encode()
-    source = Source("nv", (("/etc/apt/sources.list.d/nv.sources", text),))
-    unreachable = UNREACHABLE.replace("a.example/", "a.example/debian12/x86_64/")
-    ports, _run = node(tmp_path, check=True, apt_get=[(0, "", unreachable)])
-    if refused:
-        with pytest.raises(RepositoryError):
-            probe.manager(ports, [source], anew=True)
-    else:
-        probe.manager(ports, [source], anew=True).close()
 
 
 KERNELS = "kernel-devel\t0:2-1\tx86_64\n"
@@ -315,28 +243,6 @@ def test_a_disk_that_is_too_full_is_told_before_anything_changes(tmp_path, monke
             assert len(run.calls) > asked
 
 
-def test_scratch_goes_with_the_manager_and_where_it_fails(tmp_path, monkeypatch):
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
-    monkeypatch.setattr("tempfile.tempdir", None)
-    (tmp_path / "tmp").mkdir()
-    source = Source(
-        "nv", (("/etc/apt/sources.list.d/nv.sources", b"Signed-By: /keys/nv.asc\n"), ("/keys/nv.asc", b"k"))
-    )
-    ports, run = node(tmp_path / "node")
-    with probe.manager(ports, [source]) as one:
-        (folder,) = (tmp_path / "tmp").iterdir()
-        assert (folder / "sources.list.d/nv.sources").read_text() == f"Signed-By: {folder}/keys/nv.asc\n"
-        asked = run.calls[0]
-        assert (asked[:2], asked[asked.index("-c") + 1]) == (["apt-get", "-q"], f"{folder}/apt.conf")
-        with pytest.raises(InternalError, match="run was called on repositories that exist in a temporary folder only"):
-            one.run(Request((("a", None),)))
-    assert list((tmp_path / "tmp").iterdir()) == []
-    ports, _run = node(tmp_path / "node", apt_get=[(0, "", UNREACHABLE)])
-    with pytest.raises(RepositoryError):
-        probe.manager(ports, [source])
-    assert list((tmp_path / "tmp").iterdir()) == []
-
-
 HALF = [(0, "iF \tnv-a\t1\tamd64\n", "")]
 
 
@@ -368,53 +274,3 @@ def test_a_package_that_dpkg_left_broken_is_installed_again(tmp_path, state, nam
         manager.run(Request(((name, None), ("nv-b", "2"))))  # afterwards nv-b is not there: nothing was really done
     last = [words for words in run.calls if words[0] == "apt-get"][-1]
     assert ("--reinstall" in last) is again
-
-
-RPM = [("ID=rhel\n", "usr/bin/dnf"), ("ID=sles\n", "usr/bin/zypper")]
-FINGERPRINT = "0E1DF25F74818E37ADABF3F2DF5AAD8B14E53200"  # of the key that tests of the driver have
-OTHER = "gpg-pubkey\t0:352c64e5-61a6f2b1\t(none)\n"
-THERE = "gpg-pubkey\t0:14e53200-6b0764e3\t(none)\n"
-
-
-@pytest.mark.parametrize(("release", "program"), RPM)
-@pytest.mark.parametrize(("keys", "new"), [(OTHER, (FINGERPRINT,)), (OTHER + THERE, ())])
-def test_rpm_takes_a_key_and_says_whether_it_is_new(tmp_path, release, program, keys, new):
-    ports, run = node(tmp_path, release, program, rpm=[(0, keys, "")])
-    ports.files.write("/etc/pki/key", KEY.encode())
-    with probe.manager(ports) as one:
-        assert one.trust("/etc/pki/key") == new
-    assert run.calls[-1] == ["rpm", "--import", "/etc/pki/key"]
-
-
-@pytest.mark.parametrize(("release", "program"), RPM)
-@pytest.mark.parametrize(
-    ("keys", "gone"), [(OTHER + THERE, ["rpm", "-e", "--allmatches", "gpg-pubkey-14e53200-6b0764e3"]), (OTHER, None)]
-)
-def test_rpm_forgets_one_key_alone(tmp_path, release, program, keys, gone):
-    ports, run = node(tmp_path, release, program, rpm=[(0, keys, "")])
-    with probe.manager(ports) as one:
-        one.distrust(FINGERPRINT)
-    assert [call for call in run.calls if "-e" in call] == ([gone] if gone else [])
-
-
-def test_apt_has_no_keys_for_all(tmp_path):
-    ports, run = node(tmp_path)
-    with probe.manager(ports) as one:
-        assert one.trust("/etc/apt/keyrings/key.asc") == ()
-        one.distrust(FINGERPRINT)
-    assert run.calls == []
-
-
-def test_scratch_forgets_what_is_known_of_a_repository_that_comes_anew(tmp_path):
-    for path in ("c/driver-1a/repodata/repomd.xml", "c/driver.solv", "c/other-1a/repodata/repomd.xml"):
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_text("")
-    one = Scratch(Files(str(tmp_path)))
-    try:
-        one.copy_tree("/c", "cache")
-        one.forget("cache", "driver-*")
-        one.forget("cache", "driver.solv")
-        assert sorted(os.listdir(one.path("cache"))) == ["other-1a"]
-        assert (tmp_path / "c/driver-1a/repodata/repomd.xml").exists()
-    finally:
-        one.close()

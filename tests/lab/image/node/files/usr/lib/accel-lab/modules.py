@@ -149,8 +149,8 @@ def write_capabilities(gpus: Gpus) -> None:
                 path = f"gpu{number}/mig/gi{instance['id']}/ci{compute['id']}/access"
                 existing[path] = minors[f"{key}/ci{compute['id']}/access"]
     for path, minor in existing.items():
-        # 256 = 0400 for the two of MIG, 292 = 0444 for instances
-        mode = 256 if path.startswith("mig/") else 292
+        # 256 = 0400 for who changes instances, 292 = 0444 for who looks at them and for those themselves
+        mode = 256 if path == "mig/config" else 292
         put(root / path, f"DeviceFileMinor: {minor}\nDeviceFileMode: {mode}\nDeviceFileModify: 1\n")
 
 
@@ -166,7 +166,7 @@ def capability_minors(count: int) -> t.Dict[str, int]:
 
 
 def write_devices(gpus: Gpus, dev: Path = Path("/dev")) -> None:
-    """The device nodes that nvidia-modprobe would make."""
+    """The device nodes as nvidia-modprobe makes them, and sets them again where it finds them otherwise."""
     wanted = {
         "nvidiactl": (GPU_MAJOR, CONTROL_MINOR, 0o666),
         "nvidia-modeset": (GPU_MAJOR, MODESET_MINOR, 0o666),
@@ -182,7 +182,8 @@ def write_devices(gpus: Gpus, dev: Path = Path("/dev")) -> None:
     for name, (major, minor, mode) in wanted.items():
         if not (dev / name).exists():
             os.mknod(dev / name, stat.S_IFCHR | mode, os.makedev(major, minor))
-            (dev / name).chmod(mode)
+        os.chown(dev / name, 0, 0)
+        (dev / name).chmod(mode)
 
 
 def _information(gpu: t.Mapping[str, t.Any], version: str) -> str:
