@@ -21,7 +21,7 @@ from .judge import ModeChange
 from .model import OR_DEFER, Action, GpuPlan, SetMigMode
 from .targets import GpuTarget
 
-SETTINGS = "persistence, power limit, compute mode, application clocks, auto boost, accounting, owner and mode of device files"
+SETTINGS = "persistence, power limit, compute mode, application clocks, auto boost, accounting, access to device files"
 _WORD = {True: "on", False: "off", None: "unknown"}
 
 
