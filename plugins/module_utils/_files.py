@@ -47,12 +47,14 @@ class Files:
         return stat.S_IMODE(os.stat(self.path(path)).st_mode)
 
     def access(self, path: str) -> t.Optional[Access]:
-        """Who may do what with a file; None if there is none. A link is not followed, and has nothing to say."""
+        """Who may do what with a file; None if there is none. Links are not followed, they and folders are no files."""
         try:
             found = os.lstat(self.path(path))
         except (FileNotFoundError, NotADirectoryError):
             return None
-        return None if stat.S_ISLNK(found.st_mode) else (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode))
+        if stat.S_ISLNK(found.st_mode) or stat.S_ISDIR(found.st_mode):
+            return None
+        return found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)
 
     def set_access(self, path: str, access: Access) -> None:
         """For a file that is not ours to replace. The owner first: a change of it may take bits of the mode away."""

@@ -23,10 +23,9 @@ from .._packages.probe import manager
 from . import parse as parsing
 from . import record
 from .change import apply_geometry
-from .change.apply import Change, Done, fetch
+from .change.apply import Change, Done, fetch, take_back
 from .change.apply import apply as apply_change
-from .change.apply_back import repair, undo
-from .change.apply_gpus import Gpus
+from .change.apply_back import repair
 from .decide import plan_guard, plan_modules, plan_names, plan_packages, planned
 from .decide.back import Now
 from .decide.geometry import Kept
@@ -190,12 +189,8 @@ def before_refusal(plan: Planned, ports: Ports) -> bool:
     if journal is None or not plan.resumes or not node.root or in_use:
         return False
     Lock(ports.files).acquire(plan.wish.lock_timeout)
-    gpus = Gpus(ports)
-    gpus.take(())
     with manager(ports, lock_timeout=plan.wish.lock_timeout) as packages:
-        walked = undo(journal, ports, packages).walked
-    gpus.back()
-    return walked > 0
+        return take_back(journal, ports, packages).walked > 0
 
 
 def apply(plan: Planned, ports: Ports) -> Outcome:

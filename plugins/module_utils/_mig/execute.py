@@ -180,7 +180,6 @@ class Walker:
         holders.reset(self.ports, step.pci)
 
     def _reset_set(self, step: ResetSet) -> None:
-        self.settings.keep_devices()  # those of a GPU that gives no answer too
         for member in _answering(step):
             if self.settings.try_to_read(member.uuid):
                 self.settings.keep(member.uuid)

@@ -85,6 +85,8 @@ def _silent(tracker: Tracker, one: GpuReset, settings: bool) -> None:
     else:
         reason = "a GPU without an answer tells none, so none can be set again; declare them for gpu_settings"
         tracker.note("settings", reason, gpu=one.target.uuid)
+    reason = "owner and mode that others than the driver gave them are set again where the reset takes them away"
+    tracker.note("device files", reason, gpu=one.target.uuid)
 
 
 def _geometry(tracker: Tracker, one: GpuReset) -> None:

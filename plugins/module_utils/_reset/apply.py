@@ -10,6 +10,7 @@ that dies here is settled by the next run of either.
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ from .._mig.apply_back import Change
 from .._mig.live import layout_of
 from .._mig.model import GpuLayout, GpuPlan, MigPlan
 from .._nvml.objects import Snapshot
+from .._settings.device_files import DeviceFiles
 from . import apply_settings, judge
 from .geometry import after_reset, before_reset
 from .model import GpuReset, Plan
@@ -53,6 +55,14 @@ class Outcome:
 
 def apply(plan: Plan, ports: Ports) -> Outcome:
     """Makes it so. Raises an AccelError whose facts tell `step`, `restored`, `cause` and `uuid_map`."""
+    with DeviceFiles(ports) as devices:
+        outcome = _apply(plan, ports)
+    return dataclasses.replace(
+        outcome, told=(*outcome.told, *devices.told), warnings=(*outcome.warnings, *devices.lost)
+    )
+
+
+def _apply(plan: Plan, ports: Ports) -> Outcome:
     if settle(plan, ports):
         plan = _again(plan, ports)
     if plan.refusal is not None:

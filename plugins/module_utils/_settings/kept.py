@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Power limit, clocks and modes of a GPU across a mode change or reset, and who may open it. PRIVATE to the collection.
+"""Power limit, clocks and modes of a GPU across a mode change or reset. PRIVATE to the collection.
 
 They fall back then (live_node rule 14), and where the driver is loaded again. They are written to a file before and
 set again after, so that a run that died in between is finished by the next one, unless a wish has decided on them
@@ -19,7 +19,6 @@ from .._errors import AccelError, GpuHungError, SessionDiedError
 from .._nvml.objects import SettingSet
 from .._nvml.settings_write import MIG_VALUES, UNREAD
 from . import memory
-from .device_files import DeviceFiles
 from .model import DEFAULT
 from .probe_load import driver_load
 
@@ -46,7 +45,6 @@ class KeptSettings:
     def __init__(self, ports: Ports, session: NvmlSession) -> None:
         self._ports = ports
         self._session = session
-        self._devices = DeviceFiles(ports.files)
         self.told: t.List[str] = []
         self.lost: t.List[str] = []
         self._before: t.Dict[str, Settings] = {}
@@ -66,14 +64,10 @@ class KeptSettings:
 
     def forget_all(self) -> None:
         _write(self._ports.files, {})
-        self._devices.forget()
 
     def bring_all_back(self) -> None:
-        try:
-            for uuid in self.owed():
-                self._settings_back(uuid)
-        finally:
-            self._devices_back()
+        for uuid in self.owed():
+            self.bring_back(uuid)
 
     def read(self, uuid: str, stopped: t.Container[str] = ()) -> None:
         """Takes down what is set now. To be called before holders are stopped: without persistence mode settings go
@@ -114,36 +108,9 @@ class KeptSettings:
         """To be called before the GPU is touched."""
         self.read(uuid)
         self._store(uuid, {"owed": True, "settings": self._before[uuid]})
-        self.keep_devices()
-
-    def keep_devices(self) -> None:
-        """Of all GPUs, also of those that give no answer."""
-        try:
-            self._devices.keep()
-        except AccelError as error:
-            self._tell_of_devices(self.lost, error.message)
 
     def bring_back(self, uuid: str) -> None:
         """Sets again what differs. A GPU that gives no answer keeps its entry for the next run."""
-        self._settings_back(uuid)
-        # After NVML was asked, for its library lets nvidia-modprobe have the files its way.
-        self._devices_back()
-
-    def _devices_back(self) -> None:
-        try:
-            told, lost = self._devices.back()
-        except AccelError as error:
-            told, lost = [], [error.message]
-        self._tell_of_devices(self.told, *told)
-        self._tell_of_devices(self.lost, *lost)
-
-    def _tell_of_devices(self, where: t.List[str], *texts: str) -> None:
-        for text in texts:
-            if text not in where:
-                where.append(text)
-                self._ports.log(text)
-
-    def _settings_back(self, uuid: str) -> None:
         entry = self._stored().get(uuid)
         if entry is None:
             return

@@ -90,7 +90,9 @@ class Machine:
         for name in state["modules"]:
             if name != "nvidia" and "nvidia" in state["modules"]:
                 (loaded / "nvidia/holders" / name).symlink_to(f"../../{name}")
-        if "live" in state:
+        if "nvidia" not in state["modules"]:
+            shutil.rmtree(self.root / "proc/driver/nvidia", ignore_errors=True)
+        elif "live" in state:
             proc = self.root / "proc/driver/nvidia"
             proc.mkdir(parents=True, exist_ok=True)
             (proc / "params").write_text("".join(f"{name}: {value}\n" for name, value in state["live"][1].items()))
@@ -214,7 +216,7 @@ class Machine:
             state.update({"fabric": "in_progress"} if "fabric" in state else {})
             if words[1] == "nvidia":
                 for name in self.files.names("/dev"):  # nvidia-modprobe
-                    os.chmod(self.files.path(f"/dev/{name}"), 0o666)
+                    os.chmod(self.files.path(f"/dev/{name}"), int(state["live"][1].get("DeviceFileMode", 0o666)))
                 state["gpus"] = {uuid: {**gpu, "limit": LOADED_LIMIT} for uuid, gpu in gpus_of(state).items()}
         elif verb == "update-initramfs":
             self.build(words[-1])

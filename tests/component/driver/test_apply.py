@@ -19,8 +19,7 @@ import pytest
 from ansible_collections.accel.gpu.plugins.module_utils._boot import boot_id
 from ansible_collections.accel.gpu.plugins.module_utils._driver import record, refused
 from ansible_collections.accel.gpu.plugins.module_utils._driver.change import apply_back
-from ansible_collections.accel.gpu.plugins.module_utils._driver.change.apply import Change, apply, fetch
-from ansible_collections.accel.gpu.plugins.module_utils._driver.change.apply_gpus import Gpus
+from ansible_collections.accel.gpu.plugins.module_utils._driver.change.apply import Change, apply, fetch, take_back
 from ansible_collections.accel.gpu.plugins.module_utils._driver.decide.requests import whole_request
 from ansible_collections.accel.gpu.plugins.module_utils._driver.look import probe_modules
 from ansible_collections.accel.gpu.plugins.module_utils._driver.model import (
@@ -168,11 +167,7 @@ def deeds(tmp_path: t.Any) -> t.List[str]:
 
 def undo(machine: Machine, journal: record.Journal) -> apply_back.Aftermath:
     """What the core does with an interrupted run where the wish is refused."""
-    gpus = Gpus(machine.ports())
-    gpus.take(())
-    after = apply_back.undo(journal, machine.ports(), t.cast(t.Any, Manager(machine)))
-    gpus.back()
-    return after
+    return take_back(journal, machine.ports(), t.cast(t.Any, Manager(machine)))
 
 
 def wished(machine: Machine) -> bool:

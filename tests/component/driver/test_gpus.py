@@ -23,7 +23,15 @@ from ansible_collections.accel.gpu.tests.component.driver.machine import (
     Machine,
     gpus_of,
 )
-from ansible_collections.accel.gpu.tests.component.driver.test_apply import deeds, make, run, undo, wished
+from ansible_collections.accel.gpu.tests.component.driver.test_apply import (
+    MODPROBE,
+    WISHED,
+    deeds,
+    make,
+    run,
+    undo,
+    wished,
+)
 from ansible_collections.accel.gpu.tests.component.mig.node import in_child
 
 SECOND, THIRD = "0000:3b:00.0", "0000:86:00.0"
@@ -106,7 +114,10 @@ def test_so_it_is_where_a_run_died(tmp_path, deed, goes_on):
     machine = Machine(machine.root)
     journal = record.read_journal(machine.files)
     assert journal is not None
-    assert run(machine) if goes_on else undo(machine, journal).missing == ()
+    if goes_on:
+        assert "failed" not in run(machine)
+    else:
+        assert undo(machine, journal).missing == ()
     assert machine.files.mode("/dev/nvidia0") == 0o600
     assert not machine.files.exists(device_files.PATH)
 
@@ -122,12 +133,31 @@ def test_so_it_is_where_a_change_fails_and_goes_back(tmp_path):
     assert machine.files.mode("/dev/nvidia0") == 0o600
 
 
+def test_so_it_is_where_the_new_driver_does_not_prove_itself(tmp_path, monkeypatch):
+    """The parameters that came with it are gone again, so it is the access of before that comes back."""
+    machine = make(tmp_path)
+    opened_to_few(machine)
+    monkeypatch.setitem(WISHED, MODPROBE, f"options nvidia NVreg_DeviceFileMode={0o640}\n")
+
+    def silent(gpus: Gpus, _devices: t.Any) -> t.List[str]:
+        assert machine.files.mode("/dev/nvidia0") == 0o640
+        return ["GPU x: gives no answer"]
+
+    monkeypatch.setattr(Gpus, "silent", silent)
+    done = run(machine)
+    assert done["failed"].endswith("; what was there before is back")
+    assert machine.files.mode("/dev/nvidia0") == 0o600
+
+
 def test_a_file_of_device_files_that_nobody_can_read_is_told_and_fails_no_change(tmp_path):
     machine = make(tmp_path)
     machine.files.write(device_files.PATH, b"{")
     answer = run(machine)
     assert "failed" not in answer
-    assert [one.startswith(f"{device_files.PATH} is not JSON: ") for one in told(answer)] == [True]
+    assert [
+        one.startswith(f"access to device files could not be written down: {device_files.PATH} is not JSON: ")
+        for one in told(answer)
+    ] == [True]
     assert wished(machine)
 
 

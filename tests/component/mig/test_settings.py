@@ -96,6 +96,7 @@ def test_who_may_open_a_gpu_comes_back_and_the_files_of_instances_are_left_alone
     assert (ampere.files.mode(gpu), ampere.files.mode(instance)) == (0o600, 0o666)
     assert lines == [f"{gpu} has owner {os.getuid()}, group {os.getgid()} and mode 0600 again"]
     assert result["settings_reapplied"] == lines
+    assert not ampere.files.exists(device_files.PATH)
 
 
 def test_check_mode_tells_what_the_reset_does_to_settings(ampere):
@@ -105,6 +106,7 @@ def test_check_mode_tells_what_the_reset_does_to_settings(ampere):
     at = names.index("reset_gpu")
     assert names[at : at + 3] == ["reset_gpu", "reapply_settings", "note"]
     assert "power limit, compute mode, application clocks" in told[at + 1]["object"]
+    assert told[at + 1]["object"].endswith(", access to device files")
     assert told[at + 2]["object"] == "locked clocks"
     assert ampere.make(ON)["actions"] == told
 

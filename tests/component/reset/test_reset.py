@@ -10,6 +10,8 @@ import os
 
 import pytest
 
+from ansible_collections.accel.gpu.plugins.module_utils._errors import ApplyError, GpuHungError
+from ansible_collections.accel.gpu.plugins.module_utils._holders import apply as holders
 from ansible_collections.accel.gpu.plugins.module_utils._mig.decide import WISH_FILE
 from ansible_collections.accel.gpu.plugins.module_utils._settings import device_files
 from ansible_collections.accel.gpu.tests.component.mig.changes import A100, DCGM, H100, PERSISTENCED, off, on, one
@@ -50,11 +52,17 @@ def test_geometry_and_settings_are_back_and_the_neighbour_is_left_alone(node, bo
     assert [entry[2] for entry in made.workers()] == [worker]
 
 
-@pytest.mark.parametrize("answers", [True, False], ids=["answers", "silent"])
-def test_who_may_open_a_gpu_comes_back(node, answers):
+def opened_to_few(node):
+    """An H100 that the driver would let everybody open, and somebody lets its owner alone."""
     made = made_of(node, H100)
     made.files.write(device_files.PARAMETERS, b"DeviceFileMode: 438\nModifyDeviceFiles: 1\n")
     made.files.write("/dev/nvidia0", b"", mode=0o600)
+    return made
+
+
+@pytest.mark.parametrize("answers", [True, False], ids=["answers", "silent"])
+def test_who_may_open_a_gpu_comes_back(node, answers):
+    made = opened_to_few(node)
     program = made._program
 
     def reset_as_nvidia_modprobe_sees_it(argv, *rest):
@@ -70,6 +78,40 @@ def test_who_may_open_a_gpu_comes_back(node, answers):
     assert made.files.mode("/dev/nvidia0") == 0o600
     has = f"owner {os.getuid()}, group {os.getgid()} and mode 0600"
     assert f"/dev/nvidia0 has {has} again" in done["settings_reapplied"]
+    said = [line["object"] for line in done["actions"]]
+    assert ("device files" in said) is not answers
+    assert any("access to device files" in one for one in said) is answers
+    assert not made.files.exists(device_files.PATH)
+
+
+@pytest.mark.parametrize("fault", ["nvidia-smi fails", "nvidia-smi hangs"])
+def test_so_it_does_where_the_reset_of_a_silent_gpu_fails(node, monkeypatch, fault):
+    made = opened_to_few(node)
+    made.sim.control("set 0 requires_reset 1")
+
+    def fails(_ports, *_addresses):
+        os.chmod(made.files.path("/dev/nvidia0"), 0o666)
+        raise GpuHungError("hung") if fault == "nvidia-smi hangs" else ApplyError("refused")
+
+    monkeypatch.setattr(holders, "reset", fails)
+    assert reset(made, {"pci": "0000:10:00.0"})["failed"]
+    assert made.files.mode("/dev/nvidia0") == 0o600
+    assert not made.files.exists(device_files.PATH)
+
+
+def test_so_it_does_after_services_that_were_started_again(node):
+    made = opened_to_few(node)
+    made.services.add(PERSISTENCED, made.sim.occupy(0, kind="holder"), [0])
+    services = made.services
+
+    def starts_as_nvidia_modprobe_sees_it(argv):
+        if argv[1] == "start":
+            os.chmod(made.files.path("/dev/nvidia0"), 0o666)
+        return services(argv)
+
+    made.services = starts_as_nvidia_modprobe_sees_it
+    good(made, {"index": 0})
+    assert made.files.mode("/dev/nvidia0") == 0o600
 
 
 def test_each_run_resets_again(node):

@@ -44,7 +44,7 @@ def test_a_silent_gpu_gets_its_geometry_from_the_stored_wish(node):
     old = made.layouts()
     made.sim.control("set 0 requires_reset 1")
     done = good(made)
-    assert kinds(done) == ["reset_gpu", "note", "note", "note", "deferred"]
+    assert kinds(done) == ["reset_gpu", "note", "note", "note", "note", "deferred"]
     assert made.layouts() == old
 
 

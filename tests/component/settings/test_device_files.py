@@ -11,14 +11,18 @@ import typing as t
 
 import pytest
 
-from ansible_collections.accel.gpu.plugins.module_utils._errors import AccelError
+from ansible_collections.accel.gpu.plugins.module_utils._errors import ApplyError, GpuHungError
 from ansible_collections.accel.gpu.plugins.module_utils._files import Files
+from ansible_collections.accel.gpu.plugins.module_utils._ports import Ports
 from ansible_collections.accel.gpu.plugins.module_utils._settings.device_files import (
+    GPUS,
     PARAMETERS,
     PATH,
+    DeviceFile,
     DeviceFiles,
     found,
     set_by_others,
+    stays,
 )
 
 MIG = "/proc/driver/nvidia/capabilities/mig"
@@ -27,170 +31,311 @@ ME = (os.getuid(), os.getgid())
 HAS = f"owner {ME[0]}, group {ME[1]} and mode"
 
 
-def parameters(mode: int = 0o666, modify: int = 1) -> bytes:
+def parameters(mode: int = 0o666) -> bytes:
     return (
-        f"EnableMSI: 1\nModifyDeviceFiles: {modify}\nDeviceFileUID: {ME[0]}\nDeviceFileGID: {ME[1]}\n"
+        f"EnableMSI: 1\nModifyDeviceFiles: 1\nDeviceFileUID: {ME[0]}\nDeviceFileGID: {ME[1]}\n"
         f'DeviceFileMode: {mode}\nRegistryDwords: ""\n'
     ).encode()
 
 
 def capability(minor: int, mode: int) -> bytes:
-    return f"DeviceFileMinor: {minor}\nDeviceFileMode: {mode}\nDeviceFileModify: 1\n".encode()
+    return (
+        f"DeviceFileUID: {ME[0]}\nDeviceFileGID: {ME[1]}\nDeviceFileMinor: {minor}\nDeviceFileMode: {mode}\n"
+    ).encode()
+
+
+class Node:
+    """`said` are the lines for a person."""
+
+    def __init__(self, root: t.Any) -> None:
+        self.files = Files(str(root))
+        self.said: t.List[str] = []
+        self.files.write("/proc/sys/kernel/random/boot_id", b"5f1c\n")
+        self.files.write(PARAMETERS, parameters())
+        for number, name in enumerate(("nvidia0", "nvidia1", "nvidiactl")):
+            self.files.write(f"/dev/{name}", b"", mode=0o666)
+            if name != "nvidiactl":
+                self.number(number, f"0000:{number}b:00.0")
+
+    def number(self, minor: int, pci: str) -> None:
+        self.files.write(f"{GPUS}/{pci}/information", f"Model: \t A100\nDevice Minor: \t {minor}\n".encode())
+
+    def chmod(self, name: str, mode: int) -> None:
+        os.chmod(self.files.path(f"/dev/{name}"), mode)
+
+    def modes(self) -> t.List[int]:
+        return [self.files.mode(f"/dev/nvidia{number}") for number in (0, 1)]
+
+    def reload(self, mode: int = 0o666) -> None:
+        """nvidia-modprobe sets what is otherwise."""
+        self.files.write(PARAMETERS, parameters(mode))
+        for name in self.files.names("/dev"):
+            self.chmod(name, mode)
+
+    def devices(self) -> DeviceFiles:
+        return DeviceFiles(Ports(run=t.cast(t.Any, None), files=self.files, open_nvml=None, log=self.said.append))
+
+    def across(self, change: t.Callable[[], None]) -> t.Tuple[t.List[str], t.List[str]]:
+        """What is told and lost."""
+        with self.devices() as devices:
+            change()
+        assert self.said == [*devices.told, *devices.lost]
+        return devices.told, devices.lost
+
+    def died(self, change: t.Callable[[], None]) -> None:
+        self.devices().__enter__()
+        change()
 
 
 @pytest.fixture
-def files(tmp_path: t.Any) -> Files:
-    made = Files(str(tmp_path))
-    made.write("/proc/sys/kernel/random/boot_id", b"5f1c\n")
-    made.write(PARAMETERS, parameters())
-    for name in ("nvidia0", "nvidia1", "nvidiactl"):
-        made.write(f"/dev/{name}", b"", mode=0o666)
-    return made
+def node(tmp_path: t.Any) -> Node:
+    return Node(tmp_path)
 
 
-def reloaded(files: Files, mode: int = 0o666, modify: int = 1) -> None:
-    """nvidia-modprobe sets what is otherwise, or makes it anew."""
-    files.write(PARAMETERS, parameters(mode, modify))
-    for name in files.names("/dev"):
-        if not name.startswith("nvidia-"):
-            os.chmod(files.path(f"/dev/{name}"), mode)
+def test_what_the_driver_set_is_not_written_down(node):
+    def change() -> None:
+        assert not node.files.exists(PATH)
+        node.reload(0o660)
+
+    assert node.across(change) == ([], [])
+    assert node.modes() == [0o660, 0o660]
 
 
-def chmod(files: Files, path: str, mode: int) -> None:
-    os.chmod(files.path(path), mode)
+def test_what_others_set_is_set_again(node):
+    node.chmod("nvidia1", 0o600)
+
+    def change() -> None:
+        assert node.files.mode(PATH) == 0o600
+        node.reload()
+        assert node.modes() == [0o666, 0o666]
+
+    assert node.across(change) == ([f"/dev/nvidia1 has {HAS} 0600 again"], [])
+    assert node.modes() == [0o666, 0o600]
+    assert not node.files.exists(PATH)
 
 
-def test_what_the_driver_set_is_not_written_down(files):
-    DeviceFiles(files).keep()
-    assert not files.exists(PATH)
-    reloaded(files, mode=0o660)
-    assert DeviceFiles(files).back() == ([], [])
-    assert files.mode("/dev/nvidia0") == 0o660
+def test_owner_and_group_come_first_for_a_change_of_them_may_take_bits_away(node, monkeypatch):
+    node.chmod("nvidia1", 0o600)
+    calls = []
+    monkeypatch.setattr(os, "chown", lambda path, *owner: calls.append((os.path.basename(path), *owner)))
+    monkeypatch.setattr(os, "chmod", lambda path, mode: calls.append((os.path.basename(path), mode)))
+    with node.devices():
+        monkeypatch.setattr(node.files, "access", lambda _path: (*ME, 0o666))
+    assert calls == [("nvidia1", *ME), ("nvidia1", 0o600)]
 
 
-def test_what_others_set_is_set_again_by_whoever_comes_after(files):
-    chmod(files, "/dev/nvidia1", 0o600)
-    DeviceFiles(files).keep()
-    reloaded(files)
-    assert files.mode("/dev/nvidia1") == 0o666
-    assert DeviceFiles(files).back() == ([f"/dev/nvidia1 has {HAS} 0600 again"], [])
-    assert (files.mode("/dev/nvidia0"), files.mode("/dev/nvidia1")) == (0o666, 0o600)
-    assert not files.exists(PATH)
-    assert DeviceFiles(files).back() == ([], [])
+def test_what_is_as_before_is_not_told(node):
+    node.chmod("nvidia1", 0o600)
+    assert node.across(lambda: None) == ([], [])
+    assert not node.files.exists(PATH)
 
 
-def test_what_is_as_before_is_not_told(files):
-    chmod(files, "/dev/nvidia1", 0o600)
-    DeviceFiles(files).keep()
-    assert DeviceFiles(files).back() == ([], [])
-    assert not files.exists(PATH)
+def test_other_parameters_decide_anew(node):
+    node.chmod("nvidia1", 0o600)
+    told = f"/dev/nvidia1 had {HAS} 0600 before and stays as the driver wants it since: {HAS} 0660"
+    assert node.across(lambda: node.reload(0o660)) == ([], [told])
+    assert node.modes() == [0o660, 0o660]
 
 
-def test_other_parameters_decide_anew(files):
-    chmod(files, "/dev/nvidia1", 0o600)
-    DeviceFiles(files).keep()
-    reloaded(files, mode=0o660)
-    sentence = f"/dev/nvidia1 had {HAS} 0600 before and stays as the driver has it since: {HAS} 0660"
-    assert DeviceFiles(files).back() == ([], [sentence])
-    assert files.mode("/dev/nvidia1") == 0o660
+def test_parameters_that_were_taken_back_count_as_those_of_before(node):
+    node.chmod("nvidia1", 0o600)
+
+    def there_and_back() -> None:
+        node.reload(0o660)
+        node.reload()
+
+    assert node.across(there_and_back) == ([f"/dev/nvidia1 has {HAS} 0600 again"], [])
 
 
-def test_where_the_driver_leaves_files_alone_all_come_back(files):
-    files.write(PARAMETERS, parameters(modify=0))
-    DeviceFiles(files).keep()
-    reloaded(files, mode=0o666, modify=0)
-    chmod(files, "/dev/nvidiactl", 0o640)  # as a udev rule
-    assert DeviceFiles(files).back() == ([f"/dev/nvidiactl has {HAS} 0666 again"], [])
+def test_whoever_sets_a_file_in_between_has_the_word(node):
+    node.chmod("nvidia1", 0o660)
+
+    def change() -> None:
+        node.reload()
+        node.chmod("nvidia1", 0o600)  # a udev rule of the new packages
+
+    assert node.across(change) == ([], [f"/dev/nvidia1 had {HAS} 0660 before and somebody has set {HAS} 0600 since"])
+    assert node.modes() == [0o666, 0o600]
 
 
-def test_without_a_driver_all_waits(files):
-    chmod(files, "/dev/nvidia1", 0o600)
-    DeviceFiles(files).keep()
-    files.remove(PARAMETERS)
-    DeviceFiles(files).keep()  # by a run that finds no driver either
-    assert DeviceFiles(files).back() == ([], [])
-    reloaded(files)
-    assert DeviceFiles(files).back() == ([f"/dev/nvidia1 has {HAS} 0600 again"], [])
+def test_a_number_that_another_gpu_has_since_gets_nothing(node):
+    node.chmod("nvidia0", 0o660)
+    node.chmod("nvidia1", 0o600)
+
+    def change() -> None:
+        node.files.remove(f"{GPUS}/0000:0b:00.0/information")
+        node.number(0, "0000:1b:00.0")
+        node.reload()
+
+    assert node.across(change) == (
+        [],
+        [
+            f"/dev/nvidia0 had {HAS} 0660 before and belongs to another GPU since (0000:1b:00.0 instead of "
+            "0000:0b:00.0)",
+            f"/dev/nvidia1 had {HAS} 0600 before and belongs to another GPU since (none instead of 0000:1b:00.0)",
+        ],
+    )
+    assert node.modes() == [0o666, 0o666]
 
 
-def test_of_two_runs_the_younger_finding_counts_and_what_it_does_not_see_stays(files):
-    chmod(files, "/dev/nvidia0", 0o600)
-    chmod(files, "/dev/nvidia1", 0o600)
-    DeviceFiles(files).keep()
-    reloaded(files)
-    chmod(files, "/dev/nvidia0", 0o640)  # somebody, after the first run died
-    DeviceFiles(files).keep()
-    reloaded(files)
-    told = [f"/dev/nvidia0 has {HAS} 0640 again", f"/dev/nvidia1 has {HAS} 0600 again"]
-    assert DeviceFiles(files).back() == (told, [])
+def test_the_run_after_one_that_died_sets_it_again(node):
+    node.chmod("nvidia1", 0o600)
+    node.died(node.reload)
+    assert node.across(node.reload) == ([f"/dev/nvidia1 has {HAS} 0600 again"], [])
 
 
-def test_a_reboot_makes_it_void(files):
-    chmod(files, "/dev/nvidia1", 0o600)
-    DeviceFiles(files).keep()
-    files.write("/proc/sys/kernel/random/boot_id", b"6a2d\n")
-    reloaded(files)
-    assert DeviceFiles(files).back() == ([], [])
-    assert files.mode("/dev/nvidia1") == 0o666
+def test_what_somebody_has_set_after_a_run_died_is_what_comes_back(node):
+    node.chmod("nvidia0", 0o660)
+    node.chmod("nvidia1", 0o660)
+    node.died(node.reload)
+    node.chmod("nvidia0", 0o600)
+    told = [f"/dev/nvidia0 has {HAS} 0600 again", f"/dev/nvidia1 has {HAS} 0660 again"]
+    assert node.across(node.reload) == (told, [])
 
 
-def test_what_is_gone_or_cannot_be_set_is_told(files, monkeypatch):
-    for number in (0, 1):
-        chmod(files, f"/dev/nvidia{number}", 0o600)
-    DeviceFiles(files).keep()
-    reloaded(files)
-    files.remove("/dev/nvidia0")
+def test_without_a_driver_all_waits(node):
+    node.chmod("nvidia1", 0o600)
+    assert node.across(lambda: node.files.remove(PARAMETERS) and None) == ([], [])
+    assert node.across(lambda: None) == ([], [])  # by a run that finds no driver either
+    assert node.across(node.reload) == ([f"/dev/nvidia1 has {HAS} 0600 again"], [])
+
+
+def test_a_reboot_makes_it_void(node):
+    node.chmod("nvidia1", 0o600)
+    node.died(node.reload)
+    node.files.write("/proc/sys/kernel/random/boot_id", b"6a2d\n")
+    assert node.across(node.reload) == ([], [])
+    assert node.modes() == [0o666, 0o666]
+    assert not node.files.exists(PATH)
+
+
+def test_one_change_within_another_loses_nothing(node):
+    node.chmod("nvidia1", 0o600)
+
+    def change() -> None:
+        with node.devices() as inner:
+            node.reload()
+        assert inner.told == [f"/dev/nvidia1 has {HAS} 0600 again"]
+        node.reload()
+        node.said.clear()
+
+    assert node.across(change) == ([f"/dev/nvidia1 has {HAS} 0600 again"], [])
+    assert node.modes() == [0o666, 0o600]
+
+
+@pytest.mark.parametrize("error", [GpuHungError("hung"), ApplyError("failed"), KeyboardInterrupt()])
+def test_it_comes_back_where_the_change_fails(node, error):
+    node.chmod("nvidia1", 0o600)
+
+    def change() -> None:
+        node.reload()
+        raise error
+
+    with pytest.raises(type(error)):
+        node.across(change)
+    assert node.modes() == [0o666, 0o600]
+
+
+def test_what_is_gone_or_cannot_be_set_is_told_also_by_an_error(node, monkeypatch):
+    for name in ("nvidia0", "nvidia1"):
+        node.chmod(name, 0o600)
 
     def refuses(*_all: t.Any) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(os, "chmod", refuses)
-    assert DeviceFiles(files).back() == (
-        [],
-        [
-            f"/dev/nvidia0 had {HAS} 0600 before and is not there any more",
-            f"/dev/nvidia1 had {HAS} 0600 before and could not be set so again: Operation not permitted",
-        ],
+    def change() -> None:
+        node.reload()
+        node.files.remove("/dev/nvidia0")
+        monkeypatch.setattr(os, "chmod", refuses)
+        raise ApplyError("it failed")
+
+    with pytest.raises(ApplyError) as caught:
+        node.across(change)
+    assert caught.value.message == (
+        f"it failed; /dev/nvidia0 had {HAS} 0600 before and is not there any more; "
+        f"/dev/nvidia1 had {HAS} 0600 before and could not be set so again: Operation not permitted"
     )
 
 
-@pytest.mark.parametrize("content", [b"{", b'{"files": {}}', b"[1]"])
-def test_a_file_that_is_none_of_ours_is_an_error(files, content):
-    files.write(PATH, content)
-    with pytest.raises(AccelError, match=f"^{PATH} (is not JSON|was not written by accel.gpu; remove it)"):
-        DeviceFiles(files).keep()
-
-
-def test_which_files_and_what_the_driver_wants_of_them(files):
-    files.write(f"{MIG}/config", capability(1, 0o400))
-    files.write(f"{MIG}/monitor", capability(2, 0o444))
-    for path in (
-        *("/dev/nvidia-modeset", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", "/dev/nvidia-caps-imex-channels/channel7"),
-        *(f"/dev/nvidia-caps/nvidia-cap{number}" for number in (1, 2, 21)),  # 21 is an instance's
-        *("/dev/nvidia-nvlink", "/dev/nvidia0.bak", "/dev/nvidia-other"),
-    ):
-        files.write(path, b"")
-    os.symlink("nvidia0", files.path("/dev/nvidia9"))
-    assert {path: own for path, (_access, own) in found(files).items()} == {
-        **dict.fromkeys(["/dev/nvidia0", "/dev/nvidia1", "/dev/nvidiactl", "/dev/nvidia-modeset"], (*ME, 0o666, 1)),
-        "/dev/nvidia-caps-imex-channels/channel7": (*ME, 0o666, 1),
-        "/dev/nvidia-uvm": (0, 0, 0o666, 1),
-        "/dev/nvidia-uvm-tools": (0, 0, 0o666, 1),
-        "/dev/nvidia-caps/nvidia-cap1": (0, 0, 0o400, 1),
-        "/dev/nvidia-caps/nvidia-cap2": (0, 0, 0o444, 1),
-    }
+OURS = '{"version": 1, "boot_id": "5f1c", "files": %s}'
 
 
 @pytest.mark.parametrize(
-    ("access", "own", "kept"),
+    "content",
     [
-        ((0, 0, 0o666), (0, 0, 0o666, 1), False),
-        ((0, 44, 0o666), (0, 0, 0o666, 1), True),
-        ((7, 0, 0o666), (0, 0, 0o666, 1), True),
-        ((0, 0, 0o660), (0, 0, 0o666, 1), True),
-        ((0, 0, 0o666), (0, 0, 0o666, 0), True),
+        "{",
+        "[1]",
+        "{}",
+        '{"version": 2, "boot_id": "5f1c", "files": {}}',
+        OURS % '{"/dev/nvidia1": {}}',
+        OURS % '{"/dev/nvidia1": {"access": [0], "driver": [0, 0, 0], "gpu": ""}}',
+        OURS % '{"/dev/nvidia1": {"access": ["a", 0, 0], "driver": [0, 0, 0], "gpu": ""}}',
+        OURS % '["/dev/nvidia1"]',
     ],
 )
-def test_whose_setting_it_is(access, own, kept):
-    expected = {"/dev/nvidia0": {"access": list(access), "driver": list(own)}} if kept else {}
-    assert set_by_others({"/dev/nvidia0": (access, own)}) == expected
+def test_a_file_that_is_none_of_ours_is_told_and_stays(node, content):
+    node.files.write(PATH, content.encode())
+    told, lost = node.across(node.reload)
+    assert (told, [one.partition(" (")[0].partition(": Expecting")[0] for one in lost]) == (
+        [],
+        [
+            f"access to device files could not be written down: {PATH} is not JSON"
+            if content == "{"
+            else f"access to device files could not be written down: {PATH} was not written by accel.gpu"
+        ],
+    )
+    assert node.files.read_text(PATH) == content
+
+
+def test_a_full_disk_costs_only_what_a_killed_run_would_have_lost(node, monkeypatch):
+    node.chmod("nvidia1", 0o600)
+    real = Files.write
+
+    def full(files: Files, path: str, *rest: t.Any, **more: t.Any) -> t.Any:
+        if path == PATH:
+            raise OSError(28, "No space left on device", path)
+        return real(files, path, *rest, **more)
+
+    monkeypatch.setattr(Files, "write", full)
+    assert node.across(node.reload) == (
+        [f"/dev/nvidia1 has {HAS} 0600 again"],
+        [f"access to device files could not be written down: {PATH}: No space left on device"],
+    )
+
+
+def test_which_files_and_what_the_driver_wants_of_them(node):
+    files = node.files
+    files.write(f"{MIG}/config", capability(1, 0o400))
+    files.write(f"{MIG}/monitor", capability(2, 0o444))
+    files.write("/proc/driver/nvidia-nvlink/permissions", b"DeviceFileMode: 432\n")
+    files.write("/proc/driver/nvidia-nvswitch/permissions", b"DeviceFileGID: 7\n")
+    for path in (
+        *("/dev/nvidia-modeset", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", "/dev/nvidia-caps-imex-channels/channel7"),
+        *(f"/dev/nvidia-caps/nvidia-cap{number}" for number in (1, 2, 21)),  # 21 is an instance's
+        *("/dev/nvidia-nvlink", "/dev/nvidia-nvswitch0", "/dev/nvidia-nvswitchctl"),
+        *("/dev/nvidia0.bak", "/dev/nvidia-other"),
+    ):
+        files.write(path, b"")
+    os.symlink("nvidia0", files.path("/dev/nvidia9"))
+    os.mkdir(files.path("/dev/nvidia8"))
+    ours = (*ME, 0o666)
+    assert {path: (one.driver, one.gpu) for path, one in found(files).items()} == {
+        "/dev/nvidia0": (ours, "0000:0b:00.0"),
+        "/dev/nvidia1": (ours, "0000:1b:00.0"),
+        **dict.fromkeys(
+            ["/dev/nvidiactl", "/dev/nvidia-modeset", "/dev/nvidia-caps-imex-channels/channel7"], (ours, "")
+        ),
+        **dict.fromkeys(["/dev/nvidia-uvm", "/dev/nvidia-uvm-tools"], ((0, 0, 0o666), "")),
+        "/dev/nvidia-nvlink": ((0, 0, 0o660), ""),
+        **dict.fromkeys(["/dev/nvidia-nvswitch0", "/dev/nvidia-nvswitchctl"], ((0, 7, 0o666), "")),
+        "/dev/nvidia-caps/nvidia-cap1": ((*ME, 0o400), ""),
+        "/dev/nvidia-caps/nvidia-cap2": ((*ME, 0o444), ""),
+    }
+
+
+@pytest.mark.parametrize("access", [(0, 44, 0o666), (7, 0, 0o666), (0, 0, 0o660)])
+def test_whose_setting_it_is(access):
+    ours = DeviceFile((0, 0, 0o666), (0, 0, 0o666))
+    theirs = DeviceFile(access, (0, 0, 0o666))
+    assert set_by_others({"/dev/nvidia0": ours, "/dev/nvidia1": theirs}) == {"/dev/nvidia1": theirs}
+    assert stays(theirs, ours) is None

@@ -18,6 +18,7 @@ from ..._boot import boot_id
 from ..._data.driver_system import FABRIC_MANAGER
 from ..._errors import AccelError, VerifyError
 from ..._packages.objects import Transaction
+from ..._settings.device_files import DeviceFiles, forget
 from .. import record
 from ..decide.parameters import adjusted, differing
 from ..decide.plan_names import kernels as kernels_of
@@ -34,7 +35,7 @@ from ..steps import (
 )
 from ..texts import initramfs
 from ..words import words
-from .apply_back import give_up
+from .apply_back import Aftermath, give_up, undo
 from .apply_before import merged, recorded_of, remember
 from .apply_download import download
 from .apply_gpus import Gpus
@@ -92,6 +93,16 @@ class Done:
 
 def apply(change: Change, ports: Ports, manager: Manager) -> Done:
     """Does the change and verifies it. The facts of an AccelError are `step`, `restored`, `changed` and `cause`."""
+    with DeviceFiles(ports) as devices:
+        done = _apply(change, ports, manager)
+    if _no_driver(change, ports):
+        forget(ports.files)
+    return dataclasses.replace(
+        done, reapplied=(*done.reapplied, *devices.told), warnings=(*done.warnings, *devices.lost)
+    )
+
+
+def _apply(change: Change, ports: Ports, manager: Manager) -> Done:
     gpus = Gpus(ports)
     reloads = change.of(ReloadModules)
     walker = Walker(ports, manager, _begin(change, ports), change.own_holds, change.defers)
@@ -141,6 +152,16 @@ def apply(change: Change, ports: Ports, manager: Manager) -> Done:
     if node.loaded is not None and change.of(LoadModules, ReloadModules, SetUnit):
         _check_fabric(node, gpus)
     return Done(node, (*walker.told, *gpus.lost), tuple(walker.reload), tuple(gpus.told), geometry, walker.seconds)
+
+
+def take_back(journal: Journal, ports: Ports, manager: Manager) -> Aftermath:
+    """Undoes an interrupted run, where there is nothing to go on with."""
+    with DeviceFiles(ports):
+        gpus = Gpus(ports)
+        gpus.take(())
+        after = undo(journal, ports, manager)
+        gpus.back()
+    return after
 
 
 def _no_driver(change: Change, ports: Ports) -> bool:

@@ -39,7 +39,7 @@ class Gpus:
 
     @property
     def told(self) -> t.List[str]:
-        """Sentences for settings and device files that were set again."""
+        """Sentences for settings that were set again."""
         return [*self._kept.told, *self._geometry.reapplied]
 
     @property
@@ -53,7 +53,6 @@ class Gpus:
         return [*self._unknown, *self._kept.lost, *self._geometry.lost]
 
     def take(self, stopped: t.Collection[str]) -> None:
-        self._kept.keep_devices()
         try:
             snapshot = self._session.snapshot(SUBSETS)
             self._geometry.keep(snapshot)
@@ -71,7 +70,6 @@ class Gpus:
     def take_again(self) -> None:
         """Before a way back that may load the modules once more: what was set again until now. What cannot be read now
         is still owed from before, or was told already."""
-        self._kept.keep_devices()
         with contextlib.suppress(AccelError):
             snapshot = self._session.snapshot(SUBSETS)
             self._geometry.keep(snapshot)
