@@ -18,6 +18,7 @@ from .._boot import boot_id
 from .._errors import ApplyError, VerifyError
 from .._holders.objects import StopHolder
 from .._nvml.objects import Snapshot
+from .._settings.device_files import DeviceFiles
 from . import journal, live, restore
 from .apply_back import Change, give_up, map_uuids, note_devices
 from .execute import Walker, gpu_of, words
@@ -46,7 +47,8 @@ def apply(change: Change, ports: Ports) -> Done:
     """Does the change and verifies it. The facts of an AccelError are `step`, `restored`, `cause` and `uuid_map`."""
     record = _record(change, ports)
     journal.write(ports.files, record)
-    with ports.open_nvml() as session:
+    # Before the journal goes: a run that dies is one whose journal is there.
+    with DeviceFiles(ports) as devices, ports.open_nvml() as session:
         session.know(change.snapshot)
         walker = Walker(ports, session, change.snapshot)
         try:
@@ -61,8 +63,8 @@ def apply(change: Change, ports: Ports) -> Done:
         raise ApplyError(
             f"{'; '.join(late.values())}; {remedy}", step="starting units", restored=False, changed=True, cause="apply"
         )
-    settings = walker.settings
-    return dataclasses.replace(done, reapplied=tuple(settings.told), lost=tuple(settings.lost))
+    told, lost = (*walker.settings.told, *devices.told), (*walker.settings.lost, *devices.lost)
+    return dataclasses.replace(done, reapplied=told, lost=lost)
 
 
 def _settle(change: Change, record: Record, seen: Snapshot, late: t.Sequence[str], ports: Ports) -> None:

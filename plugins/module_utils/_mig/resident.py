@@ -19,7 +19,6 @@ from .._errors import WishError
 from .._expected import parse_exceptions, parse_expected
 from .._lock import Lock
 from .._ports import Ports
-from .._settings.device_files import DeviceFiles
 from .._shape import bounded, shown
 from . import apply as applying
 from . import journal, live, probe, probe_restarts, restarts
@@ -141,6 +140,4 @@ def _change(plan: Plan, mig: MigPlan, ports: Ports, again: Replan) -> t.Optional
         return None
     stop = tuple(holder.unit for holder in plan.state.holders.known if holder.unit)
     change = Change(mig, snapshot, again, back=plan.back, earlier=plan.record, stop=stop)
-    with DeviceFiles(ports) as devices:
-        done = applying.apply(change, ports)
-    return dataclasses.replace(done, reapplied=(*done.reapplied, *devices.told), lost=(*done.lost, *devices.lost))
+    return applying.apply(change, ports)

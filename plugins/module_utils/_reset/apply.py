@@ -44,11 +44,13 @@ class Outcome:
 
     def result(self) -> t.Dict[str, t.Any]:
         if self.done is None:
-            return {}
+            # An interrupted run may have been settled all the same.
+            found = {"settings_reapplied": list(self.told), "warnings": list(self.warnings)}
+            return {key: value for key, value in found.items() if value}
         return {
             "uuid_map": [dict(row) for row in self.done.uuid_map],
-            "settings_reapplied": [*self.done.reapplied, *self.told],
-            "warnings": [*self.done.lost, *self.warnings],
+            "settings_reapplied": list(dict.fromkeys((*self.done.reapplied, *self.told))),
+            "warnings": list(dict.fromkeys((*self.done.lost, *self.warnings))),
             "reboot_required": self.reboot_required,
         }
 

@@ -12,6 +12,7 @@ import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._driver.change import apply_geometry
 from ansible_collections.accel.gpu.plugins.module_utils._driver.change.apply_gpus import Gpus
+from ansible_collections.accel.gpu.plugins.module_utils._settings.device_files import DeviceFiles
 from ansible_collections.accel.gpu.tests.component.mig.changes import A100, DCGM, H100, off, on, one
 from ansible_collections.accel.gpu.tests.component.mig.node import in_child
 
@@ -37,7 +38,7 @@ def loads(node):
 
 def take(node):
     with node.seen():
-        Gpus(node.ports()).take(())
+        Gpus(node.ports(), DeviceFiles(node.ports())).take(())
 
 
 def reload(node):
@@ -48,7 +49,7 @@ def reload(node):
 def back(node):
     """The Gpus that brought back what there was to bring back."""
     with node.seen():
-        gpus = Gpus(node.ports())
+        gpus = Gpus(node.ports(), DeviceFiles(node.ports()))
         gpus.back()
     return gpus
 
@@ -66,7 +67,7 @@ def test_a_layout_that_nobody_declares_comes_back_after_the_reload(split):
     before = split.layouts()
     assert looked(split, reloads=True) == uuids(split)
     with split.seen():
-        gpus = Gpus(split.ports())
+        gpus = Gpus(split.ports(), DeviceFiles(split.ports()))
         gpus.take(())
         reload(split)
         assert split.layouts() != before
@@ -105,7 +106,7 @@ def test_a_run_that_dies_while_it_brings_it_back_is_finished(split):
 
     def die():
         with split.seen():
-            gpus = Gpus(split.ports())
+            gpus = Gpus(split.ports(), DeviceFiles(split.ports()))
             count = iter(range(99))
             session = gpus._session
             make = session.create_compute_instance

@@ -13,6 +13,8 @@ import typing as t
 import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._driver import record
+from ansible_collections.accel.gpu.plugins.module_utils._driver.change import apply as applying
+from ansible_collections.accel.gpu.plugins.module_utils._driver.change.apply_back import Aftermath
 from ansible_collections.accel.gpu.plugins.module_utils._driver.change.apply_gpus import Gpus
 from ansible_collections.accel.gpu.plugins.module_utils._driver.model import PciDevice
 from ansible_collections.accel.gpu.plugins.module_utils._settings import device_files, kept
@@ -88,6 +90,11 @@ def test_so_does_one_that_goes_the_way_back(tmp_path, deed):
     assert not machine.files.exists(kept.PATH)
 
 
+def across(machine: Machine) -> Gpus:
+    ports = machine.ports()
+    return Gpus(ports, device_files.DeviceFiles(ports))
+
+
 def opened_to_few(machine: Machine) -> None:
     machine.files.write("/dev/nvidia0", b"", mode=0o600)
 
@@ -149,6 +156,38 @@ def test_so_it_is_where_the_new_driver_does_not_prove_itself(tmp_path, monkeypat
     assert machine.files.mode("/dev/nvidia0") == 0o600
 
 
+def test_so_it_is_where_a_run_dies_while_it_waits_for_the_fabric(tmp_path, monkeypatch):
+    machine = make(tmp_path)
+    opened_to_few(machine)
+    monkeypatch.setattr(applying, "_check_fabric", lambda *_all: os._exit(9))
+    assert in_child(functools.partial(run, machine)) is None
+    assert record.read_journal(machine.files) is None
+    assert machine.files.mode("/dev/nvidia0") == 0o600
+
+
+def test_a_way_back_that_is_not_over_leaves_it_to_the_next_run(tmp_path, monkeypatch):
+    machine = died(tmp_path, "package libnvidia-ml1")
+    opened_to_few(machine)
+    journal = record.read_journal(machine.files)
+    assert journal is not None
+
+    def loads(mode: int, *missing: str) -> None:
+        def undo_(*_all: t.Any) -> Aftermath:
+            machine.save({**machine.state, "live": ["Kernel Module", {"DeviceFileMode": mode}]})
+            machine.files.write("/dev/nvidia0", b"", mode=mode)
+            return Aftermath(missing, 1)
+
+        monkeypatch.setattr(applying, "undo", undo_)
+
+    loads(0o640, "reload of nvidia failed")
+    undo(machine, journal)
+    assert machine.files.mode("/dev/nvidia0") == 0o640
+    loads(0o666)
+    undo(machine, journal)
+    assert machine.files.mode("/dev/nvidia0") == 0o600
+    assert not machine.files.exists(device_files.PATH)
+
+
 def test_a_file_of_device_files_that_nobody_can_read_is_told_and_fails_no_change(tmp_path):
     machine = make(tmp_path)
     machine.files.write(device_files.PATH, b"{")
@@ -164,7 +203,7 @@ def test_a_file_of_device_files_that_nobody_can_read_is_told_and_fails_no_change
 def test_what_the_earlier_run_found_counts_where_the_modules_are_loaded_once_more(tmp_path):
     machine = died(tmp_path, "modprobe nvidia_uvm")
     assert limits(machine) == [LOADED_LIMIT] * 3
-    gpus = Gpus(machine.ports())
+    gpus = across(machine)
     gpus.take(())
     gpus.back()
     assert limits(machine) == [300.0, 310.0, 320.0]
@@ -228,7 +267,7 @@ def test_a_gpu_that_is_lost_by_the_change_takes_it_back(tmp_path, monkeypatch):
 @pytest.mark.parametrize("modules", [{}, {"nvidia": "590.2-1"}], ids=["none", "another"])
 def test_all_have_to_answer_where_nobody_could_be_asked_before(tmp_path, modules):
     machine = make(tmp_path, gpus=lost("GPU-2"), modules=modules)
-    gpus = Gpus(machine.ports())
+    gpus = across(machine)
     gpus.take(())
     machine.save({**machine.state, "modules": {"nvidia": "580.1-1"}})
     devices = [PciDevice(gpu["pci"], "10de:20b5", "", "nvidia") for gpu in THREE.values()]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 
@@ -12,9 +13,11 @@ import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._errors import ApplyError, GpuHungError
 from ansible_collections.accel.gpu.plugins.module_utils._holders import apply as holders
+from ansible_collections.accel.gpu.plugins.module_utils._holders import apply_fabric
 from ansible_collections.accel.gpu.plugins.module_utils._mig.decide import WISH_FILE
 from ansible_collections.accel.gpu.plugins.module_utils._settings import device_files
 from ansible_collections.accel.gpu.tests.component.mig.changes import A100, DCGM, H100, PERSISTENCED, off, on, one
+from ansible_collections.accel.gpu.tests.component.mig.node import in_child
 from ansible_collections.accel.gpu.tests.component.reset.calls import (
     FABRIC_MANAGER,
     PCI,
@@ -97,6 +100,50 @@ def test_so_it_does_where_the_reset_of_a_silent_gpu_fails(node, monkeypatch, fau
     assert reset(made, {"pci": "0000:10:00.0"})["failed"]
     assert made.files.mode("/dev/nvidia0") == 0o600
     assert not made.files.exists(device_files.PATH)
+
+
+def test_so_it_does_where_a_run_dies_while_it_waits_for_the_fabric(node, monkeypatch):
+    made = opened_to_few(node)
+    real = holders.reset
+
+    def takes(*asked):
+        real(*asked)
+        os.chmod(made.files.path("/dev/nvidia0"), 0o666)
+
+    monkeypatch.setattr(holders, "reset", takes)
+    monkeypatch.setattr(apply_fabric, "wait", lambda *_all: os._exit(9))
+    assert in_child(functools.partial(reset, made, {"index": 0})) is None
+    assert made.files.mode("/dev/nvidia0") == 0o600
+    assert not made.files.exists(device_files.PATH)
+
+
+def test_so_it_does_where_that_wait_took_it(node, monkeypatch):
+    made = opened_to_few(node)
+    real = apply_fabric.wait
+
+    def takes(*asked):
+        os.chmod(made.files.path("/dev/nvidia0"), 0o666)
+        return real(*asked)
+
+    monkeypatch.setattr(apply_fabric, "wait", takes)
+    assert len(good(made, {"index": 0})["settings_reapplied"]) == 1
+    assert made.files.mode("/dev/nvidia0") == 0o600
+
+
+def test_so_it_does_where_two_runs_die_one_after_the_other(node, monkeypatch):
+    made = opened_to_few(node)
+
+    def dies(_ports, *_addresses):
+        os.chmod(made.files.path("/dev/nvidia0"), 0o666)
+        os._exit(9)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(holders, "reset", dies)
+        for _run in range(2):
+            assert in_child(functools.partial(reset, made, {"index": 0})) is None
+            assert made.files.mode("/dev/nvidia0") == 0o666
+    good(made, {"index": 0})
+    assert made.files.mode("/dev/nvidia0") == 0o600
 
 
 def test_so_it_does_after_services_that_were_started_again(node):

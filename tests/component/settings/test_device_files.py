@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import typing as t
 
@@ -31,17 +32,16 @@ ME = (os.getuid(), os.getgid())
 HAS = f"owner {ME[0]}, group {ME[1]} and mode"
 
 
-def parameters(mode: int = 0o666) -> bytes:
+def parameters(mode: int = 0o666, modify: int = 1) -> bytes:
     return (
-        f"EnableMSI: 1\nModifyDeviceFiles: 1\nDeviceFileUID: {ME[0]}\nDeviceFileGID: {ME[1]}\n"
+        f"EnableMSI: 1\nModifyDeviceFiles: {modify}\nDeviceFileUID: {ME[0]}\nDeviceFileGID: {ME[1]}\n"
         f'DeviceFileMode: {mode}\nRegistryDwords: ""\n'
     ).encode()
 
 
-def capability(minor: int, mode: int) -> bytes:
-    return (
-        f"DeviceFileUID: {ME[0]}\nDeviceFileGID: {ME[1]}\nDeviceFileMinor: {minor}\nDeviceFileMode: {mode}\n"
-    ).encode()
+def capability(minor: int, mode: int, modify: int = 1) -> bytes:
+    told = f"DeviceFileMinor: {minor}\nDeviceFileMode: {mode}\nDeviceFileModify: {modify}\n"
+    return f"DeviceFileUID: {ME[0]}\nDeviceFileGID: {ME[1]}\n{told}".encode()
 
 
 class Node:
@@ -154,7 +154,7 @@ def test_whoever_sets_a_file_in_between_has_the_word(node):
         node.reload()
         node.chmod("nvidia1", 0o600)  # a udev rule of the new packages
 
-    assert node.across(change) == ([], [f"/dev/nvidia1 had {HAS} 0660 before and somebody has set {HAS} 0600 since"])
+    assert node.across(change) == ([], [f"/dev/nvidia1 had {HAS} 0660 before and has {HAS} 0600 since"])
     assert node.modes() == [0o666, 0o600]
 
 
@@ -170,12 +170,70 @@ def test_a_number_that_another_gpu_has_since_gets_nothing(node):
     assert node.across(change) == (
         [],
         [
-            f"/dev/nvidia0 had {HAS} 0660 before and belongs to another GPU since (0000:1b:00.0 instead of "
-            "0000:0b:00.0)",
-            f"/dev/nvidia1 had {HAS} 0600 before and belongs to another GPU since (none instead of 0000:1b:00.0)",
+            f"/dev/nvidia0 had {HAS} 0660 before and belongs to GPU 0000:1b:00.0 since",
+            f"/dev/nvidia1 had {HAS} 0600 before and GPU 0000:1b:00.0 has another one, or none, since",
         ],
     )
     assert node.modes() == [0o666, 0o666]
+
+
+def test_where_nvidia_modprobe_may_not_set_it_somebody_else_did(node):
+    node.chmod("nvidia1", 0o600)
+    node.files.write(PARAMETERS, parameters(modify=0))
+    assert node.across(lambda: node.chmod("nvidia1", 0o666)) == (
+        [],
+        [f"/dev/nvidia1 had {HAS} 0600 before and has {HAS} 0666 since"],
+    )
+
+
+def test_a_capability_that_nvidia_modprobe_left_alone_until_the_driver_came_anew_comes_back(node):
+    """Who may change that writes it to /proc, where it is lost with the driver."""
+    node.files.write(f"{MIG}/config", capability(1, 0o400, modify=0))
+    node.files.write("/dev/nvidia-caps/nvidia-cap1", b"", mode=0o440)
+
+    def change() -> None:
+        node.files.write(f"{MIG}/config", capability(1, 0o400))
+        node.chmod("nvidia-caps/nvidia-cap1", 0o400)
+
+    assert node.across(change) == ([f"/dev/nvidia-caps/nvidia-cap1 has {HAS} 0440 again"], [])
+
+
+def test_what_was_set_again_early_is_set_again_once_more_and_told_once(node):
+    node.chmod("nvidia1", 0o600)
+    with node.devices() as devices:
+        node.reload()
+        devices.back()
+        assert not node.files.exists(PATH)  # whoever dies now owes nothing
+        assert node.modes() == [0o666, 0o600]
+        node.reload()
+    assert (devices.told, node.modes()) == ([f"/dev/nvidia1 has {HAS} 0600 again"], [0o666, 0o600])
+
+
+@pytest.mark.parametrize("how", ["error", "told"])
+def test_what_a_change_that_is_not_over_could_not_bring_back_waits(node, how):
+    node.chmod("nvidia1", 0o600)
+
+    def change(devices: DeviceFiles) -> None:
+        node.reload(0o640)
+        devices.back()
+        if how == "error":
+            raise ApplyError("NOT restored", restored=False)
+        devices.unfinished = True
+
+    with contextlib.suppress(ApplyError), node.devices() as devices:
+        change(devices)
+    assert devices.lost == [f"/dev/nvidia1 had {HAS} 0600 before and stays as the driver wants it since: {HAS} 0640"]
+    node.said.clear()
+    assert node.across(node.reload) == ([f"/dev/nvidia1 has {HAS} 0600 again"], [])
+
+
+def test_a_driver_that_went_for_good_leaves_nothing(node):
+    node.chmod("nvidia1", 0o600)
+    with node.devices() as devices:
+        node.files.remove(PARAMETERS)
+        devices.drop()
+        assert not node.files.exists(PATH)
+    assert (devices.told, devices.lost) == ([], [])
 
 
 def test_the_run_after_one_that_died_sets_it_again(node):
@@ -268,16 +326,20 @@ OURS = '{"version": 1, "boot_id": "5f1c", "files": %s}'
         "{}",
         '{"version": 2, "boot_id": "5f1c", "files": {}}',
         OURS % '{"/dev/nvidia1": {}}',
-        OURS % '{"/dev/nvidia1": {"access": [0], "driver": [0, 0, 0], "gpu": ""}}',
-        OURS % '{"/dev/nvidia1": {"access": ["a", 0, 0], "driver": [0, 0, 0], "gpu": ""}}',
+        OURS % '{"/dev/nvidia1": {"access": [0], "driver": [0, 0, 0], "fixed": false, "gpu": ""}}',
+        OURS % '{"/dev/nvidia1": {"access": ["a", 0, 0], "driver": [0, 0, 0], "fixed": false, "gpu": ""}}',
+        OURS % '{"/dev/nvidia1": {"access": [1e999, 0, 0], "driver": [0, 0, 0], "fixed": false, "gpu": ""}}',
+        OURS % '{"/dev/nvidia1": {"access": [5000000000, 0, 0], "driver": [0, 0, 0], "fixed": false, "gpu": ""}}',
         OURS % '["/dev/nvidia1"]',
     ],
 )
 def test_a_file_that_is_none_of_ours_is_told_and_stays(node, content):
+    node.chmod("nvidia1", 0o600)
     node.files.write(PATH, content.encode())
     told, lost = node.across(node.reload)
+    # What this run has seen comes back all the same.
     assert (told, [one.partition(" (")[0].partition(": Expecting")[0] for one in lost]) == (
-        [],
+        [f"/dev/nvidia1 has {HAS} 0600 again"],
         [
             f"access to device files could not be written down: {PATH} is not JSON"
             if content == "{"
@@ -307,11 +369,13 @@ def test_which_files_and_what_the_driver_wants_of_them(node):
     files = node.files
     files.write(f"{MIG}/config", capability(1, 0o400))
     files.write(f"{MIG}/monitor", capability(2, 0o444))
+    files.write("/proc/driver/nvidia-nvlink/capabilities/fabric-mgmt", capability(0, 0o400))
+    files.write("/proc/driver/nvidia/capabilities/fabric-imex-mgmt", capability(4323, 0o400, modify=0))
     files.write("/proc/driver/nvidia-nvlink/permissions", b"DeviceFileMode: 432\n")
     files.write("/proc/driver/nvidia-nvswitch/permissions", b"DeviceFileGID: 7\n")
     for path in (
         *("/dev/nvidia-modeset", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", "/dev/nvidia-caps-imex-channels/channel7"),
-        *(f"/dev/nvidia-caps/nvidia-cap{number}" for number in (1, 2, 21)),  # 21 is an instance's
+        *(f"/dev/nvidia-caps/nvidia-cap{number}" for number in (0, 1, 2, 21, 4323)),  # 21 is an instance's
         *("/dev/nvidia-nvlink", "/dev/nvidia-nvswitch0", "/dev/nvidia-nvswitchctl"),
         *("/dev/nvidia0.bak", "/dev/nvidia-other"),
     ):
@@ -319,17 +383,19 @@ def test_which_files_and_what_the_driver_wants_of_them(node):
     os.symlink("nvidia0", files.path("/dev/nvidia9"))
     os.mkdir(files.path("/dev/nvidia8"))
     ours = (*ME, 0o666)
-    assert {path: (one.driver, one.gpu) for path, one in found(files).items()} == {
-        "/dev/nvidia0": (ours, "0000:0b:00.0"),
-        "/dev/nvidia1": (ours, "0000:1b:00.0"),
+    assert {path: (one.driver, one.fixed, one.gpu) for path, one in found(files).items()} == {
+        "/dev/nvidia0": (ours, False, "0000:0b:00.0"),
+        "/dev/nvidia1": (ours, False, "0000:1b:00.0"),
         **dict.fromkeys(
-            ["/dev/nvidiactl", "/dev/nvidia-modeset", "/dev/nvidia-caps-imex-channels/channel7"], (ours, "")
+            ["/dev/nvidiactl", "/dev/nvidia-modeset", "/dev/nvidia-caps-imex-channels/channel7"], (ours, False, "")
         ),
-        **dict.fromkeys(["/dev/nvidia-uvm", "/dev/nvidia-uvm-tools"], ((0, 0, 0o666), "")),
-        "/dev/nvidia-nvlink": ((0, 0, 0o660), ""),
-        **dict.fromkeys(["/dev/nvidia-nvswitch0", "/dev/nvidia-nvswitchctl"], ((0, 7, 0o666), "")),
-        "/dev/nvidia-caps/nvidia-cap1": ((*ME, 0o400), ""),
-        "/dev/nvidia-caps/nvidia-cap2": ((*ME, 0o444), ""),
+        **dict.fromkeys(["/dev/nvidia-uvm", "/dev/nvidia-uvm-tools"], ((0, 0, 0o666), False, "")),
+        "/dev/nvidia-nvlink": ((0, 0, 0o660), False, ""),
+        **dict.fromkeys(["/dev/nvidia-nvswitch0", "/dev/nvidia-nvswitchctl"], ((0, 7, 0o666), False, "")),
+        "/dev/nvidia-caps/nvidia-cap0": ((*ME, 0o400), False, ""),
+        "/dev/nvidia-caps/nvidia-cap1": ((*ME, 0o400), False, ""),
+        "/dev/nvidia-caps/nvidia-cap2": ((*ME, 0o444), False, ""),
+        "/dev/nvidia-caps/nvidia-cap4323": ((*ME, 0o400), True, ""),
     }
 
 

@@ -18,7 +18,7 @@ from ..._boot import boot_id
 from ..._data.driver_system import FABRIC_MANAGER
 from ..._errors import AccelError, VerifyError
 from ..._packages.objects import Transaction
-from ..._settings.device_files import DeviceFiles, forget
+from ..._settings.device_files import DeviceFiles
 from .. import record
 from ..decide.parameters import adjusted, differing
 from ..decide.plan_names import kernels as kernels_of
@@ -94,16 +94,13 @@ class Done:
 def apply(change: Change, ports: Ports, manager: Manager) -> Done:
     """Does the change and verifies it. The facts of an AccelError are `step`, `restored`, `changed` and `cause`."""
     with DeviceFiles(ports) as devices:
-        done = _apply(change, ports, manager)
-    if _no_driver(change, ports):
-        forget(ports.files)
+        done = _apply(change, ports, manager, Gpus(ports, devices))
     return dataclasses.replace(
         done, reapplied=(*done.reapplied, *devices.told), warnings=(*done.warnings, *devices.lost)
     )
 
 
-def _apply(change: Change, ports: Ports, manager: Manager) -> Done:
-    gpus = Gpus(ports)
+def _apply(change: Change, ports: Ports, manager: Manager, gpus: Gpus) -> Done:
     reloads = change.of(ReloadModules)
     walker = Walker(ports, manager, _begin(change, ports), change.own_holds, change.defers)
     try:
@@ -156,10 +153,11 @@ def _apply(change: Change, ports: Ports, manager: Manager) -> Done:
 
 def take_back(journal: Journal, ports: Ports, manager: Manager) -> Aftermath:
     """Undoes an interrupted run, where there is nothing to go on with."""
-    with DeviceFiles(ports):
-        gpus = Gpus(ports)
+    with DeviceFiles(ports) as devices:
+        gpus = Gpus(ports, devices)
         gpus.take(())
         after = undo(journal, ports, manager)
+        devices.unfinished = bool(after.missing)
         gpus.back()
     return after
 

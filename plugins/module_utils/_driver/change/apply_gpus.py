@@ -18,6 +18,7 @@ from .apply_geometry import SUBSETS, Geometry
 if t.TYPE_CHECKING:
     from ..._nvml.objects import Snapshot
     from ..._ports import Ports
+    from ..._settings.device_files import DeviceFiles
     from ..model import PciDevice
 
 _EVENT = "the driver changed"
@@ -29,7 +30,8 @@ class Gpus:
     first package changes, because a library that differs from the module answers nothing; `back` after the modules are
     loaded."""
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, ports: Ports, devices: DeviceFiles) -> None:
+        self._devices = devices
         self._session = ports.open_nvml()
         self._kept = KeptSettings(ports, self._session)
         self._geometry = Geometry(ports, self._session)
@@ -81,6 +83,7 @@ class Gpus:
     def forget(self) -> None:
         """The driver is gone for good, and with it what was set."""
         self._kept.forget_all()
+        self._devices.drop()
 
     def keep_geometry(self) -> None:
         """For a reboot that comes later. A driver that does not answer adds nothing to what was kept before."""
@@ -122,6 +125,7 @@ class Gpus:
         # Where MIG has to be switched on again settings fall back once more; that walk takes care of them.
         self._geometry.back()
         self._session.release()
+        self._devices.back()  # before the journal goes and the fabric is waited for
 
     def late(self, managed: bool) -> t.List[str]:
         """A sentence for each GPU that the NVLink fabric does not take up again, after a while: of those that it had
