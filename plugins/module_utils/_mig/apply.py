@@ -18,7 +18,7 @@ from .._boot import boot_id
 from .._errors import ApplyError, VerifyError
 from .._holders.objects import StopHolder
 from .._nvml.objects import Snapshot
-from .._settings.device_files import DeviceFiles
+from .._settings.kept_devices import DeviceFiles
 from . import journal, live, restore
 from .apply_back import Change, give_up, map_uuids, note_devices
 from .execute import Walker, gpu_of, words
@@ -58,12 +58,11 @@ def apply(change: Change, ports: Ports) -> Done:
         note_devices(walker, done.uuid_map)
         late = walker.start_holders(record.holders)
     _settle(change, record, done.snapshot, tuple(late), ports)
+    told, lost = (*walker.settings.told, *devices.told), (*walker.settings.lost, *devices.lost)
     if late:
         remedy = "the geometry is as wished; see journalctl -u for the unit and start it"
-        raise ApplyError(
-            f"{'; '.join(late.values())}; {remedy}", step="starting units", restored=False, changed=True, cause="apply"
-        )
-    told, lost = (*walker.settings.told, *devices.told), (*walker.settings.lost, *devices.lost)
+        message = "; ".join([*late.values(), remedy, *lost])
+        raise ApplyError(message, step="starting units", restored=False, changed=True, cause="apply")
     return dataclasses.replace(done, reapplied=told, lost=lost)
 
 

@@ -21,7 +21,7 @@ from .._mig.apply_back import Change
 from .._mig.live import layout_of
 from .._mig.model import GpuLayout, GpuPlan, MigPlan
 from .._nvml.objects import Snapshot
-from .._settings.device_files import DeviceFiles
+from .._settings.kept_devices import DeviceFiles
 from . import apply_settings, judge
 from .geometry import after_reset, before_reset
 from .model import GpuReset, Plan
@@ -58,14 +58,15 @@ class Outcome:
 def apply(plan: Plan, ports: Ports) -> Outcome:
     """Makes it so. Raises an AccelError whose facts tell `step`, `restored`, `cause` and `uuid_map`."""
     with DeviceFiles(ports) as devices:
-        outcome = _apply(plan, ports)
+        outcome = _apply(plan, ports, devices)
     return dataclasses.replace(
         outcome, told=(*outcome.told, *devices.told), warnings=(*outcome.warnings, *devices.lost)
     )
 
 
-def _apply(plan: Plan, ports: Ports) -> Outcome:
+def _apply(plan: Plan, ports: Ports, devices: DeviceFiles) -> Outcome:
     if settle(plan, ports):
+        devices.keep()
         plan = _again(plan, ports)
     if plan.refusal is not None:
         raise plan.refusal

@@ -29,6 +29,7 @@ from ansible_collections.accel.gpu.plugins.module_utils._nvml.objects import Gpu
 from ansible_collections.accel.gpu.plugins.module_utils._nvml.session import NvmlSession
 from ansible_collections.accel.gpu.plugins.module_utils._packages.objects import Change, Package, Request, Transaction
 from ansible_collections.accel.gpu.plugins.module_utils._ports import Ports
+from ansible_collections.accel.gpu.plugins.module_utils._run import SubprocessRun
 
 Json = t.Any
 UNIT = "nvidia-persistenced.service"
@@ -97,6 +98,9 @@ class Machine:
             proc.mkdir(parents=True, exist_ok=True)
             (proc / "params").write_text("".join(f"{name}: {value}\n" for name, value in state["live"][1].items()))
             (proc / "version").write_text(f"NVRM version: NVIDIA UNIX {state['live'][0]} for x86_64\n")
+            for number, gpu in enumerate(gpus_of(state).values()):
+                (proc / "gpus" / gpu["pci"]).mkdir(parents=True, exist_ok=True)
+                (proc / "gpus" / gpu["pci"] / "information").write_text(f"Device Minor: \t {number}\n")
         self._count()
 
     def _count(self) -> None:
@@ -179,6 +183,8 @@ class Machine:
             return (0 if value else 1), "", ""
         if words[:2] == ["systemctl", "show"]:
             return 0, "\n\n".join(self._show(unit) for unit in words[2:]), ""
+        if words[0] == "grep":
+            return SubprocessRun()(argv, timeout)
         if words[0] == "modinfo":
             return 0, _version(self.state["packages"]), ""
         if "--dry-run" in argv:

@@ -25,7 +25,7 @@ from ansible_collections.accel.gpu.plugins.module_utils._driver.steps import (
 )
 from ansible_collections.accel.gpu.plugins.module_utils._errors import AccelError
 from ansible_collections.accel.gpu.plugins.module_utils._packages.objects import Transaction
-from ansible_collections.accel.gpu.plugins.module_utils._settings import device_files, kept
+from ansible_collections.accel.gpu.plugins.module_utils._settings import kept, kept_devices
 from ansible_collections.accel.gpu.tests.component.driver.machine import UNIT, Fault, Machine, Manager
 from ansible_collections.accel.gpu.tests.component.driver.test_apply import NEW, look, make, undo
 from ansible_collections.accel.gpu.tests.component.driver.test_apply import run as upgrade
@@ -113,7 +113,7 @@ def test_services_are_started_when_the_driver_is_gone(tmp_path):
     assert gone(machine)
     assert machine.deeds[-1] == START
     assert not machine.files.exists(kept.PATH)  # nobody has settings any more
-    assert not machine.files.exists(device_files.PATH)
+    assert not machine.files.exists(kept_devices.PATH)
 
 
 def test_a_removal_that_fails_at_any_deed_leaves_what_was_there(tmp_path):

@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._driver.change import apply_geometry
 from ansible_collections.accel.gpu.plugins.module_utils._driver.change.apply_gpus import Gpus
-from ansible_collections.accel.gpu.plugins.module_utils._settings.device_files import DeviceFiles
+from ansible_collections.accel.gpu.plugins.module_utils._settings.kept_devices import DeviceFiles
 from ansible_collections.accel.gpu.tests.component.mig.changes import A100, DCGM, H100, off, on, one
 from ansible_collections.accel.gpu.tests.component.mig.node import in_child
 

@@ -14,10 +14,11 @@ import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._driver import record
 from ansible_collections.accel.gpu.plugins.module_utils._driver.change import apply as applying
+from ansible_collections.accel.gpu.plugins.module_utils._driver.change import apply_back
 from ansible_collections.accel.gpu.plugins.module_utils._driver.change.apply_back import Aftermath
 from ansible_collections.accel.gpu.plugins.module_utils._driver.change.apply_gpus import Gpus
 from ansible_collections.accel.gpu.plugins.module_utils._driver.model import PciDevice
-from ansible_collections.accel.gpu.plugins.module_utils._settings import device_files, kept
+from ansible_collections.accel.gpu.plugins.module_utils._settings import kept, kept_devices
 from ansible_collections.accel.gpu.tests.component.driver.machine import (
     LOADED_LIMIT,
     PCI,
@@ -92,7 +93,7 @@ def test_so_does_one_that_goes_the_way_back(tmp_path, deed):
 
 def across(machine: Machine) -> Gpus:
     ports = machine.ports()
-    return Gpus(ports, device_files.DeviceFiles(ports))
+    return Gpus(ports, kept_devices.DeviceFiles(ports))
 
 
 def opened_to_few(machine: Machine) -> None:
@@ -126,7 +127,7 @@ def test_so_it_is_where_a_run_died(tmp_path, deed, goes_on):
     else:
         assert undo(machine, journal).missing == ()
     assert machine.files.mode("/dev/nvidia0") == 0o600
-    assert not machine.files.exists(device_files.PATH)
+    assert not machine.files.exists(kept_devices.PATH)
 
 
 def test_so_it_is_where_a_change_fails_and_goes_back(tmp_path):
@@ -165,6 +166,23 @@ def test_so_it_is_where_a_run_dies_while_it_waits_for_the_fabric(tmp_path, monke
     assert machine.files.mode("/dev/nvidia0") == 0o600
 
 
+def test_so_it_is_where_a_run_dies_on_its_way_back(tmp_path, monkeypatch):
+    machine = make(tmp_path)
+    opened_to_few(machine)
+
+    def dies(*_all: t.Any) -> None:
+        os.chmod(machine.files.path("/dev/nvidia0"), 0o666)
+        os._exit(9)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Gpus, "silent", lambda *_all: ["GPU x: gives no answer"])
+        patched.setattr(apply_back, "undo", dies)
+        assert in_child(functools.partial(run, machine)) is None
+    assert machine.files.mode("/dev/nvidia0") == 0o666
+    assert "failed" not in run(machine)
+    assert machine.files.mode("/dev/nvidia0") == 0o600
+
+
 def test_a_way_back_that_is_not_over_leaves_it_to_the_next_run(tmp_path, monkeypatch):
     machine = died(tmp_path, "package libnvidia-ml1")
     opened_to_few(machine)
@@ -185,16 +203,16 @@ def test_a_way_back_that_is_not_over_leaves_it_to_the_next_run(tmp_path, monkeyp
     loads(0o666)
     undo(machine, journal)
     assert machine.files.mode("/dev/nvidia0") == 0o600
-    assert not machine.files.exists(device_files.PATH)
+    assert not machine.files.exists(kept_devices.PATH)
 
 
 def test_a_file_of_device_files_that_nobody_can_read_is_told_and_fails_no_change(tmp_path):
     machine = make(tmp_path)
-    machine.files.write(device_files.PATH, b"{")
+    machine.files.write(kept_devices.PATH, b"{")
     answer = run(machine)
     assert "failed" not in answer
     assert [
-        one.startswith(f"access to device files could not be written down: {device_files.PATH} is not JSON: ")
+        one.startswith(f"access to device files could not be written down: {kept_devices.PATH} is not JSON: ")
         for one in told(answer)
     ] == [True]
     assert wished(machine)

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.accel.gpu.plugins.module_utils._holders import apply as holders
 from ansible_collections.accel.gpu.plugins.module_utils._mig import resident
 from ansible_collections.accel.gpu.plugins.module_utils._nvml.session import open_session
-from ansible_collections.accel.gpu.plugins.module_utils._settings import device_files, kept
+from ansible_collections.accel.gpu.plugins.module_utils._settings import device_files, kept, kept_devices
 from ansible_collections.accel.gpu.tests.component.mig.changes import A100, DCGM, H100, PERSISTENCED, off, on
 from ansible_collections.accel.gpu.tests.component.mig.node import in_child
 
@@ -82,6 +82,7 @@ def test_settings_are_back_after_the_reset(ampere):
 def test_who_may_open_a_gpu_comes_back_and_the_files_of_instances_are_left_alone(ampere, monkeypatch):
     gpu, instance = "/dev/nvidia0", "/dev/nvidia-caps/nvidia-cap21"
     ampere.files.write(device_files.PARAMETERS, b"DeviceFileMode: 438\nModifyDeviceFiles: 1\n")
+    ampere.files.write(f"{kept_devices.GPUS}/0000:10:00.0/information", b"Device Minor: \t 0\n")
     for path in (gpu, instance):
         ampere.files.write(path, b"", mode=0o600)
     reset = holders.reset
@@ -96,7 +97,7 @@ def test_who_may_open_a_gpu_comes_back_and_the_files_of_instances_are_left_alone
     assert (ampere.files.mode(gpu), ampere.files.mode(instance)) == (0o600, 0o666)
     assert lines == [f"{gpu} has owner {os.getuid()}, group {os.getgid()} and mode 0600 again"]
     assert result["settings_reapplied"] == lines
-    assert not ampere.files.exists(device_files.PATH)
+    assert not ampere.files.exists(kept_devices.PATH)
 
 
 def test_check_mode_tells_what_the_reset_does_to_settings(ampere):

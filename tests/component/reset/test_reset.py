@@ -15,7 +15,8 @@ from ansible_collections.accel.gpu.plugins.module_utils._errors import ApplyErro
 from ansible_collections.accel.gpu.plugins.module_utils._holders import apply as holders
 from ansible_collections.accel.gpu.plugins.module_utils._holders import apply_fabric
 from ansible_collections.accel.gpu.plugins.module_utils._mig.decide import WISH_FILE
-from ansible_collections.accel.gpu.plugins.module_utils._settings import device_files
+from ansible_collections.accel.gpu.plugins.module_utils._reset import apply as applying
+from ansible_collections.accel.gpu.plugins.module_utils._settings import device_files, kept_devices
 from ansible_collections.accel.gpu.tests.component.mig.changes import A100, DCGM, H100, PERSISTENCED, off, on, one
 from ansible_collections.accel.gpu.tests.component.mig.node import in_child
 from ansible_collections.accel.gpu.tests.component.reset.calls import (
@@ -60,6 +61,7 @@ def opened_to_few(node):
     made = made_of(node, H100)
     made.files.write(device_files.PARAMETERS, b"DeviceFileMode: 438\nModifyDeviceFiles: 1\n")
     made.files.write("/dev/nvidia0", b"", mode=0o600)
+    made.files.write(f"{kept_devices.GPUS}/{PCI[0]}/information", b"Device Minor: \t 0\n")
     return made
 
 
@@ -84,7 +86,7 @@ def test_who_may_open_a_gpu_comes_back(node, answers):
     said = [line["object"] for line in done["actions"]]
     assert ("device files" in said) is not answers
     assert any("access to device files" in one for one in said) is answers
-    assert not made.files.exists(device_files.PATH)
+    assert not made.files.exists(kept_devices.PATH)
 
 
 @pytest.mark.parametrize("fault", ["nvidia-smi fails", "nvidia-smi hangs"])
@@ -99,7 +101,7 @@ def test_so_it_does_where_the_reset_of_a_silent_gpu_fails(node, monkeypatch, fau
     monkeypatch.setattr(holders, "reset", fails)
     assert reset(made, {"pci": "0000:10:00.0"})["failed"]
     assert made.files.mode("/dev/nvidia0") == 0o600
-    assert not made.files.exists(device_files.PATH)
+    assert not made.files.exists(kept_devices.PATH)
 
 
 def test_so_it_does_where_a_run_dies_while_it_waits_for_the_fabric(node, monkeypatch):
@@ -114,7 +116,7 @@ def test_so_it_does_where_a_run_dies_while_it_waits_for_the_fabric(node, monkeyp
     monkeypatch.setattr(apply_fabric, "wait", lambda *_all: os._exit(9))
     assert in_child(functools.partial(reset, made, {"index": 0})) is None
     assert made.files.mode("/dev/nvidia0") == 0o600
-    assert not made.files.exists(device_files.PATH)
+    assert not made.files.exists(kept_devices.PATH)
 
 
 def test_so_it_does_where_that_wait_took_it(node, monkeypatch):
@@ -130,8 +132,14 @@ def test_so_it_does_where_that_wait_took_it(node, monkeypatch):
     assert made.files.mode("/dev/nvidia0") == 0o600
 
 
-def test_so_it_does_where_two_runs_die_one_after_the_other(node, monkeypatch):
+@pytest.mark.parametrize("asks", [False, True], ids=["before NVML is asked", "after"])
+def test_so_it_does_where_two_runs_die_one_after_the_other(node, monkeypatch, asks):
     made = opened_to_few(node)
+    real = applying._again
+
+    def takes(*asked):
+        os.chmod(made.files.path("/dev/nvidia0"), 0o666)
+        return real(*asked)
 
     def dies(_ports, *_addresses):
         os.chmod(made.files.path("/dev/nvidia0"), 0o666)
@@ -139,6 +147,7 @@ def test_so_it_does_where_two_runs_die_one_after_the_other(node, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(holders, "reset", dies)
+        patched.setattr(applying, "_again", takes if asks else real)
         for _run in range(2):
             assert in_child(functools.partial(reset, made, {"index": 0})) is None
             assert made.files.mode("/dev/nvidia0") == 0o666

@@ -15,16 +15,15 @@ import pytest
 from ansible_collections.accel.gpu.plugins.module_utils._errors import ApplyError, GpuHungError
 from ansible_collections.accel.gpu.plugins.module_utils._files import Files
 from ansible_collections.accel.gpu.plugins.module_utils._ports import Ports
+from ansible_collections.accel.gpu.plugins.module_utils._run import TIMED_OUT, SubprocessRun
 from ansible_collections.accel.gpu.plugins.module_utils._settings.device_files import (
-    GPUS,
     PARAMETERS,
-    PATH,
     DeviceFile,
-    DeviceFiles,
     found,
     set_by_others,
     stays,
 )
+from ansible_collections.accel.gpu.plugins.module_utils._settings.kept_devices import GPUS, PATH, DeviceFiles
 
 MIG = "/proc/driver/nvidia/capabilities/mig"
 # Whoever runs the tests can give files to himself alone.
@@ -50,6 +49,8 @@ class Node:
     def __init__(self, root: t.Any) -> None:
         self.files = Files(str(root))
         self.said: t.List[str] = []
+        self.asked: t.List[t.Tuple[str, t.Optional[float]]] = []
+        self.hangs = False
         self.files.write("/proc/sys/kernel/random/boot_id", b"5f1c\n")
         self.files.write(PARAMETERS, parameters())
         for number, name in enumerate(("nvidia0", "nvidia1", "nvidiactl")):
@@ -72,8 +73,12 @@ class Node:
         for name in self.files.names("/dev"):
             self.chmod(name, mode)
 
+    def run(self, argv: t.Sequence[str], timeout: t.Optional[float] = None, stdin: t.Any = None) -> t.Any:
+        self.asked.append((argv[0], timeout))
+        return (TIMED_OUT, "", "") if self.hangs else SubprocessRun()(argv, timeout, stdin)
+
     def devices(self) -> DeviceFiles:
-        return DeviceFiles(Ports(run=t.cast(t.Any, None), files=self.files, open_nvml=None, log=self.said.append))
+        return DeviceFiles(Ports(run=self.run, files=self.files, open_nvml=t.cast(t.Any, None), log=self.said.append))
 
     def across(self, change: t.Callable[[], None]) -> t.Tuple[t.List[str], t.List[str]]:
         """What is told and lost."""
@@ -99,6 +104,7 @@ def test_what_the_driver_set_is_not_written_down(node):
 
     assert node.across(change) == ([], [])
     assert node.modes() == [0o660, 0o660]
+    assert node.asked == []  # no GPU is asked for anything where nobody has set anything
 
 
 def test_what_others_set_is_set_again(node):
@@ -164,6 +170,7 @@ def test_a_number_that_another_gpu_has_since_gets_nothing(node):
 
     def change() -> None:
         node.files.remove(f"{GPUS}/0000:0b:00.0/information")
+        node.files.prune(f"{GPUS}/0000:0b:00.0")
         node.number(0, "0000:1b:00.0")
         node.reload()
 
@@ -232,8 +239,49 @@ def test_a_driver_that_went_for_good_leaves_nothing(node):
     with node.devices() as devices:
         node.files.remove(PARAMETERS)
         devices.drop()
-        assert not node.files.exists(PATH)
+    assert not node.files.exists(PATH)
     assert (devices.told, devices.lost) == ([], [])
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_driver_that_hangs_is_not_waited_for_and_gets_nothing(node, when):
+    for name in ("nvidia1", "nvidiactl"):
+        node.chmod(name, 0o600)
+    node.hangs = when == "before"
+
+    def change() -> None:
+        node.hangs = True
+        node.reload()
+
+    assert node.across(change) == (
+        [f"/dev/nvidiactl has {HAS} 0600 again"],
+        [f"/dev/nvidia1 had {HAS} 0600 before and the driver does not say whose it is"],
+    )
+    assert set(node.asked) == {("grep", 20.0)}
+
+
+def test_before_the_driver_is_touched_once_more_all_of_it_is_written_down_again(node):
+    node.chmod("nvidia1", 0o600)
+    with contextlib.suppress(KeyboardInterrupt):
+        devices = node.devices().__enter__()  # it dies
+        node.reload()
+        devices.back()
+        node.reload()
+        devices.keep()
+    assert node.across(node.reload) == ([f"/dev/nvidia1 has {HAS} 0600 again"], [])
+
+
+def test_a_driver_that_was_to_go_and_did_not_has_its_files_as_before(node):
+    node.chmod("nvidia1", 0o600)
+
+    def change(devices: DeviceFiles) -> None:
+        devices.drop()
+        node.reload()
+        raise ApplyError("it failed", restored=True)
+
+    with contextlib.suppress(ApplyError), node.devices() as devices:
+        change(devices)
+    assert node.modes() == [0o666, 0o600]
 
 
 def test_the_run_after_one_that_died_sets_it_again(node):
@@ -375,6 +423,7 @@ def test_which_files_and_what_the_driver_wants_of_them(node):
     files.write("/proc/driver/nvidia-nvswitch/permissions", b"DeviceFileGID: 7\n")
     for path in (
         *("/dev/nvidia-modeset", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", "/dev/nvidia-caps-imex-channels/channel7"),
+        "/dev/nvidia-caps-imex-channels/channel0",
         *(f"/dev/nvidia-caps/nvidia-cap{number}" for number in (0, 1, 2, 21, 4323)),  # 21 is an instance's
         *("/dev/nvidia-nvlink", "/dev/nvidia-nvswitch0", "/dev/nvidia-nvswitchctl"),
         *("/dev/nvidia0.bak", "/dev/nvidia-other"),
@@ -383,19 +432,19 @@ def test_which_files_and_what_the_driver_wants_of_them(node):
     os.symlink("nvidia0", files.path("/dev/nvidia9"))
     os.mkdir(files.path("/dev/nvidia8"))
     ours = (*ME, 0o666)
-    assert {path: (one.driver, one.fixed, one.gpu) for path, one in found(files).items()} == {
-        "/dev/nvidia0": (ours, False, "0000:0b:00.0"),
-        "/dev/nvidia1": (ours, False, "0000:1b:00.0"),
+    assert {path: (one.driver, one.fixed) for path, one in found(files).items()} == {
+        "/dev/nvidia0": (ours, False),
+        "/dev/nvidia1": (ours, False),
         **dict.fromkeys(
-            ["/dev/nvidiactl", "/dev/nvidia-modeset", "/dev/nvidia-caps-imex-channels/channel7"], (ours, False, "")
+            ["/dev/nvidiactl", "/dev/nvidia-modeset", "/dev/nvidia-caps-imex-channels/channel7"], (ours, False)
         ),
-        **dict.fromkeys(["/dev/nvidia-uvm", "/dev/nvidia-uvm-tools"], ((0, 0, 0o666), False, "")),
-        "/dev/nvidia-nvlink": ((0, 0, 0o660), False, ""),
-        **dict.fromkeys(["/dev/nvidia-nvswitch0", "/dev/nvidia-nvswitchctl"], ((0, 7, 0o666), False, "")),
-        "/dev/nvidia-caps/nvidia-cap0": ((*ME, 0o400), False, ""),
-        "/dev/nvidia-caps/nvidia-cap1": ((*ME, 0o400), False, ""),
-        "/dev/nvidia-caps/nvidia-cap2": ((*ME, 0o444), False, ""),
-        "/dev/nvidia-caps/nvidia-cap4323": ((*ME, 0o400), True, ""),
+        **dict.fromkeys(["/dev/nvidia-uvm", "/dev/nvidia-uvm-tools"], ((0, 0, 0o666), False)),
+        "/dev/nvidia-nvlink": ((0, 0, 0o660), False),
+        **dict.fromkeys(["/dev/nvidia-nvswitch0", "/dev/nvidia-nvswitchctl"], ((0, 7, 0o666), False)),
+        "/dev/nvidia-caps/nvidia-cap0": ((*ME, 0o400), False),
+        "/dev/nvidia-caps/nvidia-cap1": ((*ME, 0o400), False),
+        "/dev/nvidia-caps/nvidia-cap2": ((*ME, 0o444), False),
+        "/dev/nvidia-caps/nvidia-cap4323": ((*ME, 0o400), True),
     }
 
 

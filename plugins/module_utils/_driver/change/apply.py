@@ -18,7 +18,7 @@ from ..._boot import boot_id
 from ..._data.driver_system import FABRIC_MANAGER
 from ..._errors import AccelError, VerifyError
 from ..._packages.objects import Transaction
-from ..._settings.device_files import DeviceFiles
+from ..._settings.kept_devices import DeviceFiles
 from .. import record
 from ..decide.parameters import adjusted, differing
 from ..decide.plan_names import kernels as kernels_of

@@ -18,7 +18,7 @@ from .apply_geometry import SUBSETS, Geometry
 if t.TYPE_CHECKING:
     from ..._nvml.objects import Snapshot
     from ..._ports import Ports
-    from ..._settings.device_files import DeviceFiles
+    from ..._settings.kept_devices import DeviceFiles
     from ..model import PciDevice
 
 _EVENT = "the driver changed"
@@ -72,6 +72,7 @@ class Gpus:
     def take_again(self) -> None:
         """Before a way back that may load the modules once more: what was set again until now. What cannot be read now
         is still owed from before, or was told already."""
+        self._devices.keep()
         with contextlib.suppress(AccelError):
             snapshot = self._session.snapshot(SUBSETS)
             self._geometry.keep(snapshot)
