@@ -34,7 +34,8 @@ _MINOR = re.compile(r"/([^/\n]+)/information:Device Minor:\s*(\d+)$", re.MULTILI
 # That file asks the GPU (nv-procfs.c of NVIDIA/open-gpu-kernel-modules), which may hang; so it is read by a program of
 # its own, and only where the answer is needed.
 _SECONDS = 20.0
-_HIGHEST = 2**32  # of uid_t and gid_t, and more than a mode has
+_OWNERS = range(2**32 - 1)  # uid_t and gid_t; the last one means nobody
+_MODES = range(0o10000)
 
 
 class DeviceFiles:
@@ -171,7 +172,7 @@ def stored(files: Files) -> t.Dict[str, DeviceFile]:
 
 def _access(given: t.Sequence[int]) -> Access:
     uid, gid, mode = (int(one) for one in given)
-    if not all(0 <= one < _HIGHEST for one in (uid, gid, mode)):
+    if uid not in _OWNERS or gid not in _OWNERS or mode not in _MODES:
         raise ValueError(f"{given} is no owner, group and mode")
     return uid, gid, mode
 

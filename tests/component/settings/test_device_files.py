@@ -377,7 +377,8 @@ OURS = '{"version": 1, "boot_id": "5f1c", "files": %s}'
         OURS % '{"/dev/nvidia1": {"access": [0], "driver": [0, 0, 0], "fixed": false, "gpu": ""}}',
         OURS % '{"/dev/nvidia1": {"access": ["a", 0, 0], "driver": [0, 0, 0], "fixed": false, "gpu": ""}}',
         OURS % '{"/dev/nvidia1": {"access": [1e999, 0, 0], "driver": [0, 0, 0], "fixed": false, "gpu": ""}}',
-        OURS % '{"/dev/nvidia1": {"access": [5000000000, 0, 0], "driver": [0, 0, 0], "fixed": false, "gpu": ""}}',
+        OURS % '{"/dev/nvidia1": {"access": [4294967295, 0, 0], "driver": [0, 0, 0], "fixed": false, "gpu": ""}}',
+        OURS % '{"/dev/nvidia1": {"access": [0, 0, 4096], "driver": [0, 0, 0], "fixed": false, "gpu": ""}}',
         OURS % '["/dev/nvidia1"]',
     ],
 )
