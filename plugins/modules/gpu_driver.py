@@ -383,6 +383,14 @@ settings_reapplied:
   type: list
   elements: str
   sample: []
+not_restored:
+  description:
+    - A sentence for each setting, MIG layout and file in C(/dev) that a reload took away and that did not come back, or
+      not exactly. Each is a warning too.
+  returned: when something was changed
+  type: list
+  elements: str
+  sample: []
 geometry_restored:
   description:
     - A sentence for each GPU whose MIG layout a reload or a reboot took away and that has it again. A layout that could

@@ -55,7 +55,8 @@ class Outcome:
         if self.done.waits or self.done.reload:
             left = self.plan.without(self.done.waits or "; ".join(self.done.reload), all_=bool(self.done.waits))
             found.update(left, changed=left["changed"] or bool(self.done.geometry))
-        found["warnings"] = list(dict.fromkeys((*found["warnings"], *self.done.warnings)))
+        found["warnings"] = list(dict.fromkeys((*found["warnings"], *self.done.warnings, *self.done.lost)))
+        found["not_restored"] = list(self.done.lost)
         found["settings_reapplied"] = list(self.done.reapplied)
         found["geometry_restored"] = list(self.done.geometry)
         found["seconds"] = dict(self.done.seconds)

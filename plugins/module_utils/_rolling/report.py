@@ -7,7 +7,7 @@
 A host's record is made by the playbook: {"batch": 2, "result": "going", "why": "...", "from": "580…", "to": "590…",
 "marks": [{"phase": "drain", "at": seconds}, ...], "seconds": {"build": 12.1, "reload": 3.0}}. A mark is the end of its
 phase; `seconds` are those that the module itself measured inside the phase install. `reboot_pending` says for what
-other packages want a reboot of the node.
+other packages want a reboot of the node, `not_restored` what a reload took away and did not come back.
 """
 
 from __future__ import annotations
@@ -81,6 +81,7 @@ def _row(host: str, record: Record) -> t.Dict[str, t.Any]:
         "to": record.get("to"),
         "drained": bool(record.get("drained")),
         "reboot_pending": list(record.get("reboot_pending") or ()),
+        "not_restored": list(record.get("not_restored") or ()),
         "seconds": seconds(record),
     }
 
@@ -102,10 +103,14 @@ def table(records: t.Mapping[str, Record]) -> t.List[str]:
 
 def _why(row: Record) -> str:
     drained = "it is still drained" if row["drained"] else ""
-    said = str(row["why"])
-    short = said if len(said) <= _LONGEST else said[:_LONGEST] + "..."
+    lost = f"did not come back after the reload: {'; '.join(row['not_restored'])}" if row["not_restored"] else ""
+    short, lost = (_shortened(said) for said in (str(row["why"]), lost))
     pending = f"other packages want a reboot ({'; '.join(row['reboot_pending'])})" if row["reboot_pending"] else ""
-    return "; ".join(filter(None, (short, drained, pending)))
+    return "; ".join(filter(None, (short, lost, drained, pending)))
+
+
+def _shortened(said: str) -> str:
+    return said if len(said) <= _LONGEST else said[:_LONGEST] + "..."
 
 
 def stop(records: t.Mapping[str, Record], max_failures: int, batch: t.Optional[int] = None) -> t.Optional[str]:

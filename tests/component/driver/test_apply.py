@@ -137,7 +137,7 @@ def run(machine: Machine, name: t.Optional[str] = None, defers: bool = False) ->
         done = apply(change, ports, manager)
     except AccelError as error:
         return {"failed": error.message, "kind": error.kind, **error.facts, "deeds": machine.deeds}
-    told = {"warnings": list(done.warnings), "reload": list(done.reload), "waits": done.waits}
+    told = {"warnings": [*done.warnings, *done.lost], "reload": list(done.reload), "waits": done.waits}
     return {**told, "settings_reapplied": list(done.reapplied), "deeds": machine.deeds}
 
 

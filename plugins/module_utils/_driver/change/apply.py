@@ -80,10 +80,12 @@ class Change:
 
 @dataclass(frozen=True)
 class Done:
-    """The node afterwards. `reload` says why modules were not reloaded, `waits` why nothing was changed at all."""
+    """The node afterwards. `lost` is what is set on the GPUs and did not come back, `reload` says why modules were not
+    reloaded, `waits` why nothing was changed at all."""
 
     node: Node
     warnings: t.Tuple[str, ...] = ()
+    lost: t.Tuple[str, ...] = ()
     reload: t.Tuple[str, ...] = ()
     reapplied: t.Tuple[str, ...] = ()
     geometry: t.Tuple[str, ...] = ()
@@ -95,9 +97,7 @@ def apply(change: Change, ports: Ports, manager: Manager) -> Done:
     """Does the change and verifies it. The facts of an AccelError are `step`, `restored`, `changed` and `cause`."""
     with DeviceFiles(ports) as devices:
         done = _apply(change, ports, manager, Gpus(ports, devices))
-    return dataclasses.replace(
-        done, reapplied=(*done.reapplied, *devices.told), warnings=(*done.warnings, *devices.lost)
-    )
+    return dataclasses.replace(done, reapplied=(*done.reapplied, *devices.told), lost=(*done.lost, *devices.lost))
 
 
 def _apply(change: Change, ports: Ports, manager: Manager, gpus: Gpus) -> Done:
@@ -148,7 +148,8 @@ def _apply(change: Change, ports: Ports, manager: Manager, gpus: Gpus) -> Done:
     geometry = tuple(gpus.geometry)
     if node.loaded is not None and change.of(LoadModules, ReloadModules, SetUnit):
         _check_fabric(node, gpus)
-    return Done(node, (*walker.told, *gpus.lost), tuple(walker.reload), tuple(gpus.told), geometry, walker.seconds)
+    lost, reapplied = tuple(gpus.lost), tuple(gpus.told)
+    return Done(node, tuple(walker.told), lost, tuple(walker.reload), reapplied, geometry, walker.seconds)
 
 
 def take_back(journal: Journal, ports: Ports, manager: Manager) -> Aftermath:

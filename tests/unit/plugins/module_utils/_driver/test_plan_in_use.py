@@ -142,6 +142,14 @@ def test_what_changed_beside_a_refused_reload_is_told() -> None:
     assert [action["action"] for action in result["actions"]] == ["write_file", "keep"]
 
 
+def test_what_did_not_come_back_is_told_and_warned_of() -> None:
+    wish = nodes.mirror(version=NEW)
+    plan = looked(stale(), wish)
+    result = Outcome(plan, plan, Done(stale(), ("a module",), ("GPU-1: power limit",))).result()
+    assert result["not_restored"] == ["GPU-1: power limit"]
+    assert result["warnings"][-2:] == ["a module", "GPU-1: power limit"]
+
+
 def test_a_change_that_waited_is_none() -> None:
     wish = nodes.mirror(version=NEW, change_loaded=True)
     state, _made = nodes.decided(settled(), wish, NEW, OLD, changes=dependency(NEW, OLD))

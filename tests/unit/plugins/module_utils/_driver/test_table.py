@@ -14,6 +14,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.accel.gpu.plugins.module_utils._data.driver_branches import BRANCHES
 from ansible_collections.accel.gpu.plugins.module_utils._driver.decide import plan_names, plan_request
 from ansible_collections.accel.gpu.plugins.module_utils._errors import WishError
 from ansible_collections.accel.gpu.tests.unit.plugins.module_utils._driver import nodes
@@ -30,18 +31,18 @@ DISTRIBUTIONS = [
 
 # o, p: the flavour for `auto`. names: the names of packages are not known. last: too new for the GPUs, first: too old.
 GRID = """
-                 535    550    570    575    580    590    595    610    615    620
-maxwell          names  names  p      p      p      last   last   last   last   last
-pascal           names  names  p      p      p      last   last   last   last   last
-volta            names  names  p      p      p      last   last   last   last   last
-turing           names  names  o      o      o      o      o      o      o      o
-ampere           names  names  o      o      o      o      o      o      o      o
-ada              names  names  o      o      o      o      o      o      o      o
-hopper           names  names  o      o      o      o      o      o      o      o
-grace-hopper     names  names  o      o      o      o      o      o      o      o
-blackwell        names  names  o      o      o      o      o      o      o      o
-10de:3182        names  names  first  first  o      o      o      o      o      o
-10de:2bb5        names  names  first  o      o      o      o      o      o      o
+                 535    550    565    570    575    580    590    595    610    615    620
+maxwell          names  names  names  p      p      p      last   last   last   last   last
+pascal           names  names  names  p      p      p      last   last   last   last   last
+volta            names  names  names  p      p      p      last   last   last   last   last
+turing           names  names  names  o      o      o      o      o      o      o      o
+ampere           names  names  names  o      o      o      o      o      o      o      o
+ada              names  names  names  o      o      o      o      o      o      o      o
+hopper           names  names  names  o      o      o      o      o      o      o      o
+grace-hopper     names  names  names  o      o      o      o      o      o      o      o
+blackwell        names  names  names  o      o      o      o      o      o      o      o
+10de:3182        names  names  names  first  first  o      o      o      o      o      o
+10de:2bb5        names  names  names  first  o      o      o      o      o      o      o
 """
 
 # layout, branches, flavour: packages of profile compute with DKMS, and with persistenced
@@ -90,7 +91,8 @@ def expected(layout: str, branch: str, flavour: str) -> t.Set[str]:
 @pytest.mark.parametrize(("name", "version"), DISTRIBUTIONS)
 def test_every_cell_of_nvidias_repository(name: str, version: str) -> None:
     cells = grid()
-    assert len(cells) == 110
+    # Each branch that is known has its column.
+    assert (len(cells), {branch for _generation, branch in cells}) == (121, set(BRANCHES))
     layout = name if name in ("debian", "ubuntu", "sles") else "rhel"
     wrong = []
     for (generation, branch), cell in cells.items():

@@ -76,6 +76,17 @@ def test_a_reboot_that_others_want_is_told_and_no_failure():
     assert (report.failures(told), report.owing(told)) == ([], [])
 
 
+def test_what_did_not_come_back_is_told_and_no_failure():
+    told = {"gpu1": {**DONE, "not_restored": ["GPU-1: power limit was 300.0 before", "/dev/nvidia0 had …"]}}
+    assert report.table(told)[-1] == (
+        "gpu1: did not come back after the reload: GPU-1: power limit was 300.0 before; /dev/nvidia0 had …"
+    )
+    assert report.document("run7", told)["hosts"][0]["not_restored"] == told["gpu1"]["not_restored"]
+    assert report.failures(told) == []
+    told = {"gpu1": {**DONE, "not_restored": ["x" * 5000]}}
+    assert report.table(told)[-1] == "gpu1: did not come back after the reload: " + "x" * 364 + "..."
+
+
 def test_the_table_cuts_what_a_package_manager_says():
     told = report.table({"gpu2": {**BACK, "why": "x" * 5000}})[-1]
     assert told == "gpu2: " + "x" * 400 + "...; it is still drained"
@@ -93,6 +104,7 @@ def test_the_document_holds_what_the_table_shows():
         "to": "590.48.01",
         "drained": True,
         "reboot_pending": [],
+        "not_restored": [],
         "seconds": {"install": 10.0, "verify": 5.0, "restore": 8.0},
     }
     assert told["hosts"][1]["result"] == "waiting"
