@@ -124,8 +124,6 @@ def _fits(message: str, cell: str, branch: str) -> bool:
     return message.startswith(f"gpu_driver_branch: {REFUSALS[cell].format(branch=branch)}") and DETAILS[cell] in message
 
 
-# --- the distributions' own packages ---
-
 COMMON_OF_DEBIAN = [
     "nvidia-smi",
     "libcuda1",
@@ -137,42 +135,6 @@ COMMON_OF_DEBIAN = [
     "firmware-nvidia-gsp",
     "nvidia-persistenced",
 ]
-
-# distribution, GPU, branch (-: not given), modules, flavour, profile, then packages (* the common ones of Debian), or !
-# and the beginning of the refusal
-OWN = """
-debian 12 hopper - dkms auto compute
-  nvidia-kernel-dkms nvidia-kernel-support *
-debian 12 hopper 535 dkms open compute
-  nvidia-open-kernel-dkms nvidia-open-kernel-support *
-debian 13 volta - dkms auto full
-  nvidia-driver nvidia-kernel-dkms nvidia-kernel-support *
-debian 13 grace-hopper - dkms auto compute
-  nvidia-open-kernel-dkms nvidia-open-kernel-support *
-debian 13 blackwell - dkms auto compute
-  ! gpu_driver_branch: branch 550 does not support GPU
-debian 12 hopper 550 dkms auto compute
-  ! gpu_driver_branch: Debian GNU/Linux 12 has branch 535 of its own
-debian 12 hopper - precompiled auto compute
-  ! gpu_driver_modules: precompiled modules of the open
-ubuntu 24.04 hopper 580 dkms auto compute
-  nvidia-headless-580-server-open nvidia-utils-580-server nvidia-compute-utils-580-server
-ubuntu 24.04 hopper 580 dkms proprietary full
-  nvidia-driver-580-server nvidia-dkms-580-server nvidia-compute-utils-580-server
-ubuntu 24.04 hopper 580 precompiled auto compute
-  nvidia-headless-no-dkms-580-server-open nvidia-utils-580-server nvidia-compute-utils-580-server
-  linux-modules-nvidia-580-server-open-6.8.0-90-generic
-ubuntu 22.04 volta - dkms auto compute
-  nvidia-headless-580-server nvidia-utils-580-server nvidia-compute-utils-580-server
-ubuntu 24.04 blackwell - dkms auto compute
-  nvidia-headless-595-server-open nvidia-utils-595-server nvidia-compute-utils-595-server
-ubuntu 26.04 hopper 535 dkms auto compute
-  ! gpu_driver_branch: Ubuntu 26.04 has branch 595 or 580 of its own
-rocky 9.4 hopper 580 dkms auto compute
-  ! gpu_driver_source: Rocky Linux 9.4 has no NVIDIA driver of its own
-sles 15.6 hopper 580 dkms auto compute
-  ! gpu_driver_source: SUSE Linux Enterprise Server 15.6 has no NVIDIA driver of its own
-"""
 
 
 def rows(text: str) -> t.List[t.Tuple[str, str]]:
@@ -195,14 +157,6 @@ def check_names(wish: t.Any, node: t.Any, wanted: str) -> None:
         return
     words = wanted.split()
     assert set(plan_names.names(wish, node)) == {*words, *(COMMON_OF_DEBIAN if "*" in words else ())} - {"*"}
-
-
-@pytest.mark.parametrize(("row", "wanted"), rows(OWN))
-def test_the_distributions_own_packages(row: str, wanted: str) -> None:
-    name, version, gpu, branch, modules, flavour, profile = row.split()
-    given = None if branch == "-" else branch
-    wish = nodes.wish(source="distribution", branch=given, modules=modules, flavour=flavour, profile=profile)
-    check_names(wish, nodes.node(name, version, gpu), wanted)
 
 
 # --- other kinds of modules and profiles of NVIDIA's repositories ---
