@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
+
 from ansible_collections.accel.gpu.plugins.module_utils._driver import model, steps
 from ansible_collections.accel.gpu.plugins.module_utils._driver.decide.plan import decide
 from ansible_collections.accel.gpu.plugins.module_utils._driver.decide.plan_names import names
@@ -124,6 +126,7 @@ def test_the_fabric_of_b200_boards_gets_its_modules_before_its_manager() -> None
         drifted = dataclasses.replace(there, busy=BUSY, **facts)
         state, made = nodes.decided(drifted, nodes.mirror(version=OLD), OLD)
         assert (words(made), nodes.after(state, made).files) == ([kind], there.files)
+        assert again(nodes.after(state, made)).steps == ()
     gone = decide(nodes.mirror(state="absent"), model.State(there))
     assert LOAD_FILE in [step.path for step in gone.steps if isinstance(step, steps.RemoveFile)]
 
@@ -141,6 +144,23 @@ def test_imex_waits_for_the_addresses_of_its_domain() -> None:
     assert (waiting.steps, waiting.changed, [one["action"] for one in waiting.actions]) == ((), False, ["deferred"])
     told = again(dataclasses.replace(nodes.after(state, made), imex_lacks=""))
     assert only(told, steps.SetUnit) == steps.SetUnit("nvidia-imex.service", True, True)
+
+
+@pytest.mark.parametrize(
+    ("enabled", "active", "step"),
+    [(False, True, (True, None)), (True, False, (None, True)), (False, False, (True, True))],
+    ids=["disabled", "stopped", "both"],
+)
+def test_imex_that_somebody_disabled_or_stopped_is_back_and_then_left(enabled, active, step) -> None:
+    tray = nodes.node("ubuntu", "24.04", "10de:2941")
+    state, made = nodes.decided(tray, nodes.mirror(version=OLD), OLD)
+    there = nodes.after(state, made)
+    assert again(there).steps == ()
+    name = "nvidia-imex.service"
+    drifted = dataclasses.replace(there, units={**there.units, name: model.Unit(name, enabled, active)})
+    state, made = nodes.decided(drifted, nodes.mirror(version=OLD), OLD)
+    assert made.steps == (steps.SetUnit(name, *step),)
+    assert again(nodes.after(state, made)).steps == ()
 
 
 def test_no_package_changes_where_a_daemon_reload_would_hurt() -> None:
