@@ -60,6 +60,8 @@ BROKEN = [
     ("apt", "nvidia-unsigned", "good", "unsigned"),
     ("apt", "nowhere", "good", "missing"),
     ("dnf", "nvidia", "expired", "bad_signature"),
+    # dnf does not tell an expired key from a wrong one
+    ("dnf", "nvidia-expired", "expired", "bad_signature"),
     ("dnf", "nvidia-unsigned", "good", "unsigned"),
     ("dnf", "nowhere", "good", "missing"),
     ("zypper", "nvidia", "expired", "no_key"),
