@@ -70,7 +70,6 @@ def test_a_node_that_works_is_not_rebooted(node: Node, tmp_path: Path) -> None:
     node.out(f"gpusim release 0 --pid {pid}")
 
 
-@pytest.mark.full
 def test_an_idle_node_is_rebooted_once_and_gets_no_driver(node: Node, tmp_path: Path) -> None:
     before = boot(node)
     told = site(node, tmp_path)
