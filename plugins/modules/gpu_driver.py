@@ -385,8 +385,24 @@ settings_reapplied:
   sample: []
 not_restored:
   description:
-    - A sentence for each setting, MIG layout and file in C(/dev) that a reload took away and that did not come back, or
-      not exactly. Each is a warning too.
+    - A sentence for each setting and each file in C(/dev) that a reload took away and that did not come back. Each is a
+      warning too.
+  returned: when something was changed
+  type: list
+  elements: str
+  sample: []
+geometry_not_restored:
+  description:
+    - A sentence for each MIG layout that a reload took away and that could not be created again. Each is a warning too.
+  returned: when something was changed
+  type: list
+  elements: str
+  sample: []
+restored_otherwise:
+  description:
+    - A sentence for what is no loss, or may be none. These are a value that the hardware rounded, a setting that waits
+      until MIG is off, a file in C(/dev) on which somebody else decided since, and what could not be read before the
+      reload. Each is a warning too.
   returned: when something was changed
   type: list
   elements: str

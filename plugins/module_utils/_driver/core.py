@@ -55,8 +55,12 @@ class Outcome:
         if self.done.waits or self.done.reload:
             left = self.plan.without(self.done.waits or "; ".join(self.done.reload), all_=bool(self.done.waits))
             found.update(left, changed=left["changed"] or bool(self.done.geometry))
-        found["warnings"] = list(dict.fromkeys((*found["warnings"], *self.done.warnings, *self.done.lost)))
-        found["not_restored"] = list(self.done.lost)
+        done = self.done
+        found["not_restored"] = list(done.lost)
+        found["geometry_not_restored"] = list(done.layouts_lost)
+        found["restored_otherwise"] = list(done.noted)
+        told = (*found["warnings"], *done.warnings, *done.lost, *done.layouts_lost, *done.noted)
+        found["warnings"] = list(dict.fromkeys(told))
         found["settings_reapplied"] = list(self.done.reapplied)
         found["geometry_restored"] = list(self.done.geometry)
         found["seconds"] = dict(self.done.seconds)
@@ -182,16 +186,22 @@ def plan(asked: Asked, seen: Seen) -> Planned:
     return decide(asked, seen)
 
 
-def before_refusal(plan: Planned, ports: Ports) -> bool:
-    """Undoes an interrupted run although this wish is refused; whether that changed something. Not under work that has
-    come since: packages and fabric manager stay as they are until it is gone."""
+def before_refusal(plan: Planned, ports: Ports) -> t.Dict[str, t.Any]:
+    """Undoes an interrupted run although this wish is refused; the answer is laid over the result. Not under work that
+    has come since: packages and fabric manager stay as they are until it is gone."""
     journal, node = plan.seen.journal, plan.seen.state.node
     in_use = node.loaded is not None and plan_modules.in_use(node)
     if journal is None or not plan.resumes or not node.root or in_use:
-        return False
+        return {}
     Lock(ports.files).acquire(plan.wish.lock_timeout)
     with manager(ports, lock_timeout=plan.wish.lock_timeout) as packages:
-        return take_back(journal, ports, packages).walked > 0
+        back = take_back(journal, ports, packages)
+    return {
+        "changed": back.after.walked > 0,
+        "settings_reapplied": list(back.reapplied),
+        "geometry_restored": list(back.geometry),
+        "warnings": list(back.warnings),
+    }
 
 
 def apply(plan: Planned, ports: Ports) -> Outcome:

@@ -34,7 +34,7 @@ _REPLANS = 2
 @dataclass(frozen=True)
 class Done:
     """The node afterwards. `owed` is a fresh plan: what is still required or deferred. `reapplied` and `lost` are
-    sentences about settings that fell back with a reset."""
+    sentences about settings that fell back with a reset: those that are set again, and all others."""
 
     snapshot: Snapshot
     owed: MigPlan
@@ -58,7 +58,8 @@ def apply(change: Change, ports: Ports) -> Done:
         note_devices(walker, done.uuid_map)
         late = walker.start_holders(record.holders)
     _settle(change, record, done.snapshot, tuple(late), ports)
-    told, lost = (*walker.settings.told, *devices.told), (*walker.settings.lost, *devices.lost)
+    told = (*walker.settings.told, *devices.told)
+    lost = (*walker.settings.lost, *walker.settings.noted, *devices.lost, *devices.noted)
     if late:
         remedy = "the geometry is as wished; see journalctl -u for the unit and start it"
         message = "; ".join([*late.values(), remedy, *lost])

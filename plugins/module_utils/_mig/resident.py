@@ -107,13 +107,16 @@ def plan(wish: Wish, state: State) -> Plan:
     return decide(wish, state)
 
 
-def before_refusal(plan: Plan, ports: Ports) -> bool:
+def before_refusal(plan: Plan, ports: Ports) -> t.Dict[str, t.Any]:
     """Settles an interrupted run although the new wish is refused. To be called before the refusal is raised; the
-    answer is whether GPUs were changed."""
-    if (plan.settles or plan.back) and plan.state.root and not ports.check:
-        _change(plan, MigPlan(), ports, lambda seen: MigPlan())
-        return bool(plan.back)
-    return False
+    answer is laid over the result: whether GPUs were changed, and what became of their settings."""
+    if not ((plan.settles or plan.back) and plan.state.root and not ports.check):
+        return {}
+    done = _change(plan, MigPlan(), ports, lambda seen: MigPlan())
+    told: t.Dict[str, t.Any] = {"changed": bool(plan.back)}
+    if done is not None:
+        told.update(settings_reapplied=list(done.reapplied), warnings=list(done.lost))
+    return told
 
 
 def apply(plan: Plan, ports: Ports) -> Outcome:

@@ -67,8 +67,10 @@ def _declare(core: Core, params: t.Mapping[str, t.Any], ports: Ports, result: Re
     result.update(plan.result(), diff=dict(plan.diff), actions=list(plan.actions))
     if plan.refusal is not None:
         if not ports.check and hasattr(core, "before_refusal"):
-            # An interrupted earlier run is settled although this wish is refused; true where that changed something.
-            result["changed"] = bool(core.before_refusal(plan, ports))
+            # An interrupted earlier run is settled although this wish is refused; the answer is the result of that.
+            settled = dict(core.before_refusal(plan, ports))
+            told = (*result.get("warnings", ()), *settled.get("warnings", ()))
+            result.update(settled, warnings=list(dict.fromkeys(told)))
         raise plan.refusal
     result["changed"] = plan.changed
     # A plan may act without a change of the node, such as filling a cache; it says so by `acts`.

@@ -59,26 +59,28 @@ def apply(plan: Plan, ports: Ports) -> Outcome:
     """Makes it so. Raises an AccelError whose facts tell `step`, `restored`, `cause` and `uuid_map`."""
     with DeviceFiles(ports) as devices:
         outcome = _apply(plan, ports, devices)
-    return dataclasses.replace(
-        outcome, told=(*outcome.told, *devices.told), warnings=(*outcome.warnings, *devices.lost)
-    )
+    warnings = (*outcome.warnings, *devices.lost, *devices.noted)
+    return dataclasses.replace(outcome, told=tuple(dict.fromkeys((*outcome.told, *devices.told))), warnings=warnings)
 
 
 def _apply(plan: Plan, ports: Ports, devices: DeviceFiles) -> Outcome:
-    if settle(plan, ports):
+    settled = settle(plan, ports)
+    if settled is not None:
         devices.keep()
         plan = _again(plan, ports)
+    earlier = {key: tuple((settled or {}).get(key, ())) for key in ("settings_reapplied", "warnings")}
     if plan.refusal is not None:
         raise plan.refusal
     snapshot = plan.state.snapshot
     if snapshot is None or not plan.acting:
-        return Outcome()
+        return Outcome(told=earlier["settings_reapplied"], warnings=earlier["warnings"])
     done = mig_apply.apply(_change(plan, snapshot), ports)
     with ports.open_nvml() as session:
         seen, late = apply_fabric.wait(session, [one.target.uuid for one in plan.acting], SUBSETS)
     judge.verify(plan.acting, seen, late)
     told, lost = _silent(plan, ports)
-    warnings = (*judge.warnings(plan.acting, seen), *lost)
+    warnings = (*earlier["warnings"], *judge.warnings(plan.acting, seen), *lost)
+    told = (*earlier["settings_reapplied"], *told)
     return Outcome(done, judge.reboot_required(plan.acting, seen), warnings, told)
 
 
@@ -90,12 +92,11 @@ def _silent(plan: Plan, ports: Ports) -> t.Tuple[apply_settings.Sentences, apply
     return apply_settings.from_wish(plan.state.settings, uuids, ports)
 
 
-def settle(plan: Plan, ports: Ports) -> bool:
-    """Settles an interrupted run; the answer is whether there was one."""
+def settle(plan: Plan, ports: Ports) -> t.Optional[t.Dict[str, t.Any]]:
+    """Settles an interrupted run; the answer is the result of that. None: there was none."""
     if plan.settling is None or not plan.settling.touches:
-        return False
-    resident.before_refusal(plan.settling, ports)
-    return True
+        return None
+    return resident.before_refusal(plan.settling, ports)
 
 
 def _again(plan: Plan, ports: Ports) -> Plan:

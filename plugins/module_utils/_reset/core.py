@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from .._lock import Lock
 from .._ports import Ports
 from . import apply as applying
@@ -18,10 +20,11 @@ from .probe import read
 __all__ = ["apply", "before_refusal", "parse", "plan", "read", "release"]
 
 
-def before_refusal(plan: Plan, ports: Ports) -> bool:
-    """Settles an interrupted run although this wish is refused; the answer is whether GPUs were changed."""
-    back = bool(plan.settling and plan.settling.back)
-    return bool(plan.state.root and not ports.check and applying.settle(plan, ports) and back)
+def before_refusal(plan: Plan, ports: Ports) -> t.Dict[str, t.Any]:
+    """Settles an interrupted run although this wish is refused; the answer is laid over the result."""
+    if not plan.state.root or ports.check:
+        return {}
+    return applying.settle(plan, ports) or {}
 
 
 def release(ports: Ports) -> None:

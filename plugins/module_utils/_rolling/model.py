@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 SCHEDULERS = ("none", "slurm", "kubernetes", "command")
 REBOOTS = ("never", "if_needed")
+# Whether a setting or device file that a reload took for good fails the node, or is told.
+NOT_RESTORED = ("fail", "tell")
 
 # How a host came out of the run. `going` is a host in work, `waiting` one that the run has not reached.
 DONE, ALREADY, PLANNED = "done", "already", "planned"
@@ -36,7 +38,7 @@ class Size(t.NamedTuple):
 
 @dataclass(frozen=True)
 class Rolling:
-    """The variable gpu_driver_upgrade."""
+    """The variable gpu_driver_upgrade. `not_restored`: what becomes of a node that lost something by the reload."""
 
     serial: t.Tuple[Size, ...] = (Size(1), Size(5, True), Size(20, True))
     max_failures: int = 0
@@ -44,6 +46,7 @@ class Rolling:
     drain_timeout: float = 86400
     drain_poll: float = 10
     verify_timeout: float = 300
+    not_restored: str = "fail"
 
 
 class Host(t.NamedTuple):

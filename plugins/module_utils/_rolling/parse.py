@@ -12,13 +12,13 @@ import typing as t
 from .._errors import WishError
 from .._problems import Problems
 from .._shape import integer, keys, mapping, number, sequence, shown
-from .model import REBOOTS, SCHEDULERS, Host, Rolling, Size
+from .model import NOT_RESTORED, REBOOTS, SCHEDULERS, Host, Rolling, Size
 
 VARIABLE = "gpu_driver_upgrade"
 DOMAIN = "accel_gpu_failure_domain"
 # These mean the run as a whole.
 _SHARED = ("serial", "max_failures", "max_per_domain")
-_KEYS = (*_SHARED, "drain_timeout", "drain_poll", "verify_timeout")
+_KEYS = (*_SHARED, "drain_timeout", "drain_poll", "verify_timeout", "not_restored")
 # As module gpu_drain takes them: least and most seconds.
 _TIMES = {"drain_timeout": (1, 30 * 86400), "drain_poll": (0.1, 86400), "verify_timeout": (1, 86400)}
 _YES = ("true", "yes", "on", "1")
@@ -42,6 +42,7 @@ def parse_rolling(value: t.Any, address: str = VARIABLE) -> Rolling:
         ("max_failures", lambda one, where: integer(one, where, 0)),
         ("max_per_domain", lambda one, where: integer(one, where, 1)),
         *((name, _seconds(*limits)) for name, limits in _TIMES.items()),
+        ("not_restored", _not_restored),
     ):
         if key in given:
             with problems.caught():
@@ -60,6 +61,12 @@ def _seconds(least: float, most: float) -> t.Callable[[t.Any, str], float]:
         return given
 
     return read
+
+
+def _not_restored(value: t.Any, address: str) -> str:
+    if value not in NOT_RESTORED:
+        raise WishError(f"{address}: {shown(value)} is unknown; allowed is {', '.join(NOT_RESTORED)}", address=address)
+    return str(value)
 
 
 def _serial(value: t.Any, address: str) -> t.Tuple[Size, ...]:

@@ -7,7 +7,8 @@
 A host's record is made by the playbook: {"batch": 2, "result": "going", "why": "...", "from": "580…", "to": "590…",
 "marks": [{"phase": "drain", "at": seconds}, ...], "seconds": {"build": 12.1, "reload": 3.0}}. A mark is the end of its
 phase; `seconds` are those that the module itself measured inside the phase install. `reboot_pending` says for what
-other packages want a reboot of the node, `not_restored` what a reload took away and did not come back.
+other packages want a reboot of the node, `not_restored` what a reload took away and did not come back,
+`restored_otherwise` what is otherwise since, or could not be known.
 """
 
 from __future__ import annotations
@@ -82,6 +83,7 @@ def _row(host: str, record: Record) -> t.Dict[str, t.Any]:
         "drained": bool(record.get("drained")),
         "reboot_pending": list(record.get("reboot_pending") or ()),
         "not_restored": list(record.get("not_restored") or ()),
+        "restored_otherwise": list(record.get("restored_otherwise") or ()),
         "seconds": seconds(record),
     }
 
@@ -103,10 +105,13 @@ def table(records: t.Mapping[str, Record]) -> t.List[str]:
 
 def _why(row: Record) -> str:
     drained = "it is still drained" if row["drained"] else ""
-    lost = f"did not come back after the reload: {'; '.join(row['not_restored'])}" if row["not_restored"] else ""
-    short, lost = (_shortened(said) for said in (str(row["why"]), lost))
+    # A failure says it already.
+    lost = "; ".join(one for one in row["not_restored"] if one not in row["why"])
+    lost = f"did not come back after the reload: {lost}" if lost else ""
+    other = "; ".join(row["restored_otherwise"])
+    short, lost, other = (_shortened(said) for said in (str(row["why"]), lost, other))
     pending = f"other packages want a reboot ({'; '.join(row['reboot_pending'])})" if row["reboot_pending"] else ""
-    return "; ".join(filter(None, (short, lost, drained, pending)))
+    return "; ".join(filter(None, (short, lost, other, drained, pending)))
 
 
 def _shortened(said: str) -> str:

@@ -56,10 +56,9 @@ def set_by_others(seen: Found) -> t.Dict[str, DeviceFile]:
     return {path: one for path, one in seen.items() if one.access != one.driver}
 
 
-def stays(before: DeviceFile, now: t.Optional[DeviceFile]) -> t.Optional[str]:
-    """Why a file stays as it is: a reason to be told, "" where it has what it had. None: it fell back. Pure."""
-    if now is None:
-        return "is not there any more"
+def decided(before: DeviceFile, now: DeviceFile) -> t.Optional[str]:
+    """Who else has decided on a file since: a reason to be told, "" where it has what it had. None: nobody, it fell
+    back. Pure."""
     if now.access == before.access:
         return ""
     if now.access != now.driver or now.fixed:

@@ -39,7 +39,9 @@ Entries = t.Dict[str, t.Any]
 class KeptSettings:
     """What GPUs had before this run touched them.
 
-    `told` are sentences for what was set again, `lost` for what was not or not exactly.
+    `told` are sentences for what was set again, `lost` for what the GPU had and has not any more, `noted` for what is
+    no loss or may be none: a value that the hardware rounded, one that waits until MIG is off, settings that nobody
+    could read.
     """
 
     def __init__(self, ports: Ports, session: NvmlSession) -> None:
@@ -47,6 +49,7 @@ class KeptSettings:
         self._session = session
         self.told: t.List[str] = []
         self.lost: t.List[str] = []
+        self.noted: t.List[str] = []
         self._before: t.Dict[str, Settings] = {}
         self._unread: t.Set[str] = set()
         self._finished = False
@@ -101,7 +104,7 @@ class KeptSettings:
             except AccelError as error:
                 why = error.message
         self._unread.add(uuid)
-        self._tell(self.lost, uuid, f"settings could not be read before {before}: {why}")
+        self._tell(self.noted, uuid, f"settings could not be read before {before}: {why}")
         return False
 
     def keep(self, uuid: str) -> None:
@@ -126,11 +129,15 @@ class KeptSettings:
             [one.name for one in done if one.refused and one.name in UNREAD],
         )
         for one in done:
-            well = not one.refused and one.found == one.wanted
-            self._tell(self.told if well else self.lost, uuid, sentence(one))
+            self._tell(self._place(one), uuid, sentence(one))
         waiting = waits(done)
         self._store(uuid, {"owed": False, "settings": waiting} if waiting else None)
         self._before.pop(uuid, None)
+
+    def _place(self, one: SettingSet) -> t.List[str]:
+        if one.refused:
+            return self.noted if waits([one]) else self.lost
+        return self.told if one.found == one.wanted else self.noted
 
     def _restore_twice(self, uuid: str, before: Settings) -> t.Tuple[SettingSet, ...]:
         """What the GPU refuses is asked once more: one refusal of a GPU that was just reset is no reason to lose it."""

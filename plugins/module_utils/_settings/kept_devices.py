@@ -18,7 +18,7 @@ import typing as t
 
 from .._boot import boot_id
 from .._errors import AccelError
-from .device_files import PARAMETERS, DeviceFile, Found, another, found, has, set_by_others, stays
+from .device_files import PARAMETERS, DeviceFile, Found, another, decided, found, has, set_by_others
 
 if t.TYPE_CHECKING:
     from types import TracebackType
@@ -42,9 +42,9 @@ class DeviceFiles:
     """A context: entered before the driver is touched, left as the last thing of all, for NVML and daemons that start
     let nvidia-modprobe run. `back` may be called before that too, so that a run which dies later leaves little undone.
 
-    Nothing here makes a change fail: `told` are sentences for what is set again, `lost` for what is not; where the
-    change fails they are added to its message. `unfinished`: the change is not over, so that the next run may still
-    bring back what this one could not.
+    Nothing here makes a change fail: `told` are sentences for what is set again, `lost` for what is not, `noted` for
+    files on which somebody else has decided since; where the change fails the last two are added to its message.
+    `unfinished`: the change is not over, so that the next run may still bring back what this one could not.
     """
 
     def __init__(self, ports: Ports) -> None:
@@ -53,6 +53,7 @@ class DeviceFiles:
         self._log = ports.log
         self.told: t.List[str] = []
         self.lost: t.List[str] = []
+        self.noted: t.List[str] = []
         self.unfinished = False
         self._unwritten: t.List[str] = []
         self._before: t.Dict[str, DeviceFile] = {}
@@ -80,10 +81,11 @@ class DeviceFiles:
             return
         unfinished = self.unfinished or (isinstance(error, AccelError) and error.facts.get("restored") is False)
         self._bring_back(keep=unfinished)
-        for text in (*self.told, *self.lost):
+        for text in (*self.told, *self.lost, *self.noted):
             self._log(text)
         if isinstance(error, AccelError):
-            error.message = "; ".join([error.message, *(one for one in self.lost if one not in error.message)])
+            added = [one for one in (*self.lost, *self.noted) if one not in error.message]
+            error.message = "; ".join([error.message, *added])
 
     def drop(self) -> None:
         """Where the change ends well the driver is gone for good, and with it who may open what."""
@@ -103,11 +105,11 @@ class DeviceFiles:
         try:
             write(self._files, entries)
         except OSError as failure:
-            self.lost.append(f"what is known of access to device files could not be written: {_why(failure)}")
+            self.noted.append(f"what is known of access to device files could not be written: {_why(failure)}")
 
     def _bring_back(self, keep: bool) -> None:
         """Without a driver all waits for the next run."""
-        self.lost = list(self._unwritten)
+        self.lost, self.noted = [], list(self._unwritten)
         try:
             if self._before and not self._files.exists(PARAMETERS):
                 return
@@ -119,20 +121,31 @@ class DeviceFiles:
             self._write(left if keep else {})
 
     def _settled(self, path: str, before: DeviceFile, now: Found) -> bool:
-        why = stays(before, now.get(path))
-        if why is None and before.gpu != "":
-            why = another(before, self._gpus_now(), path)
-        if why is None:
-            try:
-                self._files.set_access(path, before.access)
-            except OSError as error:
-                why = f"could not be set so again: {error.strerror}"
-            else:
-                told = f"{path} has {has(before.access)} again"
-                self.told += [] if told in self.told else [told]
+        had = f"{path} had {has(before.access)} before and"
+        since = decided(before, now[path]) if path in now else None
+        if since:
+            self.noted.append(f"{had} {since}")
+        if since is not None:
+            return not since
+        why = self._set(path, before, path in now)
         if why:
-            self.lost.append(f"{path} had {has(before.access)} before and {why}")
+            self.lost.append(f"{had} {why}")
         return not why
+
+    def _set(self, path: str, before: DeviceFile, there: bool) -> str:
+        """Why it could not be set; empty: it is."""
+        if not there:
+            return "is not there any more"
+        why = another(before, self._gpus_now(), path) if before.gpu != "" else None
+        if why:
+            return why
+        try:
+            self._files.set_access(path, before.access)
+        except OSError as error:
+            return f"could not be set so again: {error.strerror}"
+        told = f"{path} has {has(before.access)} again"
+        self.told += [] if told in self.told else [told]
+        return ""
 
     def _of_gpus(self, entries: t.Dict[str, DeviceFile]) -> t.Dict[str, DeviceFile]:
         """With the GPU that has it now for each numbered file: numbers are given anew when the driver is loaded."""

@@ -71,7 +71,7 @@ def remove(machine: Machine) -> t.Dict[str, t.Any]:
         done = apply(change, machine.ports(), t.cast(t.Any, Manager(machine)))
     except AccelError as error:
         return {"failed": error.message, "kind": error.kind, **error.facts}
-    return {"warnings": [*done.warnings, *done.lost]}
+    return {"warnings": [*done.warnings, *done.lost, *done.layouts_lost, *done.noted]}
 
 
 def gone(machine: Machine) -> bool:

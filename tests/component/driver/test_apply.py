@@ -19,7 +19,13 @@ import pytest
 from ansible_collections.accel.gpu.plugins.module_utils._boot import boot_id
 from ansible_collections.accel.gpu.plugins.module_utils._driver import record, refused
 from ansible_collections.accel.gpu.plugins.module_utils._driver.change import apply_back
-from ansible_collections.accel.gpu.plugins.module_utils._driver.change.apply import Change, apply, fetch, take_back
+from ansible_collections.accel.gpu.plugins.module_utils._driver.change.apply import (
+    Change,
+    TakenBack,
+    apply,
+    fetch,
+    take_back,
+)
 from ansible_collections.accel.gpu.plugins.module_utils._driver.decide.requests import whole_request
 from ansible_collections.accel.gpu.plugins.module_utils._driver.look import probe_modules
 from ansible_collections.accel.gpu.plugins.module_utils._driver.model import (
@@ -137,7 +143,11 @@ def run(machine: Machine, name: t.Optional[str] = None, defers: bool = False) ->
         done = apply(change, ports, manager)
     except AccelError as error:
         return {"failed": error.message, "kind": error.kind, **error.facts, "deeds": machine.deeds}
-    told = {"warnings": [*done.warnings, *done.lost], "reload": list(done.reload), "waits": done.waits}
+    told = {
+        "warnings": [*done.warnings, *done.lost, *done.layouts_lost, *done.noted],
+        "reload": list(done.reload),
+        "waits": done.waits,
+    }
     return {**told, "settings_reapplied": list(done.reapplied), "deeds": machine.deeds}
 
 
@@ -167,6 +177,11 @@ def deeds(tmp_path: t.Any) -> t.List[str]:
 
 def undo(machine: Machine, journal: record.Journal) -> apply_back.Aftermath:
     """What the core does with an interrupted run where the wish is refused."""
+    return taken_back(machine, journal).after
+
+
+def taken_back(machine: Machine, journal: record.Journal) -> TakenBack:
+    """The same, and what is told of it."""
     return take_back(journal, machine.ports(), t.cast(t.Any, Manager(machine)))
 
 

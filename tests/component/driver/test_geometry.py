@@ -171,19 +171,20 @@ def reloaded_under_a_holder(node):
 def test_a_mode_is_switched_on_again_while_nobody_holds_the_gpu(node):
     hopper, before = reloaded_under_a_holder(node)
     gpus = back(hopper)
-    assert (hopper.layouts(), gpus.lost) == (before, [])
+    assert (hopper.layouts(), gpus.lost, gpus.layouts_lost) == (before, [], [])
     assert hopper.services.active() == {DCGM: True}
 
 
 def test_what_does_not_come_back_is_told_and_tried_again(node):
     hopper, before = reloaded_under_a_holder(node)
     hopper.services.make_stubborn(DCGM)
-    (text,) = [text for text in back(hopper).lost if "MIG layout" in text]
+    (text,) = back(hopper).layouts_lost
     assert text.startswith(f"{uuids(hopper)[0]}: the MIG layout 1g.10gb at 1:1, 3g.40gb at 4:4")
     assert text.endswith("the next run tries it")
     hopper.services.make_stubborn(DCGM, False)
     assert looked(hopper) == uuids(hopper)
-    assert back(hopper).lost == []
+    gpus = back(hopper)
+    assert (gpus.lost, gpus.layouts_lost) == ([], [])
     assert hopper.layouts() == before
 
 

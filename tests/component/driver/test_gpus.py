@@ -32,7 +32,7 @@ from ansible_collections.accel.gpu.tests.component.driver.test_apply import (
     deeds,
     make,
     run,
-    undo,
+    taken_back,
     wished,
 )
 from ansible_collections.accel.gpu.tests.component.mig.node import in_child
@@ -86,8 +86,11 @@ def test_so_does_one_that_goes_the_way_back(tmp_path, deed):
     machine = died(tmp_path, deed)
     journal = record.read_journal(machine.files)
     assert journal is not None
-    assert undo(machine, journal).missing == ()
-    assert limits(machine) == [300.0, 310.0, 320.0]
+    back = taken_back(machine, journal)
+    assert (back.after.missing, limits(machine)) == ((), [300.0, 310.0, 320.0])
+    # Nothing was loaded anew where it died early.
+    anew = deed == "modprobe nvidia_uvm"
+    assert back.reapplied == tuple(f"GPU-{n}: power limit is {300.0 + 10 * (n - 1)} again" for n in (1, 2, 3) if anew)
     assert not machine.files.exists(kept.PATH)
 
 
@@ -125,7 +128,9 @@ def test_so_it_is_where_a_run_died(tmp_path, deed, goes_on):
     if goes_on:
         assert "failed" not in run(machine)
     else:
-        assert undo(machine, journal).missing == ()
+        back = taken_back(machine, journal)
+        assert back.after.missing == ()
+        assert any(one.startswith("/dev/nvidia0 has ") for one in back.reapplied) is (deed == "modprobe nvidia")
     assert machine.files.mode("/dev/nvidia0") == 0o600
     assert not machine.files.exists(kept_devices.PATH)
 
@@ -198,10 +203,10 @@ def test_a_way_back_that_is_not_over_leaves_it_to_the_next_run(tmp_path, monkeyp
         monkeypatch.setattr(applying, "undo", undo_)
 
     loads(0o640, "reload of nvidia failed")
-    undo(machine, journal)
+    taken_back(machine, journal)
     assert machine.files.mode("/dev/nvidia0") == 0o640
     loads(0o666)
-    undo(machine, journal)
+    taken_back(machine, journal)
     assert machine.files.mode("/dev/nvidia0") == 0o600
     assert not machine.files.exists(kept_devices.PATH)
 

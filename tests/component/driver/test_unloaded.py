@@ -27,7 +27,7 @@ def changed(machine: Machine, *steps: Step) -> t.Dict[str, t.Any]:
     journal = record.read_journal(machine.files)
     change = Change(steps, look(machine), lambda: (look(machine), ()), earlier=journal, state=STATE)
     done = apply(change, machine.ports(), t.cast(t.Any, Manager(machine)))
-    return {"warnings": [*done.warnings, *done.lost]}
+    return {"warnings": [*done.warnings, *done.lost, *done.layouts_lost, *done.noted]}
 
 
 STATE = {"packages": ["x"], "unloaded": {"boot": "5f1c", "modules": list(INWARD)}}

@@ -353,5 +353,5 @@ def test_a_run_that_died_is_not_undone_either_while_no_repository_answers(died, 
     plan = core.plan(core.Asked(parse({"version": "590.48.01"}, datetime.date(2026, 11, 25))), seen)
     assert (seen.unsettled, str(plan.refusal)) == (WHY, "the repository does not answer")
     before = list(died.deeds)
-    assert core.before_refusal(plan, died.ports()) is False
+    assert core.before_refusal(plan, died.ports()) == {}
     assert died.deeds == before

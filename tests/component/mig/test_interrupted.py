@@ -158,6 +158,17 @@ def test_a_refused_wish_does_not_stop_the_way_back_which_is_told_as_a_change(nod
     assert (result["failed"], result["changed"], result["diff"]) == (True, False, {"before": {}, "after": {}})
 
 
+def test_what_became_of_settings_then_is_told_with_the_refusal(node):
+    made = node(A100)
+    made.make([off()])
+    made.sim.smi("-i", "0", "-pl", "250", check=True)
+    kill_at(made, [on({"3g.40gb": 2})], f"{CREATE} nth=1")
+    refused = made.apply({"geometry": [on({"9g.99gb": 1})]})
+    assert (refused["failed"], refused["changed"]) == (True, True)
+    assert refused["settings_reapplied"] == [f"{made.sim.gpu(0)['uuid']}: power limit is 250.0 again"]
+    assert "settings_reapplied" not in made.apply({"geometry": [on({"9g.99gb": 1})]})
+
+
 def test_a_journal_of_another_version_is_not_overlooked(node):
     made = node(H100)
     made.make([on({"1g.10gb": 7})])

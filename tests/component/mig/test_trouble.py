@@ -150,11 +150,15 @@ def test_a_service_that_does_not_start_again(node):
         return done
 
     made._run = stubborn
+    made.sim.smi("-i", "0", "-pl", "250", check=True)
+    made.sim.control("fault nvmlDeviceSetPowerManagementLimit nth=1 times=2 code=NVML_ERROR_UNKNOWN")
     result = made.apply({"geometry": [on({"1g.10gb": 1})]})
     assert (result["failed"], result["changed"]) == (True, True)
+    # What is not there again beside it would be told by nothing else.
     assert result["msg"] == (
         f"{PERSISTENCED} was stopped for this change and did not start again (Job for {PERSISTENCED} failed.); the "
-        "geometry is as wished; see journalctl -u for the unit and start it"
+        "geometry is as wished; see journalctl -u for the unit and start it; "
+        f"{made.sim.gpu(0)['uuid']}: power limit was 250.0 before and the GPU refuses it now (UNKNOWN)"
     )
     assert len(made.layouts()[0][2]) == 1
     # It is owed until it runs: the next run tries again.

@@ -102,9 +102,11 @@ def test_a_run_that_dies_at_the_reset_is_settled_by_the_next(node, board, when):
     assert power_limit(made, 0) == "250.00"
 
 
-def test_an_interrupted_run_is_settled_although_the_next_is_refused(node):
+@pytest.mark.parametrize("when_busy", ["refuse", "defer"])
+def test_an_interrupted_run_is_settled_although_the_next_resets_nothing(node, when_busy):
     made = made_of(node, f"{H100},{H100}")
     made.make(SPLIT)
+    made.sim.smi("-i", "0", "-pl", "250", check=True)
     old, program = made.layouts(), made._program
 
     def dying(argv, timeout=None, stdin=None):
@@ -115,9 +117,14 @@ def test_an_interrupted_run_is_settled_although_the_next_is_refused(node):
     assert in_child(lambda: reset(made, {"index": 0})) is None
     made._program = program
     worker = made.occupy(1, 4)
-    result = reset(made, {"index": 1})
-    assert (result["error"]["kind"], result["changed"]) == ("busy", True)
+    result = reset(made, {"index": 1}, when_busy=when_busy)
+    if when_busy == "refuse":
+        assert result["error"]["kind"] == "busy"
+    else:
+        assert result["deferred"] == [uuid(made, 1)]
+    assert result["changed"]
     assert (made.layouts(), made.has_journal, resets(made)) == (old, False, [1, 0])
+    assert result["settings_reapplied"] == [f"{uuid(made)}: power limit is 250.0 again"]
     assert [entry[2] for entry in made.workers()] == [worker]
 
 

@@ -104,32 +104,24 @@ def test_so_it_does_where_the_reset_of_a_silent_gpu_fails(node, monkeypatch, fau
     assert not made.files.exists(kept_devices.PATH)
 
 
-def test_so_it_does_where_a_run_dies_while_it_waits_for_the_fabric(node, monkeypatch):
+@pytest.mark.parametrize("dies", [True, False], ids=["a run that dies then", "NVML asked then"])
+def test_so_it_does_where_the_wait_for_the_fabric_took_it(node, monkeypatch, dies):
     made = opened_to_few(node)
-    real = holders.reset
+    real, wait = holders.reset, apply_fabric.wait
 
-    def takes(*asked):
-        real(*asked)
+    def takes(function, *asked):
         os.chmod(made.files.path("/dev/nvidia0"), 0o666)
+        return function(*asked)
 
-    monkeypatch.setattr(holders, "reset", takes)
-    monkeypatch.setattr(apply_fabric, "wait", lambda *_all: os._exit(9))
-    assert in_child(functools.partial(reset, made, {"index": 0})) is None
+    if dies:
+        monkeypatch.setattr(holders, "reset", functools.partial(takes, real))
+        monkeypatch.setattr(apply_fabric, "wait", lambda *_all: os._exit(9))
+        assert in_child(functools.partial(reset, made, {"index": 0})) is None
+    else:
+        monkeypatch.setattr(apply_fabric, "wait", functools.partial(takes, wait))
+        assert len(good(made, {"index": 0})["settings_reapplied"]) == 1
     assert made.files.mode("/dev/nvidia0") == 0o600
     assert not made.files.exists(kept_devices.PATH)
-
-
-def test_so_it_does_where_that_wait_took_it(node, monkeypatch):
-    made = opened_to_few(node)
-    real = apply_fabric.wait
-
-    def takes(*asked):
-        os.chmod(made.files.path("/dev/nvidia0"), 0o666)
-        return real(*asked)
-
-    monkeypatch.setattr(apply_fabric, "wait", takes)
-    assert len(good(made, {"index": 0})["settings_reapplied"]) == 1
-    assert made.files.mode("/dev/nvidia0") == 0o600
 
 
 @pytest.mark.parametrize("asks", [False, True], ids=["before NVML is asked", "after"])

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from harness import LIBRARY
 
+from ansible_collections.accel.gpu.tests.component.settings.devices import Node
 from ansible_collections.accel.gpu.tests.component.settings.machine import Machine
 
 
@@ -36,3 +37,8 @@ def machine() -> t.Iterator[t.Callable[..., Machine]]:
         yield make
         for one in made:
             one.close()
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Node:
+    return Node(tmp_path)

@@ -90,6 +90,33 @@ def test_up_without_a_mirror_and_back_without_the_old_versions(fleet: Fleet) -> 
 
 
 @pytest.mark.full
+def test_a_power_limit_that_the_new_driver_refuses_costs_it_its_place(fleet: Fleet) -> None:
+    """It is set twice before it counts as lost. Who wants the driver all the same says so."""
+    fallen = fleet.node("fallen")
+    fleet.own["fallen"] = fleet.site_scheduler("fallen")
+    before = OLD if fallen.driver()[0] == NEWER else NEWER
+    refuse = "gpusim fault nvmlDeviceSetPowerManagementLimit --times 2 --code NVML_ERROR_UNKNOWN"
+    done = fleet.upgrade("fallen", "fourscore", version=before)
+    assert done.results()["fallen"] in ("done", "already"), done.text
+    wanted = NEWER if before == OLD else OLD
+    uuid = fallen.out("nvidia-smi --query-gpu=uuid --format=csv,noheader")
+    lost = f"{uuid}: power limit was 140.0 before and the GPU refuses it now (UNKNOWN)"
+    fallen.out(f"nvidia-smi -pl 140 && {refuse}")
+    told = fleet.upgrade("fallen", "strict", version=wanted)
+    assert told.results() == {"fallen": "failed_restored"}, told.text
+    assert fallen.driver() == (before, before)
+    assert told.report["fallen"]["why"] == f"did not come back after the reload: {lost}"
+    assert told.report["fallen"]["not_restored"] == [lost]
+    assert fleet.reason("fallen") == reason("strict", "upgrade failed, the old driver is back")
+    fallen.out(f"nvidia-smi -pl 140 && {refuse}")
+    told = fleet.upgrade("fallen", "lax", version=wanted, not_restored="tell")
+    assert told.results() == {"fallen": "done"}, told.text
+    assert (fallen.driver(), fleet.reason("fallen")) == ((wanted, wanted), "")
+    assert told.report["fallen"]["not_restored"] == [lost]
+    assert f"fallen: did not come back after the reload: {lost}" in told.text
+
+
+@pytest.mark.full
 def test_a_driver_that_does_not_load_after_the_reboot_is_taken_back(fleet: Fleet) -> None:
     fallen = fleet.node("fallen")
     # A machine comes up again by itself; a container is started by Docker.

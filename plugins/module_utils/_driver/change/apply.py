@@ -80,8 +80,9 @@ class Change:
 
 @dataclass(frozen=True)
 class Done:
-    """The node afterwards. `lost` is what is set on the GPUs and did not come back, `reload` says why modules were not
-    reloaded, `waits` why nothing was changed at all."""
+    """The node afterwards. `lost` is what was set on the GPUs and did not come back, `layouts_lost` the MIG layouts
+    that did not, `noted` what came back otherwise or could not be known; `reload` says why modules were not reloaded,
+    `waits` why nothing was changed at all."""
 
     node: Node
     warnings: t.Tuple[str, ...] = ()
@@ -89,15 +90,32 @@ class Done:
     reload: t.Tuple[str, ...] = ()
     reapplied: t.Tuple[str, ...] = ()
     geometry: t.Tuple[str, ...] = ()
+    layouts_lost: t.Tuple[str, ...] = ()
+    noted: t.Tuple[str, ...] = ()
     seconds: t.Mapping[str, float] = field(default_factory=dict)
     waits: str = ""
+
+
+class TakenBack(t.NamedTuple):
+    """An interrupted run that was undone, with sentences for settings and layouts that are there again, and for what is
+    not."""
+
+    after: Aftermath
+    reapplied: t.Tuple[str, ...] = ()
+    geometry: t.Tuple[str, ...] = ()
+    warnings: t.Tuple[str, ...] = ()
 
 
 def apply(change: Change, ports: Ports, manager: Manager) -> Done:
     """Does the change and verifies it. The facts of an AccelError are `step`, `restored`, `changed` and `cause`."""
     with DeviceFiles(ports) as devices:
         done = _apply(change, ports, manager, Gpus(ports, devices))
-    return dataclasses.replace(done, reapplied=(*done.reapplied, *devices.told), lost=(*done.lost, *devices.lost))
+    return dataclasses.replace(
+        done,
+        reapplied=(*done.reapplied, *devices.told),
+        lost=(*done.lost, *devices.lost),
+        noted=(*done.noted, *devices.noted),
+    )
 
 
 def _apply(change: Change, ports: Ports, manager: Manager, gpus: Gpus) -> Done:
@@ -145,14 +163,22 @@ def _apply(change: Change, ports: Ports, manager: Manager, gpus: Gpus) -> Done:
         }
     record.write_state(ports.files, state)
     record.remove_journal(ports.files)
-    geometry = tuple(gpus.geometry)
     if node.loaded is not None and change.of(LoadModules, ReloadModules, SetUnit):
         _check_fabric(node, gpus)
-    lost, reapplied = tuple(gpus.lost), tuple(gpus.told)
-    return Done(node, tuple(walker.told), lost, tuple(walker.reload), reapplied, geometry, walker.seconds)
+    return Done(
+        node,
+        warnings=tuple(walker.told),
+        lost=tuple(gpus.lost),
+        reload=tuple(walker.reload),
+        reapplied=tuple(gpus.told),
+        geometry=tuple(gpus.geometry),
+        layouts_lost=tuple(gpus.layouts_lost),
+        noted=tuple(gpus.noted),
+        seconds=walker.seconds,
+    )
 
 
-def take_back(journal: Journal, ports: Ports, manager: Manager) -> Aftermath:
+def take_back(journal: Journal, ports: Ports, manager: Manager) -> TakenBack:
     """Undoes an interrupted run, where there is nothing to go on with."""
     with DeviceFiles(ports) as devices:
         gpus = Gpus(ports, devices)
@@ -160,7 +186,8 @@ def take_back(journal: Journal, ports: Ports, manager: Manager) -> Aftermath:
         after = undo(journal, ports, manager)
         devices.unfinished = bool(after.missing)
         gpus.back()
-    return after
+    warnings = (*after.missing, *gpus.lost, *devices.lost, *gpus.layouts_lost, *gpus.noted, *devices.noted)
+    return TakenBack(after, (*gpus.told, *devices.told), tuple(gpus.geometry), warnings)
 
 
 def _no_driver(change: Change, ports: Ports) -> bool:

@@ -91,7 +91,7 @@ def _walk_back(steps: t.Sequence[Step], walker: Walker) -> t.List[str]:
 
 def give_up(error: BaseException, walker: Walker, gpus: Gpus) -> BaseException:
     """Restores, and words the failure. What is no failure of a step (a signal) is handed on as it is."""
-    gpus.take_again()
+    gpus.take_again(loaded=bool(walker.journal.before.modules))
     after = undo(walker.journal, walker.ports, walker.manager)
     with contextlib.suppress(AccelError):
         gpus.back()
@@ -100,7 +100,7 @@ def give_up(error: BaseException, walker: Walker, gpus: Gpus) -> BaseException:
         error = AccelError(f"{error.filename or 'a file'}: {error.strerror}")
     if not isinstance(error, (StepError, AccelError)):
         return error
-    return _worded(error, after, gpus.lost)
+    return _worded(error, after, [*gpus.lost, *gpus.layouts_lost, *gpus.noted])
 
 
 def _worded(error: t.Union[StepError, AccelError], after: Aftermath, lost: t.Sequence[str]) -> AccelError:

@@ -40,8 +40,9 @@ SUBSETS = ("identity", "mig")
 
 
 class Geometry:
-    """`told` are sentences for what was created again, `lost` for what was not, `reapplied` for settings that a change
-    of the mode had taken away."""
+    """`told` are sentences for what was created again, `lost` for layouts that were not. The
+    others are about what a change of the mode had taken away: settings, as KeptSettings has them, and units that do not
+    run again."""
 
     def __init__(self, ports: Ports, session: NvmlSession) -> None:
         self._ports = ports
@@ -49,6 +50,8 @@ class Geometry:
         self.told: t.List[str] = []
         self.lost: t.List[str] = []
         self.reapplied: t.List[str] = []
+        self.missing: t.List[str] = []
+        self.noted: t.List[str] = []
 
     def keep(self, snapshot: Snapshot) -> None:
         write(self._ports, geometry.found(owed(self._ports), snapshot, _load(self._ports)))
@@ -100,7 +103,8 @@ class Geometry:
         restarts.remember(self._ports.files, time.monotonic_ns() // 1000)
         late = walker.start_holders()
         self.reapplied += walker.settings.told
-        self.lost += [*walker.settings.lost, *late.values()]
+        self.missing += [*walker.settings.lost, *late.values()]
+        self.noted += walker.settings.noted
         return why
 
     def _differs(self, kept: Kept) -> str:

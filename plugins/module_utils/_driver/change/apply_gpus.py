@@ -35,7 +35,8 @@ class Gpus:
         self._session = ports.open_nvml()
         self._kept = KeptSettings(ports, self._session)
         self._geometry = Geometry(ports, self._session)
-        self._unknown: t.List[str] = []
+        self._lost: t.List[str] = []
+        self._noted: t.List[str] = []
         self._in_fabric: t.List[str] = []
         self._answered: t.Set[str] = set()  # PCI addresses, before the modules were touched
 
@@ -50,9 +51,19 @@ class Gpus:
         return list(self._geometry.told)
 
     @property
+    def layouts_lost(self) -> t.List[str]:
+        """Sentences for MIG layouts that were not."""
+        return list(self._geometry.lost)
+
+    @property
     def lost(self) -> t.List[str]:
-        """Sentences for settings and layouts that were not."""
-        return [*self._unknown, *self._kept.lost, *self._geometry.lost]
+        """Sentences for all else that was there before and is not there again."""
+        return [*self._lost, *self._kept.lost, *self._geometry.missing]
+
+    @property
+    def noted(self) -> t.List[str]:
+        """Sentences for what is no loss, or may be none."""
+        return [*self._noted, *self._kept.noted, *self._geometry.noted]
 
     def take(self, stopped: t.Collection[str]) -> None:
         try:
@@ -69,10 +80,12 @@ class Gpus:
             self._answered.update(gpu.pci for gpu in seen.gpus)
         self._session.release()
 
-    def take_again(self) -> None:
+    def take_again(self, loaded: bool) -> None:
         """Before a way back that may load the modules once more: what was set again until now. What cannot be read now
-        is still owed from before, or was told already."""
+        is still owed from before, or was told already. Where none were `loaded` before, there is nobody to take it."""
         self._devices.keep()
+        if not loaded:
+            return
         with contextlib.suppress(AccelError):
             snapshot = self._session.snapshot(SUBSETS)
             self._geometry.keep(snapshot)
@@ -93,7 +106,7 @@ class Gpus:
         except DriverMissingError:
             pass
         except AccelError as error:
-            self._unknown.append(f"the MIG layout could not be read before the reboot: {error.message}")
+            self._noted.append(f"the MIG layout could not be read before the reboot: {error.message}")
         self._session.release()
 
     def _keep_settings(self, snapshot: Snapshot, stopped: t.Collection[str]) -> None:
@@ -103,26 +116,26 @@ class Gpus:
             if failure.uuid:
                 uuids.append(failure.uuid)
             else:
-                self._unknown.append(f"GPU {failure.pci or failure.index}: {_NOT_READ}: {failure.message}")
+                self._noted.append(f"GPU {failure.pci or failure.index}: {_NOT_READ}: {failure.message}")
         for uuid in uuids:
             try:
                 if self._kept.try_to_read(uuid, stopped, _EVENT):
                     self._kept.keep(uuid)
             except AccelError as error:
-                self._unknown.append(f"{uuid}: {_NOT_READ}: {error.message}")
+                self._noted.append(f"{uuid}: {_NOT_READ}: {error.message}")
 
     def _not_read(self, error: AccelError) -> None:
         with contextlib.suppress(AccelError):
             if self._kept.owed():
                 return  # a run that died has read them, and its packages are why nobody answers
-        self._unknown.append(f"settings of the GPUs could not be read before {_EVENT}: {error.message}")
+        self._noted.append(f"settings of the GPUs could not be read before {_EVENT}: {error.message}")
 
     def back(self) -> None:
         """Also what a run that died left unset: whoever loads the modules or finishes that run takes care of it."""
         try:
             self._kept.bring_all_back()
         except AccelError as error:  # a file that is none of ours is no reason to take the driver back
-            self._unknown.append(f"settings of the GPUs could not be set again: {error.message}")
+            self._lost.append(f"settings of the GPUs could not be set again: {error.message}")
         # Where MIG has to be switched on again settings fall back once more; that walk takes care of them.
         self._geometry.back()
         self._session.release()
@@ -143,7 +156,7 @@ class Gpus:
 
     def still_late(self) -> None:
         """After the way back: what the fabric does not take up again is lost."""
-        self._unknown += self.late(False)
+        self._lost += self.late(False)
 
     def silent(self, devices: t.Sequence[PciDevice]) -> t.List[str]:
         """A sentence for each GPU of the driver that does not answer any more. One that gave no answer before is no
@@ -160,5 +173,5 @@ class Gpus:
         ours = [device.address for device in devices if device.driver in (None, "nvidia")]
         quiet = {pci: f"GPU {pci}: {failed.get(pci, 'gives no answer')}" for pci in ours if pci not in answering}
         earlier = [pci for pci in quiet if self._answered and pci not in self._answered]
-        self._unknown += [f"{quiet[pci]}; it gave no answer before the change either" for pci in earlier]
+        self._noted += [f"{quiet[pci]}; it gave no answer before the change either" for pci in earlier]
         return [text for pci, text in quiet.items() if pci not in earlier]

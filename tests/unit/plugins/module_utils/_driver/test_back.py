@@ -289,7 +289,7 @@ def test_an_interrupted_run_is_not_undone_under_work_that_came_since(tmp_path):
     ports = Ports(
         run=lambda *_args, **_more: pytest.fail("a command"), files=files, open_nvml=lambda: pytest.fail("NVML")
     )
-    assert core.before_refusal(plan, ports) is False
+    assert core.before_refusal(plan, ports) == {}
     assert not files.exists(record.FOLDER)
 
 

@@ -119,7 +119,7 @@ def test_a_foreign_journal_is_not_undone_either(tmp_path):
         files=Files(str(tmp_path)),
         open_nvml=lambda: pytest.fail("NVML"),
     )
-    assert core.before_refusal(plan, ports) is False
+    assert core.before_refusal(plan, ports) == {}
 
 
 def test_a_download_leaves_an_interrupted_run_alone():

@@ -145,9 +145,14 @@ def test_what_changed_beside_a_refused_reload_is_told() -> None:
 def test_what_did_not_come_back_is_told_and_warned_of() -> None:
     wish = nodes.mirror(version=NEW)
     plan = looked(stale(), wish)
-    result = Outcome(plan, plan, Done(stale(), ("a module",), ("GPU-1: power limit",))).result()
+    done = Done(
+        stale(), ("a module",), ("GPU-1: power limit",), layouts_lost=("GPU-2: layout",), noted=("GPU-3: rounded",)
+    )
+    result = Outcome(plan, plan, done).result()
     assert result["not_restored"] == ["GPU-1: power limit"]
-    assert result["warnings"][-2:] == ["a module", "GPU-1: power limit"]
+    assert result["geometry_not_restored"] == ["GPU-2: layout"]
+    assert result["restored_otherwise"] == ["GPU-3: rounded"]
+    assert result["warnings"][-4:] == ["a module", "GPU-1: power limit", "GPU-2: layout", "GPU-3: rounded"]
 
 
 def test_a_change_that_waited_is_none() -> None:

@@ -159,14 +159,24 @@ def test_a_part_that_was_done_counts_although_the_rest_was_taken_back():
     assert ended.result["changed"] is True
 
 
-@pytest.mark.parametrize("settled", [True, False, None])
+@pytest.mark.parametrize("settled", [{"changed": True}, {"changed": False}, {}])
 @pytest.mark.parametrize("check_mode", [False, True])
 def test_what_an_interrupted_run_left_is_settled_before_the_refusal(settled, check_mode):
     core = Core(Plan(refusal=BusyError("geometry[0]: PID 7 runs there")))
     core.before_refusal = lambda plan, ports: settled
     ended = declared(core, Module(check_mode=check_mode))
     assert ended.failed
-    assert ended.result["changed"] is (bool(settled) and not check_mode)
+    assert ended.result["changed"] is (settled.get("changed", False) and not check_mode)
+
+
+def test_what_became_of_settings_is_told_by_the_refusal_too():
+    core = Core(Plan(refusal=BusyError("geometry[0]: PID 7 runs there")))
+    back, lost = "GPU-1: power limit is 300 again", "GPU-2: settings could not be set again"
+    core.before_refusal = lambda plan, ports: {"changed": True, "settings_reapplied": [back], "warnings": [lost]}
+    module = Module()
+    ended = declared(core, module)
+    assert ended.result["settings_reapplied"] == [back]
+    assert lost in module.warnings
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,7 @@ def test_properties(domains, serial, per_domain, forks):
             Rolling(max_failures=2, drain_timeout=172800.0),
         ),
         ({"drain_poll": 0.5, "verify_timeout": 60}, Rolling(drain_poll=0.5, verify_timeout=60.0)),
+        ({"not_restored": "tell"}, Rolling(not_restored="tell")),
     ],
 )
 def test_the_variable(value, expected):
@@ -122,9 +123,11 @@ def test_the_variable(value, expected):
             {"serail": 1},
             [
                 'gpu_driver_upgrade: unknown key "serail"; allowed are serial, max_failures, max_per_domain, '
-                "drain_timeout, drain_poll, verify_timeout"
+                "drain_timeout, drain_poll, verify_timeout, not_restored"
             ],
         ),
+        ({"not_restored": "warn"}, ['gpu_driver_upgrade.not_restored: "warn" is unknown; allowed is fail, tell']),
+        ({"not_restored": ["fail"]}, ['gpu_driver_upgrade.not_restored: ["fail"] is unknown; allowed is fail, tell']),
     ],
 )
 def test_a_wrong_variable(value, messages):

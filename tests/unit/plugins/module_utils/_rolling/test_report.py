@@ -76,6 +76,19 @@ def test_a_reboot_that_others_want_is_told_and_no_failure():
     assert (report.failures(told), report.owing(told)) == ([], [])
 
 
+def test_what_a_failure_says_is_not_said_twice():
+    lost = ["/dev/nvidia0 had … before and is not there any more", "GPU-1: power limit was 300.0 before"]
+    why = f"did not come back after the reload: {lost[0]}"
+    told = report.table({"gpu1": {**DONE, "result": "failed_restored", "why": why, "not_restored": lost}})[-1]
+    assert told == f"gpu1: {why}; did not come back after the reload: {lost[1]}"
+
+
+def test_what_came_back_otherwise_is_told():
+    told = {"gpu1": {**DONE, "restored_otherwise": ["GPU-1: power limit was 301.5 before and the GPU made 301 of it"]}}
+    assert report.table(told)[-1] == "gpu1: GPU-1: power limit was 301.5 before and the GPU made 301 of it"
+    assert report.document("run7", told)["hosts"][0]["restored_otherwise"] == told["gpu1"]["restored_otherwise"]
+
+
 def test_what_did_not_come_back_is_told_and_no_failure():
     told = {"gpu1": {**DONE, "not_restored": ["GPU-1: power limit was 300.0 before", "/dev/nvidia0 had …"]}}
     assert report.table(told)[-1] == (
@@ -105,6 +118,7 @@ def test_the_document_holds_what_the_table_shows():
         "drained": True,
         "reboot_pending": [],
         "not_restored": [],
+        "restored_otherwise": [],
         "seconds": {"install": 10.0, "verify": 5.0, "restore": 8.0},
     }
     assert told["hosts"][1]["result"] == "waiting"

@@ -15,6 +15,7 @@ import holder
 import sim
 
 SWITCH_CLASS = "0x068000"
+BRIDGE_MARK = b"SW_MNG"  # in the vital product data of ConnectX functions that stand for NVSwitches of generation 4
 COMPLETED = 3
 
 
@@ -29,7 +30,9 @@ def main(version: str) -> t.Optional[str]:
             f"fabric manager NVIDIA GPU driver interface version {version} don't match with driver version {running}. "
             "Please update with matching NVIDIA driver package."
         )
-    if not any(path.read_text().strip() == SWITCH_CLASS for path in Path("/sys/bus/pci/devices").glob("*/class")):
+    devices = Path("/sys/bus/pci/devices")
+    switches = any(path.read_text().strip() == SWITCH_CLASS for path in devices.glob("*/class"))
+    if not switches and not any(BRIDGE_MARK in path.read_bytes() for path in devices.glob("*/vpd")):
         return "request to query NVSwitch device information from NVSwitch driver failed: there is no NVSwitch"
     for gpu in sim.gpus():
         if gpu["readings"].get("fabric.state") is not None:

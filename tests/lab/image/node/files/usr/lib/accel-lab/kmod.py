@@ -6,7 +6,8 @@
 """Stand-in for modprobe, rmmod, lsmod and modinfo: loads and unloads the simulated driver, leaves other modules alone.
 
 A module comes from its file below /lib/modules, if packages installed one, and has the version that stands there. Other
-modules count as built in when /sys/module shows them; else the words and exit status of kmod are repeated.
+modules count as built in when /sys/module shows them, and can be loaded when OTHERS names them; else the words and exit
+status of kmod are repeated.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import sim
 import trust
 
 BUS = sim.RUN / "sys-bus-pci"
+OTHERS = Path("/etc/accel-lab/modules")
 KMOD = "/bin/kmod"
 FABRIC_NOT_STARTED = 1
 
@@ -56,8 +58,11 @@ def insert(name: str) -> None:
         insert_nouveau()
         return
     if name not in modules.DEPENDS:
-        if not Path("/sys/module", name).exists():
+        if Path("/sys/module", name).exists():
+            return
+        if not OTHERS.exists() or name not in OTHERS.read_text().split():
             raise not_found(name)
+        modules.load(name, "")
         return
     if modules.loaded(name):
         return
