@@ -143,13 +143,15 @@ def test_what_is_gone_or_cannot_be_set_is_told_also_by_an_error(node, monkeypatc
     )
 
 
-def test_what_somebody_else_decided_on_is_told_by_an_error_too(node):
+def test_what_somebody_else_decided_on_is_told_by_an_error_too_and_once(node):
     node.chmod("nvidia1", 0o600)
-    with pytest.raises(ApplyError) as caught, node.devices() as devices:
+    # One change within another: both have noted it.
+    with pytest.raises(ApplyError) as caught, node.devices() as outer, node.devices() as devices:
         node.reload(0o640)
         devices.back()
         raise ApplyError("it failed")
     noted = f"/dev/nvidia1 had {HAS} 0600 before and stays as the driver wants it since: {HAS} 0640"
+    assert outer.noted == devices.noted == [noted]
     assert caught.value.message == f"it failed; {noted}"
 
 
