@@ -64,9 +64,12 @@ def upgrade_report(
 
 
 def upgrade_lost_geometry(
-    before: t.Mapping[str, t.Any], after: t.Mapping[str, t.Any], actions: t.Sequence[t.Mapping[str, t.Any]]
+    before: t.Mapping[str, t.Any],
+    after: t.Mapping[str, t.Any],
+    actions: t.Sequence[t.Mapping[str, t.Any]],
+    told: t.Sequence[str] = (),
 ) -> list[str]:
-    return geometry.lost(before, after, actions)
+    return geometry.lost(before, after, actions, told)
 
 
 def gpus_to_recover(gpus: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:

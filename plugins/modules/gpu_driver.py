@@ -385,9 +385,10 @@ settings_reapplied:
   sample: []
 not_restored:
   description:
-    - A sentence for each setting and each file in C(/dev) that a reload took away and that did not come back. Each is a
-      warning too.
-  returned: when something was changed
+    - A sentence for each setting and each file in C(/dev) that a reload took away and that did not come back, and for
+      each unit that does not run again after it. What an earlier call lost is told until it is set again, by whomever,
+      or the node is rebooted.
+  returned: always
   type: list
   elements: str
   sample: []
@@ -401,8 +402,8 @@ geometry_not_restored:
 restored_otherwise:
   description:
     - A sentence for what is no loss, or may be none. These are a value that the hardware rounded, a setting that waits
-      until MIG is off, a file in C(/dev) on which somebody else decided since, and what could not be read before the
-      reload. Each is a warning too.
+      until MIG is off or that the driver does not have any more, a file in C(/dev) on which somebody else decided
+      since, and what could not be read before the reload. Each is a warning too.
   returned: when something was changed
   type: list
   elements: str

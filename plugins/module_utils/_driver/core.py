@@ -23,14 +23,15 @@ from .._packages.probe import manager
 from . import parse as parsing
 from . import record
 from .change import apply_geometry
-from .change.apply import Change, Done, fetch, take_back
 from .change.apply import apply as apply_change
+from .change.apply import fetch, take_back
 from .change.apply_back import repair
+from .change.objects import Change, Done
 from .decide import plan_guard, plan_modules, plan_names, plan_packages, planned
 from .decide.back import Now
 from .decide.geometry import Kept
 from .decide.planned import Asked, Planned, Seen, decide
-from .look import probe_now, probe_offers, probe_others, probe_system, probe_use
+from .look import probe_now, probe_offers, probe_others, probe_system, probe_unset, probe_use
 from .look.probe import probe
 from .model import Node
 from .steps import LoadModules, ReloadModules, Step
@@ -137,6 +138,7 @@ def _seen(
     node = node if done else dataclasses.replace(node, unloaded=plan_modules.unloaded(node, journal))
     if journal is not None and journal.phase == record.PACKAGES:
         node = dataclasses.replace(node, package_problems=_foreign(node.package_problems, journal, half))
+    unset = probe_unset.unset(ports.files)
     recorded, now = _way_back(ports, packages, journal, node, way) if wish.state == "restored" else (None, None)
     try:
         state = (
@@ -145,8 +147,8 @@ def _seen(
             else probe_offers.look(wish, node, packages, ports, always=half and journal is not None)
         )
     except AccelError as error:
-        return Seen(planned.bare(node), journal, recorded, now, error, unsettled=unsettled)
-    seen = Seen(state, journal, recorded, now, unsettled=unsettled)
+        return Seen(planned.bare(node), journal, recorded, now, error, unsettled=unsettled, unset=unset)
+    seen = Seen(state, journal, recorded, now, unsettled=unsettled, unset=unset)
     plan_ = decide(asked, seen)
     others = probe_others.probe(ports) if plan_.decided.owed.reboot else planned.Others()
     return dataclasses.replace(seen, others=others, layouts=_layouts(asked, plan_, ports))

@@ -70,7 +70,9 @@ def _apply(plan: Plan, ports: Ports, devices: DeviceFiles) -> Outcome:
         plan = _again(plan, ports)
     earlier = {key: tuple((settled or {}).get(key, ())) for key in ("settings_reapplied", "warnings")}
     if plan.refusal is not None:
-        raise plan.refusal
+        # What the settling lost would be told by nothing else.
+        message = "; ".join([plan.refusal.message, *earlier["warnings"]])
+        raise type(plan.refusal)(message, **plan.refusal.facts)
     snapshot = plan.state.snapshot
     if snapshot is None or not plan.acting:
         return Outcome(told=earlier["settings_reapplied"], warnings=earlier["warnings"])

@@ -26,16 +26,20 @@ Layouts = t.Mapping[str, t.Any]
 Action = t.Mapping[str, t.Any]
 
 
-def lost(before: Layouts, after: Layouts, actions: t.Sequence[Action]) -> t.List[str]:
+def lost(before: Layouts, after: Layouts, actions: t.Sequence[Action], told: t.Sequence[str] = ()) -> t.List[str]:
     """A sentence for each GPU whose instances are gone though nobody declares others. `before` and `after` are layout
-    documents of gpu_info, `actions` those of mig_geometry in between."""
+    documents of gpu_info, `actions` those of mig_geometry in between. `told` are sentences, each with a UUID in front,
+    for layouts that gpu_driver could not create: an interrupted run may have known one that is in no document."""
     now = {gpu["uuid"]: gpu for gpu in after.get("gpus") or ()}
     declared = {action.get("gpu") for action in actions if _decides(action)}
-    return [
-        f"MIG of {gpu['uuid']}: {_shown(now.get(gpu['uuid']))} is there and not {_shown(gpu)}, as before the change"
+    found = {
+        gpu["uuid"]: f"MIG of {gpu['uuid']}: {_shown(now.get(gpu['uuid']))} is there and not {_shown(gpu)}, as before "
+        "the change"
         for gpu in before.get("gpus") or ()
         if gpu["mig"] and gpu["uuid"] not in declared and not _has(now.get(gpu["uuid"]), gpu)
-    ]
+    }
+    others = (text for text in told if text.partition(":")[0] not in {*found, *declared})
+    return [*found.values(), *others]
 
 
 def _decides(action: Action) -> bool:

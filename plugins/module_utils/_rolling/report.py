@@ -105,8 +105,8 @@ def table(records: t.Mapping[str, Record]) -> t.List[str]:
 
 def _why(row: Record) -> str:
     drained = "it is still drained" if row["drained"] else ""
-    # A failure says it already.
-    lost = "; ".join(one for one in row["not_restored"] if one not in row["why"])
+    # A failure says it already, as far as it is shown.
+    lost = "; ".join(one for one in row["not_restored"] if one not in row["why"][:_LONGEST])
     lost = f"did not come back after the reload: {lost}" if lost else ""
     other = "; ".join(row["restored_otherwise"])
     short, lost, other = (_shortened(said) for said in (str(row["why"]), lost, other))

@@ -19,6 +19,7 @@ from .._errors import AccelError, GpuHungError, SessionDiedError
 from .._nvml.objects import SettingSet
 from .._nvml.settings_write import MIG_VALUES, UNREAD
 from . import memory
+from .live import near
 from .model import DEFAULT
 from .probe_load import driver_load
 
@@ -31,6 +32,8 @@ PATH = "/var/lib/accel-gpu/mig/settings.json"
 PERSISTENCED = "nvidia-persistenced.service"
 # A session that dies is opened again by the next request.
 _ATTEMPTS = 2
+# Codes of a driver that has no such setting any more.
+_NO_MORE = ("NOT_SUPPORTED", "DEPRECATED", "FUNCTION_NOT_FOUND")
 
 Settings = t.Mapping[str, t.Any]
 Entries = t.Dict[str, t.Any]
@@ -41,12 +44,13 @@ class KeptSettings:
 
     `told` are sentences for what was set again, `lost` for what the GPU had and has not any more, `noted` for what is
     no loss or may be none: a value that the hardware rounded, one that waits until MIG is off, settings that nobody
-    could read.
+    could read. With `owes` what is lost stays written down: a way back sets it again, and so does the next run.
     """
 
-    def __init__(self, ports: Ports, session: NvmlSession) -> None:
+    def __init__(self, ports: Ports, session: NvmlSession, owes: bool = False) -> None:
         self._ports = ports
         self._session = session
+        self._owes = owes
         self.told: t.List[str] = []
         self.lost: t.List[str] = []
         self.noted: t.List[str] = []
@@ -128,16 +132,13 @@ class KeptSettings:
             uuid,
             [one.name for one in done if one.refused and one.name in UNREAD],
         )
+        places = {TOLD: self.told, LOST: self.lost, NOTED: self.noted}
         for one in done:
-            self._tell(self._place(one), uuid, sentence(one))
-        waiting = waits(done)
-        self._store(uuid, {"owed": False, "settings": waiting} if waiting else None)
+            self._tell(places[became(one)], uuid, sentence(one))
+        lost = {one.name: one.wanted for one in done if self._owes and became(one) == LOST}
+        settings = {**waits(done), **lost}
+        self._store(uuid, {"owed": bool(lost), "settings": settings} if settings else None)
         self._before.pop(uuid, None)
-
-    def _place(self, one: SettingSet) -> t.List[str]:
-        if one.refused:
-            return self.noted if waits([one]) else self.lost
-        return self.told if one.found == one.wanted else self.noted
 
     def _restore_twice(self, uuid: str, before: Settings) -> t.Tuple[SettingSet, ...]:
         """What the GPU refuses is asked once more: one refusal of a GPU that was just reset is no reason to lose it."""
@@ -216,6 +217,31 @@ def merged(found: Settings, stored: Settings, owed: bool = False) -> t.Dict[str,
 def waits(done: t.Iterable[SettingSet]) -> t.Dict[str, t.Any]:
     """What MIG mode refused. Pure."""
     return {one.name: one.wanted for one in done if one.refused == "NOT_SUPPORTED" and one.name in MIG_VALUES}
+
+
+TOLD, LOST, NOTED = "told", "lost", "noted"
+
+
+def became(one: SettingSet) -> str:
+    """Whether a setting is there again, is lost, or neither. A driver that has no such setting any more has none to
+    lose; a power limit is never meant by that, for a rack may hang on it. Pure."""
+    if one.refused:
+        gone = one.refused in _NO_MORE and one.found is None and one.name != "power_limit"
+        return NOTED if gone or waits([one]) else LOST
+    if one.found == one.wanted:
+        return TOLD
+    return NOTED if near(one.wanted, one.found) else LOST
+
+
+def unset(files: Files) -> t.List[str]:
+    """Sentences for what is still to be set again. Raises AccelError where the file is none of ours."""
+    return [
+        f"{uuid}: {name.replace('_', ' ')} was {value} before and is not set again"
+        for uuid, entry in stored(files).items()
+        if entry["owed"]
+        for name, value in entry["settings"].items()
+        if value is not None and name not in MIG_VALUES
+    ]
 
 
 def sentence(one: SettingSet) -> str:

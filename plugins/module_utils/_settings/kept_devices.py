@@ -19,6 +19,7 @@ import typing as t
 from .._boot import boot_id
 from .._errors import AccelError
 from .device_files import PARAMETERS, DeviceFile, Found, another, decided, found, has, set_by_others
+from .kept import LOST, NOTED, TOLD
 
 if t.TYPE_CHECKING:
     from types import TracebackType
@@ -44,11 +45,13 @@ class DeviceFiles:
 
     Nothing here makes a change fail: `told` are sentences for what is set again, `lost` for what is not, `noted` for
     files on which somebody else has decided since; where the change fails the last two are added to its message.
-    `unfinished`: the change is not over, so that the next run may still bring back what this one could not.
+    `unfinished`: the change is not over, so that the next run may still bring back what this one could not. With `owes`
+    it may do so with what is lost in any case.
     """
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, ports: Ports, owes: bool = False) -> None:
         self._files = ports.files
+        self._owes = owes
         self._run = ports.run
         self._log = ports.log
         self.told: t.List[str] = []
@@ -114,23 +117,24 @@ class DeviceFiles:
             if self._before and not self._files.exists(PARAMETERS):
                 return
             now = found(self._files) if self._before else {}
-            left = {path: one for path, one in sorted(self._before.items()) if not self._settled(path, one, now)}
+            ends = {path: self._settle(path, one, now) for path, one in sorted(self._before.items())}
         except OSError as failure:
             self.lost.append(f"access to device files could not be set again: {_why(failure)}")
         else:
-            self._write(left if keep else {})
+            stay = (LOST, NOTED) if keep else (LOST,) if self._owes else ()
+            self._write({path: self._before[path] for path, end in ends.items() if end in stay})
 
-    def _settled(self, path: str, before: DeviceFile, now: Found) -> bool:
+    def _settle(self, path: str, before: DeviceFile, now: Found) -> str:
         had = f"{path} had {has(before.access)} before and"
         since = decided(before, now[path]) if path in now else None
         if since:
             self.noted.append(f"{had} {since}")
         if since is not None:
-            return not since
+            return NOTED if since else TOLD
         why = self._set(path, before, path in now)
         if why:
             self.lost.append(f"{had} {why}")
-        return not why
+        return LOST if why else TOLD
 
     def _set(self, path: str, before: DeviceFile, there: bool) -> str:
         """Why it could not be set; empty: it is."""
@@ -162,6 +166,11 @@ class DeviceFiles:
             return {}
         code, out, _err = self._run(["grep", "-H", "^Device Minor:", *texts], timeout=_SECONDS)
         return None if code else {f"/dev/nvidia{minor}": pci for pci, minor in _MINOR.findall(out)}
+
+
+def unset(files: Files) -> t.List[str]:
+    """Sentences for what is still to be set again. Raises AccelError where the file is none of ours."""
+    return [f"{path} had {has(one.access)} before and has not again" for path, one in stored(files).items()]
 
 
 def stored(files: Files) -> t.Dict[str, DeviceFile]:

@@ -48,6 +48,8 @@ def near(wished: Value, found: Value) -> bool:
     """Whether the hardware made of a value what hardware does to values."""
     if isinstance(wished, dict) and isinstance(found, dict):
         return all(near(wished[name], found.get(name)) for name in wished)
+    if isinstance(wished, list) and isinstance(found, list) and len(wished) == len(found):
+        return all(near(*pair) for pair in zip(wished, found))
     numbers = [one for one in (wished, found) if isinstance(one, (int, float)) and not isinstance(one, bool)]
     if len(numbers) < 2:
         return bool(wished == found)

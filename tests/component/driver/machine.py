@@ -379,6 +379,9 @@ class Session:
         gpu = self._gpu(uuid)
         if before["power_limit"] == gpu["limit"]:
             return ()
+        if gpu.get("refuses"):
+            self._save(uuid, {**gpu, "refuses": gpu["refuses"] - 1})
+            return (SettingSet("power_limit", before["power_limit"], gpu["limit"], "UNKNOWN"),)
         self._save(uuid, {**gpu, "limit": before["power_limit"]})
         return (SettingSet("power_limit", before["power_limit"], before["power_limit"]),)
 

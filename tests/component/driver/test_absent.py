@@ -15,7 +15,8 @@ import typing as t
 import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._driver import record
-from ansible_collections.accel.gpu.plugins.module_utils._driver.change.apply import Change, apply
+from ansible_collections.accel.gpu.plugins.module_utils._driver.change.apply import apply
+from ansible_collections.accel.gpu.plugins.module_utils._driver.change.objects import Change
 from ansible_collections.accel.gpu.plugins.module_utils._driver.steps import (
     ChangePackages,
     ReloadModules,

@@ -19,13 +19,8 @@ import pytest
 from ansible_collections.accel.gpu.plugins.module_utils._boot import boot_id
 from ansible_collections.accel.gpu.plugins.module_utils._driver import record, refused
 from ansible_collections.accel.gpu.plugins.module_utils._driver.change import apply_back
-from ansible_collections.accel.gpu.plugins.module_utils._driver.change.apply import (
-    Change,
-    TakenBack,
-    apply,
-    fetch,
-    take_back,
-)
+from ansible_collections.accel.gpu.plugins.module_utils._driver.change.apply import apply, fetch, take_back
+from ansible_collections.accel.gpu.plugins.module_utils._driver.change.objects import Change, TakenBack
 from ansible_collections.accel.gpu.plugins.module_utils._driver.decide.requests import whole_request
 from ansible_collections.accel.gpu.plugins.module_utils._driver.look import probe_modules
 from ansible_collections.accel.gpu.plugins.module_utils._driver.model import (
@@ -148,7 +143,8 @@ def run(machine: Machine, name: t.Optional[str] = None, defers: bool = False) ->
         "reload": list(done.reload),
         "waits": done.waits,
     }
-    return {**told, "settings_reapplied": list(done.reapplied), "deeds": machine.deeds}
+    answer = {**told, "settings_reapplied": list(done.reapplied), "deeds": machine.deeds}
+    return {**answer, "lost": list(done.lost), "noted": list(done.noted)}
 
 
 def download(machine: Machine) -> t.Dict[str, t.Any]:

@@ -17,6 +17,7 @@ from ansible_collections.accel.gpu.plugins.module_utils._driver.change import ap
 from ansible_collections.accel.gpu.plugins.module_utils._driver.change import apply_back
 from ansible_collections.accel.gpu.plugins.module_utils._driver.change.apply_back import Aftermath
 from ansible_collections.accel.gpu.plugins.module_utils._driver.change.apply_gpus import Gpus
+from ansible_collections.accel.gpu.plugins.module_utils._driver.look import probe_unset
 from ansible_collections.accel.gpu.plugins.module_utils._driver.model import PciDevice
 from ansible_collections.accel.gpu.plugins.module_utils._settings import kept, kept_devices
 from ansible_collections.accel.gpu.tests.component.driver.machine import (
@@ -238,8 +239,45 @@ def test_a_file_of_settings_that_nobody_can_read_is_told_and_fails_no_change(tmp
     machine.files.write(kept.PATH, b"{")
     answer = run(machine)
     assert "failed" not in answer
-    assert any(f"{kept.PATH} is not JSON" in text for text in told(answer))
+    assert any(f"{kept.PATH} is not JSON" in text for text in answer["noted"])
+    assert answer["lost"] == []
     assert wished(machine)
+
+
+def test_a_limit_that_the_gpu_refuses_is_lost_and_stays_owed(tmp_path):
+    machine = make(tmp_path, gpus={**THREE, "GPU-2": {**THREE["GPU-2"], "refuses": 2}})
+    answer = run(machine)
+    assert answer["lost"] == ["GPU-2: power limit was 310.0 before and the GPU refuses it now (UNKNOWN)"]
+    assert limits(machine) == [300.0, LOADED_LIMIT, 320.0]
+    owed = ("GPU-2: power limit was 310.0 before and is not set again",)
+    assert probe_unset.unset(machine.files) == owed
+    # The next change, a way back above all, sets it again, and does not take what is there now for what was set.
+    gpus = across(machine)
+    gpus.take(())
+    gpus.back()
+    assert (limits(machine), gpus.lost) == ([300.0, 310.0, 320.0], [])
+    assert probe_unset.unset(machine.files) == ()
+
+
+def test_a_device_file_that_is_lost_stays_owed_and_one_that_somebody_else_decided_on_does_not(tmp_path):
+    machine = make(tmp_path)
+    opened_to_few(machine)
+    machine.files.write("/dev/nvidiactl", b"", mode=0o600)
+    with kept_devices.DeviceFiles(machine.ports(), owes=True) as devices:
+        machine.files.remove("/dev/nvidia0")
+        machine.files.write("/dev/nvidiactl", b"", mode=0o640)
+    has = f"owner {os.getuid()}, group {os.getgid()} and mode"
+    assert devices.lost == [f"/dev/nvidia0 had {has} 0600 before and is not there any more"]
+    assert devices.noted == [f"/dev/nvidiactl had {has} 0600 before and has {has} 0640 since"]
+    assert probe_unset.unset(machine.files) == (f"/dev/nvidia0 had {has} 0600 before and has not again",)
+
+
+@pytest.mark.parametrize("path", [kept.PATH, kept_devices.PATH])
+@pytest.mark.parametrize("content", ["{", "[1]", '{"boot_id": "5f1c"}', '{"boot_id": "5f1c", "gpus": {"GPU-1": 7}}'])
+def test_a_file_that_is_none_of_ours_owes_nothing(tmp_path, path, content):
+    machine = make(tmp_path)
+    machine.files.write(path, content.encode())
+    assert probe_unset.unset(machine.files) == ()
 
 
 def test_a_gpu_that_cannot_be_read_costs_the_others_nothing(tmp_path):

@@ -12,7 +12,8 @@ import typing as t
 import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._driver import record
-from ansible_collections.accel.gpu.plugins.module_utils._driver.change.apply import Change, apply
+from ansible_collections.accel.gpu.plugins.module_utils._driver.change.apply import apply
+from ansible_collections.accel.gpu.plugins.module_utils._driver.change.objects import Change
 from ansible_collections.accel.gpu.plugins.module_utils._driver.steps import LoadModules, ReloadModules, Step
 from ansible_collections.accel.gpu.tests.component.driver.machine import Fault, Machine, Manager
 from ansible_collections.accel.gpu.tests.component.driver.test_apply import look, make

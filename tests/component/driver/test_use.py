@@ -14,7 +14,8 @@ import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._driver import core, record, refused
 from ansible_collections.accel.gpu.plugins.module_utils._driver.change import apply_back
-from ansible_collections.accel.gpu.plugins.module_utils._driver.change.apply import Change, apply
+from ansible_collections.accel.gpu.plugins.module_utils._driver.change.apply import apply
+from ansible_collections.accel.gpu.plugins.module_utils._driver.change.objects import Change
 from ansible_collections.accel.gpu.plugins.module_utils._driver.look import probe_refused
 from ansible_collections.accel.gpu.plugins.module_utils._driver.model import State, Unit
 from ansible_collections.accel.gpu.plugins.module_utils._driver.parse import parse

@@ -14,7 +14,8 @@ import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._driver import core, record
 from ansible_collections.accel.gpu.plugins.module_utils._driver.change import apply_back
-from ansible_collections.accel.gpu.plugins.module_utils._driver.change.apply import Change, apply
+from ansible_collections.accel.gpu.plugins.module_utils._driver.change.apply import apply
+from ansible_collections.accel.gpu.plugins.module_utils._driver.change.objects import Change
 from ansible_collections.accel.gpu.plugins.module_utils._driver.decide import planned
 from ansible_collections.accel.gpu.plugins.module_utils._driver.decide.back import steps_back
 from ansible_collections.accel.gpu.plugins.module_utils._driver.decide.requests import whole_request

@@ -6,10 +6,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
-import sys
 import typing as t
 from pathlib import Path
 
@@ -17,10 +15,10 @@ import pytest
 from labctl import image, nodes
 from labctl.inventory import NodeSpec
 from simulated import Node
+from site_play import site
 
 SCENARIO = f"reboottest-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
 SPEC = NodeSpec("reboot1", ("a100-80gb",))
-ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -33,25 +31,10 @@ def node() -> t.Iterator[Node]:
     nodes.down(SCENARIO)
 
 
-def site(node: Node, folder: Path) -> str:
-    variables = {
-        "ansible_connection": "community.docker.docker",
-        "ansible_host": node.name,
-        "ansible_python_interpreter": "/usr/bin/python3",
-        "accel_gpu_expected": {"count": 1},
-        "mig_geometry": [{"gpus": "all", "instances": {"1g.10gb": 7}}],
-        "mig_apply": "next_boot",
-        "site_reboot": True,
-    }
-    inventory = folder / "inventory.json"
-    inventory.write_text(json.dumps({"all": {"children": {"gpu_nodes": {"hosts": {node.host: variables}}}}}))
-    program = str(Path(sys.executable).with_name("ansible-playbook"))
-    env = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
-    env.pop("ANSIBLE_CALLBACKS_ENABLED", None)
-    argv = [program, "-i", str(inventory), "accel.gpu.site"]
-    done = subprocess.run(argv, cwd=folder, env=env, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return " ".join(done.stdout.split())
+def rebooting(node: Node, folder: Path) -> str:
+    """What site.yml says where a geometry waits for the next boot."""
+    geometry = [{"gpus": "all", "instances": {"1g.10gb": 7}}]
+    return " ".join(site(node, folder, mig_geometry=geometry, mig_apply="next_boot", site_reboot=True)[1].split())
 
 
 def boot(node: Node) -> str:
@@ -62,7 +45,7 @@ def boot(node: Node) -> str:
 def test_a_node_that_works_is_not_rebooted(node: Node, tmp_path: Path) -> None:
     pid = node.out("gpusim occupy 0 --spawn").split()[-1]
     before = boot(node)
-    told = site(node, tmp_path)
+    told = rebooting(node, tmp_path)
     assert "owes a reboot (a stored MIG wish is applied at boot) and is not rebooted: GPU " in told
     assert f"is used by process {pid}" in told
     assert boot(node) == before
@@ -72,7 +55,7 @@ def test_a_node_that_works_is_not_rebooted(node: Node, tmp_path: Path) -> None:
 
 def test_an_idle_node_is_rebooted_once_and_gets_no_driver(node: Node, tmp_path: Path) -> None:
     before = boot(node)
-    told = site(node, tmp_path)
+    told = rebooting(node, tmp_path)
     assert boot(node) != before
     assert [one["profile"] for one in node.show()["gpus"][0]["instances"]] == ["1g.10gb"] * 7
     assert "Report what is still owed" not in told or "is applied at boot" not in told

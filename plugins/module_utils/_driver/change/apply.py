@@ -12,17 +12,14 @@ from __future__ import annotations
 
 import dataclasses
 import typing as t
-from dataclasses import dataclass, field
 
 from ..._boot import boot_id
 from ..._data.driver_system import FABRIC_MANAGER
 from ..._errors import AccelError, VerifyError
-from ..._packages.objects import Transaction
 from ..._settings.kept_devices import DeviceFiles
 from .. import record
 from ..decide.parameters import adjusted, differing
 from ..decide.plan_names import kernels as kernels_of
-from ..model import Parameters
 from ..record import Journal
 from ..steps import (
     ChangePackages,
@@ -35,11 +32,12 @@ from ..steps import (
 )
 from ..texts import initramfs
 from ..words import words
-from .apply_back import Aftermath, give_up, undo
+from .apply_back import give_up, undo
 from .apply_before import merged, recorded_of, remember
 from .apply_download import download
 from .apply_gpus import Gpus
 from .apply_walk import Walker, WorkCameError
+from .objects import Change, Done, TakenBack, told
 
 if t.TYPE_CHECKING:
     from ..._packages.probe import Manager
@@ -47,68 +45,11 @@ if t.TYPE_CHECKING:
     from ..model import Node
 
 _MODULE = "/sys/module/nvidia"
-# Reads the node again and says what the wish still asks of it.
-Again = t.Callable[[], t.Tuple["Node", t.Sequence[Step]]]
-
-
-@dataclass(frozen=True)
-class Change:
-    """What `apply` needs. `transaction` is what the change of packages does, `earlier` the journal of an interrupted
-    run. Without `remembers` the record of the way back stays as it is (a run that goes that way). `state` is what is
-    ours on the node afterwards; None: as before. `own_holds` may be broken by the change. `parameters` are those of
-    the kernel modules that are wished, or that come back. `run` names the caller's change. `keep_geometry`: what MIG
-    layout there is in the end is written down for a reboot. With `defers` it is no error that somebody takes the GPUs
-    on the way."""
-
-    steps: t.Tuple[Step, ...]
-    node: Node
-    again: Again
-    transaction: Transaction = Transaction()
-    flavour: t.Optional[str] = None
-    earlier: t.Optional[Journal] = None
-    remembers: bool = True
-    state: t.Optional[t.Mapping[str, t.Any]] = None
-    own_holds: t.AbstractSet[str] = frozenset()
-    parameters: Parameters = field(default_factory=dict)
-    run: t.Optional[str] = None
-    keep_geometry: bool = False
-    defers: bool = False
-
-    def of(self, *kinds: t.Type[t.Any]) -> t.List[t.Any]:
-        return [step for step in self.steps if isinstance(step, kinds)]
-
-
-@dataclass(frozen=True)
-class Done:
-    """The node afterwards. `lost` is what was set on the GPUs and did not come back, `layouts_lost` the MIG layouts
-    that did not, `noted` what came back otherwise or could not be known; `reload` says why modules were not reloaded,
-    `waits` why nothing was changed at all."""
-
-    node: Node
-    warnings: t.Tuple[str, ...] = ()
-    lost: t.Tuple[str, ...] = ()
-    reload: t.Tuple[str, ...] = ()
-    reapplied: t.Tuple[str, ...] = ()
-    geometry: t.Tuple[str, ...] = ()
-    layouts_lost: t.Tuple[str, ...] = ()
-    noted: t.Tuple[str, ...] = ()
-    seconds: t.Mapping[str, float] = field(default_factory=dict)
-    waits: str = ""
-
-
-class TakenBack(t.NamedTuple):
-    """An interrupted run that was undone, with sentences for settings and layouts that are there again, and for what is
-    not."""
-
-    after: Aftermath
-    reapplied: t.Tuple[str, ...] = ()
-    geometry: t.Tuple[str, ...] = ()
-    warnings: t.Tuple[str, ...] = ()
 
 
 def apply(change: Change, ports: Ports, manager: Manager) -> Done:
     """Does the change and verifies it. The facts of an AccelError are `step`, `restored`, `changed` and `cause`."""
-    with DeviceFiles(ports) as devices:
+    with DeviceFiles(ports, owes=True) as devices:
         done = _apply(change, ports, manager, Gpus(ports, devices))
     return dataclasses.replace(
         done,
@@ -139,7 +80,7 @@ def _apply(change: Change, ports: Ports, manager: Manager, gpus: Gpus) -> Done:
     except BaseException as error:
         end = give_up(error, walker, gpus)
         if change.defers and isinstance(end, WorkCameError):
-            return Done(change.node, waits=str(end.facts["why"]))  # all is as it was
+            return told(Done(change.node, waits=str(end.facts["why"])), gpus)  # all is as it was, but for that
         if isinstance(end, AccelError) and change.earlier is not None:
             end.facts["changed"] = True  # what the interrupted run had left half-way is no longer there
         raise end from error
@@ -165,24 +106,16 @@ def _apply(change: Change, ports: Ports, manager: Manager, gpus: Gpus) -> Done:
     record.remove_journal(ports.files)
     if node.loaded is not None and change.of(LoadModules, ReloadModules, SetUnit):
         _check_fabric(node, gpus)
-    return Done(
-        node,
-        warnings=tuple(walker.told),
-        lost=tuple(gpus.lost),
-        reload=tuple(walker.reload),
-        reapplied=tuple(gpus.told),
-        geometry=tuple(gpus.geometry),
-        layouts_lost=tuple(gpus.layouts_lost),
-        noted=tuple(gpus.noted),
-        seconds=walker.seconds,
-    )
+    done = Done(node, tuple(walker.told), reload=tuple(walker.reload), seconds=walker.seconds)
+    return told(done, gpus)
 
 
 def take_back(journal: Journal, ports: Ports, manager: Manager) -> TakenBack:
     """Undoes an interrupted run, where there is nothing to go on with."""
-    with DeviceFiles(ports) as devices:
+    with DeviceFiles(ports, owes=True) as devices:
         gpus = Gpus(ports, devices)
-        gpus.take(())
+        if journal.before.modules:
+            gpus.take(())
         after = undo(journal, ports, manager)
         devices.unfinished = bool(after.missing)
         gpus.back()

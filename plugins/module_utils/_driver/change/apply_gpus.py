@@ -33,7 +33,7 @@ class Gpus:
     def __init__(self, ports: Ports, devices: DeviceFiles) -> None:
         self._devices = devices
         self._session = ports.open_nvml()
-        self._kept = KeptSettings(ports, self._session)
+        self._kept = KeptSettings(ports, self._session, owes=True)
         self._geometry = Geometry(ports, self._session)
         self._lost: t.List[str] = []
         self._noted: t.List[str] = []
@@ -135,7 +135,7 @@ class Gpus:
         try:
             self._kept.bring_all_back()
         except AccelError as error:  # a file that is none of ours is no reason to take the driver back
-            self._lost.append(f"settings of the GPUs could not be set again: {error.message}")
+            self._noted.append(f"settings of the GPUs could not be set again: {error.message}")
         # Where MIG has to be switched on again settings fall back once more; that walk takes care of them.
         self._geometry.back()
         self._session.release()

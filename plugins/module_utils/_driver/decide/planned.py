@@ -61,7 +61,8 @@ class Seen:
     """What was read. `journal` is that of an interrupted run, `recorded` and `now` are the way back where it is wished,
     `error` is why repositories gave no answer, `others` whom a reboot would hurt beside those who work on GPUs,
     `layouts` MIG layouts that a reload, of this run or of an earlier one, takes away and that come back. `unsettled` is
-    why packages that an interrupted run left half-way have to stay so for now."""
+    why packages that an interrupted run left half-way have to stay so for now. `unset` are sentences for settings and
+    device files that an earlier run lost."""
 
     state: State
     journal: t.Optional[Journal] = None
@@ -71,6 +72,7 @@ class Seen:
     others: Others = Others()
     layouts: t.Tuple[Kept, ...] = ()
     unsettled: str = ""
+    unset: t.Tuple[str, ...] = ()
 
 
 RESTORE = "restore_geometry"
@@ -164,6 +166,7 @@ class Planned:
             key: value for key, value in self.decided.result().items() if key not in ("changed", "diff", "actions")
         }
         seen = self.seen
+        found["not_restored"] = list(seen.unset)
         owes = bool(found["reboot_required"])
         found["reboot_hindered"] = hindrances(seen.state.node, seen.others) if owes else []
         found["reboot_hindered_by_work"] = work(seen.state.node, seen.others) if owes else []

@@ -12,7 +12,7 @@ import typing as t
 import pytest
 
 from ansible_collections.accel.gpu.plugins.module_utils._driver import model, record, steps
-from ansible_collections.accel.gpu.plugins.module_utils._driver.change.apply import Done
+from ansible_collections.accel.gpu.plugins.module_utils._driver.change.objects import Done
 from ansible_collections.accel.gpu.plugins.module_utils._driver.core import Outcome
 from ansible_collections.accel.gpu.plugins.module_utils._driver.decide import back_plan, planned
 from ansible_collections.accel.gpu.plugins.module_utils._driver.decide.back import Now

@@ -79,3 +79,24 @@ def test_a_compute_instance_counts():
     now = layout(gpu("GPU-a", "1g.10gb@0"))
     then = layout({**gpu("GPU-a", "1g.10gb@0"), "instances": [{**now["gpus"][0]["instances"][0], "compute": []}]})
     assert len(lost(then, now, [])) == 1
+
+
+NOT_CREATED = (
+    "GPU-a: the MIG layout 1g.10gb at 0:1 could not be created again (no answer); the next run tries it"
+)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "actions", "expected"),
+    [
+        # The run that died had known it, the documents of this one do not.
+        (layout(), BARE, [], [NOT_CREATED]),
+        (ALL_OFF, ALL_OFF, [], [NOT_CREATED]),
+        # Once is enough, and what is declared decides.
+        (BEFORE, BARE, [], [f"MIG of GPU-a: mig on without instances is there and not {WAS}"]),
+        (layout(), BARE, [did("create_gpu_instance")], []),
+        (layout(), BARE, [did("create_gpu_instance", uuid="GPU-b")], [NOT_CREATED]),
+    ],
+)
+def test_what_gpu_driver_could_not_create_counts_too(before, after, actions, expected):
+    assert lost(before, after, actions, [NOT_CREATED]) == expected
