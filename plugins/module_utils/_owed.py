@@ -44,6 +44,8 @@ def _owed_driver(result: t.Mapping[str, t.Any]) -> t.Iterator[str]:
         yield f"NVLink fabric: {reason}"
     for reason in result.get("boot_without_driver") or ():
         yield f"the next boot would be without the driver: {reason}"
+    for text in result.get("not_restored") or ():
+        yield f"lost by a reload of the driver: {text}"
 
 
 def _owed(result: t.Mapping[str, t.Any], restarted: t.Collection[str]) -> t.Iterator[str]:

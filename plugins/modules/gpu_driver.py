@@ -386,8 +386,8 @@ settings_reapplied:
 not_restored:
   description:
     - A sentence for each setting and each file in C(/dev) that a reload took away and that did not come back, and for
-      each unit that does not run again after it. What an earlier call lost is told until it is set again, by whomever,
-      or the node is rebooted.
+      each unit that does not run again after it. What an earlier call lost is told until a later one has set it
+      again, M(accel.gpu.gpu_settings) has decided on it, or the node is rebooted.
   returned: always
   type: list
   elements: str

@@ -170,7 +170,11 @@ class DeviceFiles:
 
 def unset(files: Files) -> t.List[str]:
     """Sentences for what is still to be set again. Raises AccelError where the file is none of ours."""
-    return [f"{path} had {has(one.access)} before and has not again" for path, one in stored(files).items()]
+    return [
+        f"{path} had {has(one.access)} before and has not again"
+        for path, one in stored(files).items()
+        if files.access(path) != one.access
+    ]
 
 
 def stored(files: Files) -> t.Dict[str, DeviceFile]:

@@ -270,6 +270,8 @@ def test_a_device_file_that_is_lost_stays_owed_and_one_that_somebody_else_decide
     assert devices.lost == [f"/dev/nvidia0 had {has} 0600 before and is not there any more"]
     assert devices.noted == [f"/dev/nvidiactl had {has} 0600 before and has {has} 0640 since"]
     assert probe_unset.unset(machine.files) == (f"/dev/nvidia0 had {has} 0600 before and has not again",)
+    machine.files.write("/dev/nvidia0", b"", mode=0o600)
+    assert probe_unset.unset(machine.files) == ()
 
 
 @pytest.mark.parametrize("path", [kept.PATH, kept_devices.PATH])

@@ -35,7 +35,10 @@ class Kin(t.NamedTuple):
 
 
 # Of a package that another one has replaced dpkg keeps a line ("rc") until it is purged.
-DEB = ("dpkg-query -W -f '${db:Status-Abbrev}${Package} ${Version}\\n' | grep ^i | sort", "apt-mark showhold")
+DEB = (
+    "dpkg-query -W -f '${db:Status-Abbrev}${Package} ${Version}\\n' | grep '^.i' | cut -c 4- | sort",
+    "apt-mark showhold",
+)
 RPM = ("rpm -qa | sort", "dnf -q versionlock list")
 KIN = {
     "rhel8": Kin("el", "rocky8", *RPM, named=f"nvidia-driver-cuda-{OLD}-1.el8"),

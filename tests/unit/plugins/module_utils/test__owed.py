@@ -19,6 +19,7 @@ def test_what_a_driver_owes_is_told_with_its_reasons():
         "enrolment_required": "reboot and type it",
         "fabric_deferred": ["nvidia-imex.service: needs a file"],
         "boot_without_driver": ["kernel 6.2, which boots next, has no NVIDIA module"],
+        "not_restored": ["GPU-1: power limit was 140.0 before and is not set again"],
     }
     assert owed_states([result]) == [
         "reboot: nouveau is loaded",
@@ -27,6 +28,7 @@ def test_what_a_driver_owes_is_told_with_its_reasons():
         "a key to be enrolled: reboot and type it",
         "NVLink fabric: nvidia-imex.service: needs a file",
         "the next boot would be without the driver: kernel 6.2, which boots next, has no NVIDIA module",
+        "lost by a reload of the driver: GPU-1: power limit was 140.0 before and is not set again",
         "systemctl daemon-reload: a running container would lose its GPU",
     ]
 

@@ -81,9 +81,7 @@ def test_a_compute_instance_counts():
     assert len(lost(then, now, [])) == 1
 
 
-NOT_CREATED = (
-    "GPU-a: the MIG layout 1g.10gb at 0:1 could not be created again (no answer); the next run tries it"
-)
+NOT_CREATED = "GPU-a: the MIG layout 1g.10gb at 0:1 could not be created again (no answer); the next run tries it"
 
 
 @pytest.mark.parametrize(
