@@ -385,9 +385,9 @@ settings_reapplied:
   sample: []
 not_restored:
   description:
-    - A sentence for each setting and each file in C(/dev) that a reload took away and that did not come back, and for
-      each unit that does not run again after it. What an earlier call lost is told until a later one has set it
-      again, M(accel.gpu.gpu_settings) has decided on it, or the node is rebooted.
+    - A sentence for each setting and each file in C(/dev) that a reload took away and that did not come back. What an
+      earlier call lost is told until a later one has set it again, M(accel.gpu.gpu_settings) has decided on it, or the
+      node is rebooted.
   returned: always
   type: list
   elements: str
@@ -403,7 +403,8 @@ restored_otherwise:
   description:
     - A sentence for what is no loss, or may be none. These are a value that the hardware rounded, a setting that waits
       until MIG is off or that the driver does not have any more, a file in C(/dev) on which somebody else decided
-      since, and what could not be read before the reload. Each is a warning too.
+      since, a unit that was stopped for a MIG layout and does not run again, and what could not be read before the
+      reload. Each is a warning too.
   returned: when something was changed
   type: list
   elements: str

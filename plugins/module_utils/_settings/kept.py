@@ -44,13 +44,12 @@ class KeptSettings:
 
     `told` are sentences for what was set again, `lost` for what the GPU had and has not any more, `noted` for what is
     no loss or may be none: a value that the hardware rounded, one that waits until MIG is off, settings that nobody
-    could read. With `owes` what is lost stays written down: a way back sets it again, and so does the next run.
+    could read. What is lost stays written down: a way back sets it again, and so does the next run.
     """
 
-    def __init__(self, ports: Ports, session: NvmlSession, owes: bool = False) -> None:
+    def __init__(self, ports: Ports, session: NvmlSession) -> None:
         self._ports = ports
         self._session = session
-        self._owes = owes
         self.told: t.List[str] = []
         self.lost: t.List[str] = []
         self.noted: t.List[str] = []
@@ -135,7 +134,7 @@ class KeptSettings:
         places = {TOLD: self.told, LOST: self.lost, NOTED: self.noted}
         for one in done:
             self._tell(places[became(one)], uuid, sentence(one))
-        lost = {one.name: one.wanted for one in done if self._owes and became(one) == LOST}
+        lost = {one.name: one.wanted for one in done if became(one) == LOST}
         settings = {**waits(done), **lost}
         self._store(uuid, {"owed": bool(lost), "settings": settings} if settings else None)
         self._before.pop(uuid, None)

@@ -45,13 +45,12 @@ class DeviceFiles:
 
     Nothing here makes a change fail: `told` are sentences for what is set again, `lost` for what is not, `noted` for
     files on which somebody else has decided since; where the change fails the last two are added to its message.
-    `unfinished`: the change is not over, so that the next run may still bring back what this one could not. With `owes`
-    it may do so with what is lost in any case.
+    `unfinished`: the change is not over, so that the next run may still bring back what this one could not. What is
+    lost may be brought back by it in any case.
     """
 
-    def __init__(self, ports: Ports, owes: bool = False) -> None:
+    def __init__(self, ports: Ports) -> None:
         self._files = ports.files
-        self._owes = owes
         self._run = ports.run
         self._log = ports.log
         self.told: t.List[str] = []
@@ -121,7 +120,7 @@ class DeviceFiles:
         except OSError as failure:
             self.lost.append(f"access to device files could not be set again: {_why(failure)}")
         else:
-            stay = (LOST, NOTED) if keep else (LOST,) if self._owes else ()
+            stay = (LOST, NOTED) if keep else (LOST,)
             self._write({path: self._before[path] for path, end in ends.items() if end in stay})
 
     def _settle(self, path: str, before: DeviceFile, now: Found) -> str:

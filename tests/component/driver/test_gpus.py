@@ -263,7 +263,7 @@ def test_a_device_file_that_is_lost_stays_owed_and_one_that_somebody_else_decide
     machine = make(tmp_path)
     opened_to_few(machine)
     machine.files.write("/dev/nvidiactl", b"", mode=0o600)
-    with kept_devices.DeviceFiles(machine.ports(), owes=True) as devices:
+    with kept_devices.DeviceFiles(machine.ports()) as devices:
         machine.files.remove("/dev/nvidia0")
         machine.files.write("/dev/nvidiactl", b"", mode=0o640)
     has = f"owner {os.getuid()}, group {os.getgid()} and mode"

@@ -162,7 +162,12 @@ def test_a_refused_limit_does_not_fail_the_change(ampere):
     fault = "nvmlDeviceSetPowerManagementLimit nth=1 times=2 code=NVML_ERROR_UNKNOWN"
     result, lines = run(ampere, ON, fault)
     assert result["gpus"][0]["mig"] is True
-    assert lines == [f"{ampere.sim.gpu(0)['uuid']}: power limit was 250.0 before and the GPU refuses it now (UNKNOWN)"]
+    uuid = ampere.sim.gpu(0)["uuid"]
+    assert lines == [f"{uuid}: power limit was 250.0 before and the GPU refuses it now (UNKNOWN)"]
+    # It is owed until the next change of the GPU has set it.
+    assert kept.unset(ampere.files) == [f"{uuid}: power limit was 250.0 before and is not set again"]
+    # Before the reset of that change, and after it.
+    assert run(ampere, OFF)[1] == [f"{uuid}: power limit is 250.0 again"] * 2
     assert not ampere.files.exists(kept.PATH)
 
 

@@ -49,7 +49,7 @@ _MODULE = "/sys/module/nvidia"
 
 def apply(change: Change, ports: Ports, manager: Manager) -> Done:
     """Does the change and verifies it. The facts of an AccelError are `step`, `restored`, `changed` and `cause`."""
-    with DeviceFiles(ports, owes=True) as devices:
+    with DeviceFiles(ports) as devices:
         done = _apply(change, ports, manager, Gpus(ports, devices))
     return dataclasses.replace(
         done,
@@ -112,7 +112,7 @@ def _apply(change: Change, ports: Ports, manager: Manager, gpus: Gpus) -> Done:
 
 def take_back(journal: Journal, ports: Ports, manager: Manager) -> TakenBack:
     """Undoes an interrupted run, where there is nothing to go on with."""
-    with DeviceFiles(ports, owes=True) as devices:
+    with DeviceFiles(ports) as devices:
         gpus = Gpus(ports, devices)
         if journal.before.modules:
             gpus.take(())

@@ -103,8 +103,8 @@ class Geometry:
         restarts.remember(self._ports.files, time.monotonic_ns() // 1000)
         late = walker.start_holders()
         self.reapplied += walker.settings.told
-        self.missing += [*walker.settings.lost, *late.values()]
-        self.noted += walker.settings.noted
+        self.missing += walker.settings.lost
+        self.noted += [*walker.settings.noted, *late.values()]
         return why
 
     def _differs(self, kept: Kept) -> str:

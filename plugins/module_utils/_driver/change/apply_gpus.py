@@ -33,7 +33,7 @@ class Gpus:
     def __init__(self, ports: Ports, devices: DeviceFiles) -> None:
         self._devices = devices
         self._session = ports.open_nvml()
-        self._kept = KeptSettings(ports, self._session, owes=True)
+        self._kept = KeptSettings(ports, self._session)
         self._geometry = Geometry(ports, self._session)
         self._lost: t.List[str] = []
         self._noted: t.List[str] = []
