@@ -156,20 +156,23 @@ def test_a_folder_that_takes_no_report_ends_the_run_before_any_host(tmp_path: Pa
 
 
 LAYOUT = {"gpus": [{"uuid": "GPU-1", "mig": True, "instances": [{"profile": "1g.6gb", "placement": 0}]}]}
+DRIVER_RIGHT = {
+    "changed": False,
+    "driver": {"loaded": "590.1", "installed": "590.1", "library": "590.1"},
+    "reload_required": [],
+    "reboot_required": [],
+}
 WHOLE = {
     "__after": {"gpus": [], "driver": {"version": "590.1"}, "mig_layout": LAYOUT},
     "__found": {"mig_layout": LAYOUT},
     "__verify_version": "590.1",
     "__verify_wish": True,
-    "__gpu_driver_result": {
-        "changed": False,
-        "driver": {"loaded": "590.1", "installed": "590.1", "library": "590.1"},
-        "reload_required": [],
-        "reboot_required": [],
-    },
+    "__verify_layouts_lost": [],
+    "__gpu_driver_result": DRIVER_RIGHT,
     "__gpu_settings_result": {"subject": "settings", "reset_required": [], "deferred": []},
     "__mig_result": {"actions": [], "reset_required": [], "deferred": [], "restart_required": ["dcgm.service"]},
 }
+LOST_A_SETTING = {"__gpu_driver_result": {**DRIVER_RIGHT, "not_restored": ["persistence mode of GPU-1 was enabled"]}}
 OWES = {"__gpu_settings_result": {"subject": "settings", "reset_required": ["GPU-1"], "deferred": []}}
 # host -> what differs from a node that is right, and why it is not
 JUDGED: dict[str, tuple[dict[str, t.Any], str]] = {
@@ -188,6 +191,17 @@ JUDGED: dict[str, tuple[dict[str, t.Any], str]] = {
     "lost_layout": (
         {"__after": {"gpus": [], "driver": {"version": "590.1"}, "mig_layout": {"gpus": []}}, "__verify_wish": False},
         "MIG of GPU-1: no answer is there and not 1g.6gb at 0, as before the change",
+    ),
+    # A run that died had written it down, and no look from before this run knows it.
+    "layout_of_a_dead_run": (
+        {"__found": {"mig_layout": None}, "__verify_layouts_lost": ["GPU-1: 1g.6gb at 0"], "__verify_wish": False},
+        "GPU-1: 1g.6gb at 0",
+    ),
+    "lost_setting": (LOST_A_SETTING, "did not come back after the reload: persistence mode of GPU-1 was enabled"),
+    "may_lose_a_setting": ({**LOST_A_SETTING, "gpu_driver_upgrade": {"not_restored": "tell"}}, ""),
+    "boots_without": (
+        {"__gpu_driver_result": {**DRIVER_RIGHT, "boot_without_driver": ["6.8.0-90 has no module"]}},
+        "6.8.0-90 has no module",
     ),
     "no_driver_before": ({"__found": {"mig_layout": None}}, ""),
 }
