@@ -159,7 +159,7 @@ def test_an_earlier_run_is_ours_only_where_that_is_wished(node: SlurmNode) -> No
     assert node.state() == "IDLE+DRAIN|accel.gpu upgrade run7: new driver"
 
 
-@pytest.mark.parametrize("earlier", [False, True])
+@pytest.mark.parametrize("earlier", [False, pytest.param(True, marks=pytest.mark.full)])
 def test_a_drain_that_another_run_takes_over_is_not_lifted(node: SlurmNode, earlier: bool) -> None:
     upgrade: dict[str, t.Any] = {"purpose": "upgrade", "adopt": True}
     later = "accel.gpu upgrade run8: newer driver"

@@ -65,7 +65,7 @@ def test_the_drain_waits_for_pods_and_services_and_is_lifted_again(cluster: Clus
     drain_and_lift(cluster)
 
 
-@pytest.mark.parametrize("ends", [True, False])
+@pytest.mark.parametrize("ends", [pytest.param(True, marks=pytest.mark.full), False])
 def test_a_node_that_is_uncordoned_while_work_is_waited_for_stays_in_service(cluster: Cluster, ends: bool) -> None:
     cluster.put_node(labels={PLUGIN: "true"})
     cluster.put_pod("train", GPU, owner="")
@@ -99,6 +99,7 @@ def test_a_node_that_is_uncordoned_while_services_pause_gets_them_back(cluster: 
     assert (cluster.node(), cluster.labels()) == ((False, None), {PLUGIN: "true"})
 
 
+@pytest.mark.full
 def test_a_node_that_is_uncordoned_while_its_driver_changes_gets_its_services_back(cluster: Cluster) -> None:
     cluster.put_node(labels={PLUGIN: "true"})
     assert cluster.drain("drained")["drained_by_us"] is True

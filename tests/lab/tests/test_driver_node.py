@@ -222,6 +222,7 @@ def test_secure_boot_takes_enrolled_keys_only(secure: PackagedNode) -> None:
     assert (secure.loaded(), "nouveau" in secure.out("lsmod")) == (NEW, False)
 
 
+@pytest.mark.full
 def test_ubuntus_names(packaged: None) -> None:
     node = PackagedNode("ubuntu", scenario=PACKAGED)
     assert 'VERSION_CODENAME="noble"' in node.out("cat /etc/os-release")

@@ -203,6 +203,7 @@ def test_an_owed_restart_is_told_until_somebody_restarts_the_unit(node: PlayedNo
     assert "restart of" not in told
 
 
+@pytest.mark.full
 def test_a_run_that_died_before_its_restarts_forgets_none(node: PlayedNode) -> None:
     node.play("mig.yml", mig_geometry=OTHER)
     node.out("systemctl restart slurmd")
@@ -254,6 +255,7 @@ def test_absent_switches_mig_off_and_leaves_nothing_behind(node: PlayedNode) -> 
     assert node.layout()["gpus"][0]["mig"] is False
 
 
+@pytest.mark.full
 def test_absent_waits_for_a_busy_gpu_until_the_next_boot(node: PlayedNode) -> None:
     node.play("mig.yml", mig_geometry=OTHER)
     (gpu,) = node.show()["gpus"]
